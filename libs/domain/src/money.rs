@@ -2,7 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Refusal;
 
@@ -11,21 +11,7 @@ use crate::Refusal;
 /// Invariant: whole and never negative. VND has no minor unit, so a fraction is somebody's bug
 /// and is refused, never rounded. Direction (debit, credit) belongs to the ledger, not to a sign.
 /// On the wire it is a string of digits, in SQL `NUMERIC(20, 0)`.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Default,
-    Serialize,
-    Deserialize,
-    sqlx::Type,
-)]
-#[serde(try_from = "Decimal", into = "Decimal")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct Money(Decimal);
 
@@ -128,6 +114,18 @@ impl FromStr for Money {
     }
 }
 
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+        crate::wire::from_text(deserializer)
+    }
+}
+
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
@@ -166,7 +164,7 @@ mod tests {
             serde_json::to_string(&Money::dong(1_250_000)).unwrap(),
             "\"1250000\""
         );
-        for bad in ["1250000", "\"-1\"", "\"0.5\"", "12.5"] {
+        for bad in ["1250000", "\"-1\"", "\"0.5\"", "12.5", "\"1e3\"", "\"1_0\""] {
             assert!(serde_json::from_str::<Money>(bad).is_err(), "{bad}");
         }
     }

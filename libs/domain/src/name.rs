@@ -18,9 +18,13 @@ impl PersonName {
 
     /// What banks print: unaccented capitals, single spaces, no apostrophes or hyphens.
     pub fn bank_form(&self) -> String {
-        let mut plain = String::with_capacity(self.0.len());
-        let letters = self
-            .0
+        PersonName::bank_form_of(&self.0)
+    }
+
+    /// The bank form of a name that was checked before and kept as text.
+    pub fn bank_form_of(name: &str) -> String {
+        let mut plain = String::with_capacity(name.len());
+        let letters = name
             .nfd()
             .filter(|it| !('\u{300}'..='\u{36f}').contains(it));
         for letter in letters {

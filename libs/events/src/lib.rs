@@ -1,1 +1,30 @@
+//! What the services say to each other: `CloudEvents` 1.0 in structured JSON mode, one file a speaker.
 //!
+//! A serialized event is a promise: its golden JSON is committed under `tests/golden`, a new
+//! optional field keeps the version, anything else is a new `vN`. No personal data stands in a
+//! subject or a header; citizen numbers, names and accounts travel sealed between services.
+
+mod accounts;
+mod bank;
+mod eligibility;
+mod envelope;
+mod payments;
+mod reconciliation;
+
+pub use accounts::{PartResolved, PayeeLine, PayeesResolved};
+pub use bank::{
+    Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry, StatementPage,
+    bank_in_results, bank_in_statement, bank_out,
+};
+pub use eligibility::{
+    EntitlementLine, EntitlementsDetermined, PartDetermined, PersonsRegistered, RateCited,
+    RegisteredPerson,
+};
+pub use envelope::{CONTENT_TYPE, Envelope, Event, Fact, MalformedEvent};
+pub use payments::{AppliedResult, ResultsApplied, RunClosed, RunOpened};
+pub use reconciliation::{Break, BreakKind, MatchedRun, StatementMatched};
+
+pub const ELIGIBILITY: &str = "eligibility";
+pub const ACCOUNTS: &str = "accounts";
+pub const PAYMENTS: &str = "payments";
+pub const RECONCILIATION: &str = "reconciliation";

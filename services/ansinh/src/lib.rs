@@ -1,1 +1,14 @@
-//!
+//! The one binary: every service, and the commands of people.
+
+mod check;
+mod cli;
+mod commands;
+mod output;
+mod process;
+pub mod servers;
+mod target;
+
+pub use check::{Invariant, check_all};
+pub use cli::run;
+pub use process::{Services, start_services};
+pub use target::Target;

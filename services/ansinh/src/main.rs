@@ -1,1 +1,8 @@
-fn main() {}
+//! `ansinh`: see `ansinh --help`.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    ansinh::run().await
+}

@@ -1,1 +1,91 @@
+//! Runs, approvals, instructions to banks, results; the only writer of the ledger.
 //!
+//! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`; each
+//! bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
+//! `open-run`, `hold-line`, `approve-run`, `release-run`, `close-run`. Says `run-opened`,
+//! `results-applied`, `run-closed`, and to each bank `instructions`.
+
+mod command;
+mod error;
+mod handlers;
+mod line;
+mod posting;
+mod report;
+mod result;
+mod run;
+mod store;
+mod work;
+
+pub use command::{Appropriate, ApproveRun, CloseRun, HoldLine, OpenRun, ReleaseRun};
+pub use error::Error;
+pub use line::{Line, line_leaf};
+pub use report::{
+    ExceptionRow, InstitutionRow, LineRow, RunSummary, exceptions, institutions, lines,
+    run_summary, runs,
+};
+pub use result::{Found, Judgement, Standing, judge};
+pub use run::{Action, State};
+
+use domain::Institution;
+use messaging::{Relay, Subscription, consume, serve};
+
+pub const SERVICE: &str = "payments";
+
+/// The one list of what payments hears, says, takes and does by itself.
+pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
+    let mut speakers = vec![events::PAYMENTS.to_owned()];
+    speakers.extend(Institution::connected().map(|it| events::bank_out(it.institution)));
+    messaging::register(&ctx.pool, &speakers).await?;
+    let wires = ctx.wires();
+    let hears = |speaker: String| Subscription {
+        consumer: SERVICE,
+        speaker,
+    };
+    ctx.spawn("payments relay", Relay::new(wires.clone(), speakers).run());
+    ctx.spawn(
+        "payments hears accounts",
+        consume(
+            wires.clone(),
+            hears(events::ACCOUNTS.to_owned()),
+            handlers::OnAccounts,
+        ),
+    );
+    ctx.spawn(
+        "payments hears reconciliation",
+        consume(
+            wires.clone(),
+            hears(events::RECONCILIATION.to_owned()),
+            handlers::OnReconciliation,
+        ),
+    );
+    for bank in Institution::connected() {
+        let speaker = events::bank_in_results(bank.institution);
+        let handler = handlers::OnBank {
+            institution: bank.institution,
+        };
+        ctx.spawn(
+            "payments hears a bank",
+            consume(wires.clone(), hears(speaker), handler),
+        );
+    }
+    let work = work::Work::default();
+    for _ in 0..work::WORKERS {
+        ctx.spawn(
+            "reserve and release",
+            work::reserve_and_release(ctx.clone(), work.clone()),
+        );
+    }
+    ctx.spawn("overdue", work::watch_overdue(ctx.clone()));
+    let approvals_required = ctx.settings.payments.approvals_required;
+    let handler = handlers::OnCommand {
+        approvals_required,
+        work,
+    };
+    let commands = async move {
+        if let Err(error) = serve(wires, SERVICE, handler).await {
+            tracing::error!(error = %error, "Commands are not taken");
+        }
+    };
+    ctx.spawn("payments commands", commands);
+    Ok(())
+}

@@ -1,1 +1,81 @@
+//! The outside world for demos, tests and banks' engineers: banks that pay, answer and state.
 //!
+//! Owns schema `sandbox`: each bank's own books, which An Sinh never reads, and
+//! [`people`] with all that is made up about them.
+//!
+//! Hears `bank.<code>.out` of each connected institution, and the command `sandbox.do.end-of-day`
+//! with `{"date": "2026-12-01"}`.
+//!
+//! Says `bank.<code>.in.results.v1`, most lines at once and a few late and repeated, and at the end
+//! of a day `bank.<code>.in.statement.v1`. What it says follows from the instructions and
+//! `sandbox.seed` alone, so that two runs of the same world can be compared.
+
+mod banks;
+mod error;
+mod handlers;
+pub mod people;
+mod statement;
+mod store;
+
+use std::time::Duration;
+
+use domain::Institution;
+use messaging::{Relay, Subscription, Wires, consume};
+use tokio::time::sleep;
+
+pub use error::Error;
+
+use banks::Bank;
+use handlers::{InstructionsHeard, OnCommand};
+
+const SERVICE: &str = "sandbox";
+/// Wait before listening for commands again when NATS was away.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Opens all banks; everything runs as tasks of `ctx` until it stops.
+pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
+    let speakers: Vec<String> = Institution::connected()
+        .flat_map(|it| {
+            let bank = it.institution;
+            [
+                events::bank_in_results(bank),
+                events::bank_in_statement(bank),
+            ]
+        })
+        .collect();
+    messaging::register(&ctx.pool, &speakers).await?;
+    let wires = ctx.wires();
+    for it in Institution::connected() {
+        let subscription = Subscription {
+            consumer: SERVICE,
+            speaker: events::bank_out(it.institution),
+        };
+        let heard = InstructionsHeard {
+            bank: Bank {
+                institution: it.institution,
+                channel: it.channel,
+                seed: ctx.settings.sandbox.seed,
+            },
+            delay: Duration::from_millis(ctx.settings.sandbox.delay_ms),
+        };
+        ctx.spawn("bank", consume(wires.clone(), subscription, heard));
+    }
+    let late = handlers::send_when_due(ctx.pool.clone(), ctx.stop.clone());
+    ctx.spawn("late answers", late);
+    ctx.spawn("commands", take_commands(wires.clone()));
+    ctx.spawn("relay", Relay::new(wires, speakers).run());
+    Ok(())
+}
+
+async fn take_commands(wires: Wires) {
+    while !wires.stop.is_cancelled() {
+        let served = messaging::serve(wires.clone(), SERVICE, OnCommand).await;
+        if let Err(error) = served {
+            tracing::warn!(error = %error, "Listening for commands starts again");
+        }
+        tokio::select! {
+            () = wires.stop.cancelled() => {}
+            () = sleep(RETRY) => {}
+        }
+    }
+}

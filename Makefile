@@ -1,0 +1,41 @@
+# The commands that people type. `make` alone lists them.
+
+PEOPLE ?= 100000
+
+# Where cargo puts what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench prepare
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: ## Find or install PostgreSQL, NATS and Rust
+	@deploy/setup
+
+demo: setup ## A month's payout from beginning to end, on servers of its own
+	cargo build --release -p ansinh
+	$(TARGET)/release/ansinh demo
+
+test: setup ## All tests, on servers of their own
+	cargo build -p ansinh
+	$(TARGET)/debug/ansinh servers exec -- cargo test --workspace
+
+lint: ## Format and lints, as before a commit
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+bench: setup ## Measure a payout; PEOPLE=100000 says how large
+	cargo build --release -p ansinh
+	$(TARGET)/release/ansinh bench --people $(PEOPLE)
+
+# A query that was changed does not build before it is prepared, so a program that was built
+# before the change does as well.
+prepare: setup ## For developers: describe the SQL queries in .sqlx again
+	@cargo sqlx --version >/dev/null 2>&1 || { \
+	  echo 'make prepare needs sqlx-cli: cargo install sqlx-cli --no-default-features --features postgres,rustls' >&2; \
+	  exit 1; }
+	@test -x $(TARGET)/debug/ansinh || cargo build -p ansinh
+	$(TARGET)/debug/ansinh servers exec -- sh -c \
+	  'cargo sqlx database reset -y --source migrations && cargo sqlx prepare --workspace -- --all-targets'

@@ -1,0 +1,227 @@
+//! The connection to NATS, and what its server must promise.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep};
+
+use crate::settings::mask_url;
+use crate::{BootError, tls};
+
+/// How long the first connection is tried for; later ones are tried for ever.
+const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Between two attempts at most.
+const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
+
+/// A half-open connection is found out after two of these.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long the monitoring page may take.
+const MONITOR_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long subscriptions may take to be emptied before the process goes.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client that comes back by itself after every cut. Its state changes are logged.
+///
+/// # Errors
+///
+/// [`BootError::Nats`], at once for wrong credentials or a wrong URL, after 20 seconds for a
+/// server that is not there.
+pub async fn connect(url: &str, name: &str) -> Result<Client, BootError> {
+    connect_within(FIRST_CONNECT_TIMEOUT, url, name).await
+}
+
+async fn connect_within(timeout: Duration, url: &str, name: &str) -> Result<Client, BootError> {
+    tls::choose_crypto();
+    let servers: Vec<&str> = url.split(',').map(str::trim).collect();
+    let deadline = Instant::now() + timeout;
+    let mut attempt = 0;
+    loop {
+        let error = match options(name).connect(&servers).await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        let hopeless = matches!(
+            error.kind(),
+            ConnectErrorKind::ServerParse
+                | ConnectErrorKind::Authentication
+                | ConnectErrorKind::AuthorizationViolation
+        );
+        let delay = reconnect_delay(attempt);
+        if hopeless || Instant::now() + delay > deadline {
+            return Err(BootError::Nats(format!("{}: {error}", mask_url(url))));
+        }
+        tracing::warn!(%error, "NATS is not there yet");
+        sleep(delay).await;
+        attempt += 1;
+    }
+}
+
+fn options(name: &str) -> ConnectOptions {
+    ConnectOptions::new()
+        .name(name)
+        .max_reconnects(None)
+        .reconnect_delay_callback(reconnect_delay)
+        .ping_interval(PING_INTERVAL)
+        .event_callback(|event| async move { tell(&event) })
+}
+
+/// 50 ms, doubled at each attempt, up to a second.
+fn reconnect_delay(attempt: usize) -> Duration {
+    let doublings = u32::try_from(attempt.min(5)).unwrap_or(5);
+    (Duration::from_millis(50) * 2_u32.pow(doublings)).min(RECONNECT_DELAY_MAX)
+}
+
+fn tell(event: &Event) {
+    match event {
+        Event::Connected | Event::Draining | Event::Closed => {
+            tracing::info!("NATS connection: {event}");
+        }
+        Event::ServerError(_) | Event::ClientError(_) => {
+            tracing::error!("NATS connection: {event}");
+        }
+        _ => tracing::warn!("NATS connection: {event}"),
+    }
+}
+
+#[derive(Deserialize)]
+struct Varz {
+    server_id: String,
+    jetstream: Option<Jetstream>,
+}
+
+#[derive(Deserialize)]
+struct Jetstream {
+    config: Option<JetstreamConfig>,
+}
+
+#[derive(Deserialize)]
+struct JetstreamConfig {
+    /// Left out by the server when it is false.
+    #[serde(default)]
+    sync_always: bool,
+}
+
+/// Refuses a server whose JetStream acknowledges before it has written to disk.
+///
+/// Only the server's monitoring page tells (`GET /varz`, `jetstream.config.sync_always`). Without
+/// its address nothing can be known, and a warning says so.
+///
+/// # Errors
+///
+/// [`BootError::UnsafeNats`] when it does, [`BootError::Nats`] when the page cannot be read.
+pub async fn refuse_unsafe_server(
+    client: &Client,
+    monitor_url: Option<&str>,
+) -> Result<(), BootError> {
+    let Some(monitor_url) = monitor_url else {
+        tracing::warn!(
+            "nats.monitor_url is not set: whether JetStream writes to disk before it acknowledges \
+             was not checked"
+        );
+        return Ok(());
+    };
+    let varz = fetch_varz(monitor_url).await?;
+    if !varz.keeps_what_it_acknowledges() {
+        return Err(BootError::UnsafeNats(
+            "jetstream.sync_interval must be always".to_owned(),
+        ));
+    }
+    let connected_to = client.server_info().server_id;
+    if connected_to != varz.server_id {
+        tracing::warn!(
+            connected_to,
+            checked = varz.server_id,
+            "nats.monitor_url belongs to another server than the one connected to"
+        );
+    }
+    Ok(())
+}
+
+async fn fetch_varz(monitor_url: &str) -> Result<Varz, BootError> {
+    tls::choose_crypto();
+    let failed = |it: reqwest::Error| {
+        let place = mask_url(monitor_url);
+        BootError::Nats(format!("monitoring page {place}: {}", it.without_url()))
+    };
+    let client = reqwest::Client::builder()
+        .timeout(MONITOR_TIMEOUT)
+        .build()
+        .map_err(failed)?;
+    let page = format!("{}/varz", monitor_url.trim_end_matches('/'));
+    let answer = client.get(page).send().await.map_err(failed)?;
+    let answer = answer.error_for_status().map_err(failed)?;
+    answer.json().await.map_err(failed)
+}
+
+impl Varz {
+    fn keeps_what_it_acknowledges(&self) -> bool {
+        let config = self.jetstream.as_ref().and_then(|it| it.config.as_ref());
+        config.is_some_and(|it| it.sync_always)
+    }
+}
+
+/// Empties the subscriptions, sends what is buffered and closes, within a bound.
+pub(crate) async fn drain(client: &Client) {
+    let closed = async {
+        if client.drain().await.is_err() {
+            return; // closed already
+        }
+        // A closed client refuses to flush; that is the only sign it gives.
+        while client.flush().await.is_ok() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(DRAIN_TIMEOUT, closed).await.is_err() {
+        tracing::warn!("NATS did not take the last messages in time");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keeps(varz: &str) -> bool {
+        let varz: Varz = serde_json::from_str(varz).unwrap();
+        varz.keeps_what_it_acknowledges()
+    }
+
+    #[test]
+    fn only_a_server_that_says_it_always_syncs_is_safe() {
+        assert!(keeps(
+            r#"{"server_id":"N","jetstream":{"config":{"sync_interval":120000000000,"sync_always":true,"strict":true},"stats":{}}}"#
+        ));
+        assert!(!keeps(
+            r#"{"server_id":"N","jetstream":{"config":{"sync_interval":120000000000,"strict":true}}}"#
+        ));
+        assert!(!keeps(
+            r#"{"server_id":"N","jetstream":{"config":{"sync_always":false}}}"#
+        ));
+        assert!(!keeps(r#"{"server_id":"N","jetstream":{}}"#));
+        assert!(!keeps(r#"{"server_id":"N"}"#));
+    }
+
+    #[test]
+    fn attempts_are_never_more_than_a_second_apart() {
+        assert_eq!(reconnect_delay(0), Duration::from_millis(50));
+        assert_eq!(reconnect_delay(3), Duration::from_millis(400));
+        assert_eq!(reconnect_delay(5), RECONNECT_DELAY_MAX);
+        assert_eq!(reconnect_delay(usize::MAX), RECONNECT_DELAY_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_given_up_in_time_without_its_secrets() {
+        let start = Instant::now();
+        let url = "nats://ansinh:hunter2@127.0.0.1:1";
+        let error = connect_within(Duration::from_millis(300), url, "test")
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(start.elapsed() < Duration::from_secs(2));
+        assert!(!error.contains("hunter2"), "{error}");
+        assert!(error.contains("127.0.0.1:1"), "{error}");
+    }
+}

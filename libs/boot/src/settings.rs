@@ -1,0 +1,322 @@
+//! Settings: built-in values < `ansinh.toml` < environment.
+
+mod environment;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::error::Kind;
+use figment::providers::{Format, Toml};
+use serde::Deserialize;
+
+use crate::BootError;
+
+/// The file that is read when `ANSINH_CONFIG` names no other; it may be absent.
+pub const FILE: &str = "ansinh.toml";
+
+/// What a process is told from outside. An unknown key is an error that names it.
+///
+/// An environment variable is `ANSINH_` and the key with `__` for the dot, so `database.url` is
+/// `ANSINH_DATABASE__URL`. `DATABASE_URL`, `NATS_URL`, `OTEL_EXPORTER_OTLP_ENDPOINT` and
+/// `RUST_LOG` (for `log.filter`) are honoured too and give way to the longer names.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub database: Database,
+    pub nats: Nats,
+    pub http: Http,
+    pub log: Log,
+    pub telemetry: Telemetry,
+    pub keys: Keys,
+    pub messaging: Messaging,
+    pub payments: Payments,
+    pub reconciliation: Reconciliation,
+    pub sandbox: Sandbox,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `postgres://user:password@host:port/database`.
+    pub url: Option<String>,
+    /// Connections of each service, at least 1.
+    pub connections: u32,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nats {
+    /// `nats://user:password@host:port`; several servers of one cluster are separated by commas.
+    pub url: Option<String>,
+    /// The server's monitoring address (`http://host:port`), where `/varz` tells how it stores.
+    pub monitor_url: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Where health and metrics are served; nowhere when absent.
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    /// Directives such as `info,payments=debug`.
+    pub filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line, for machines.
+    Json,
+    /// Coloured lines, for a person at a terminal.
+    Pretty,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// The collector's base URL; `/v1/traces` and `/v1/metrics` are added. Nothing is exported
+    /// when absent.
+    pub otlp_endpoint: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    /// The file that `privacy::Keys::generate` made.
+    pub file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Messaging {
+    /// Between two watermarks of a partition, in milliseconds; a lost tail shows within one.
+    pub watermark_ms: u64,
+    /// Between two looks at the outbox when no notification came, in milliseconds.
+    pub poll_ms: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Payments {
+    /// How long a bank may take to answer before the payment is enquired about, in milliseconds.
+    pub result_sla_ms: u64,
+    /// Different people who must approve a run before its release.
+    pub approvals_required: i16,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reconciliation {
+    /// How long a line may wait for its counterpart before it is a break, in milliseconds.
+    pub grace_ms: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sandbox {
+    /// The same seed makes the same people and the same banks' answers.
+    pub seed: u64,
+    /// How long a sandbox bank thinks, in milliseconds.
+    pub delay_ms: u64,
+}
+
+impl Default for Database {
+    fn default() -> Database {
+        Database {
+            url: None,
+            connections: 4,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log {
+            format: LogFormat::Json,
+            filter: "info".to_owned(),
+        }
+    }
+}
+
+impl Default for Messaging {
+    fn default() -> Messaging {
+        Messaging {
+            watermark_ms: 2_000,
+            poll_ms: 200,
+        }
+    }
+}
+
+impl Default for Payments {
+    fn default() -> Payments {
+        Payments {
+            result_sla_ms: 86_400_000,
+            approvals_required: 1,
+        }
+    }
+}
+
+impl Default for Reconciliation {
+    fn default() -> Reconciliation {
+        Reconciliation {
+            grace_ms: 86_400_000,
+        }
+    }
+}
+
+impl Default for Sandbox {
+    fn default() -> Sandbox {
+        Sandbox {
+            seed: 7,
+            delay_ms: 1_500,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the file and the environment of this process.
+    ///
+    /// # Errors
+    ///
+    /// [`BootError::Settings`], which names the key and where it stands.
+    pub fn load() -> Result<Settings, BootError> {
+        let named = std::env::var_os(environment::FILE_VARIABLE).map(PathBuf::from);
+        let usual = Some(PathBuf::from(FILE)).filter(|it| it.exists());
+        Settings::read(named.or(usual).as_deref(), std::env::vars_os())
+    }
+
+    /// The same from a file, which must be there, and from these variables.
+    fn read<K, V>(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Settings, BootError>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let mut figment = Figment::new();
+        if let Some(file) = file {
+            if !file.is_file() {
+                let sentence = format!("there is no file {}", file.display());
+                return Err(BootError::Settings(sentence));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        for variable in environment::variables(variables)? {
+            figment = figment.merge(variable);
+        }
+        let settings: Settings = figment
+            .extract()
+            .map_err(|it| BootError::Settings(sentence(&it)))?;
+        settings.refuse_zeros()?;
+        Ok(settings)
+    }
+
+    fn refuse_zeros(&self) -> Result<(), BootError> {
+        let counts = [
+            ("database.connections", u64::from(self.database.connections)),
+            ("messaging.watermark_ms", self.messaging.watermark_ms),
+            ("messaging.poll_ms", self.messaging.poll_ms),
+            (
+                "payments.approvals_required",
+                u64::try_from(self.payments.approvals_required).unwrap_or(0),
+            ),
+        ];
+        match counts.iter().find(|(_, count)| *count == 0) {
+            Some((key, _)) => Err(BootError::Settings(format!("{key} must be at least 1"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The error in one sentence that names key and place, and repeats no value: it may be a password
+/// that landed in the wrong line.
+fn sentence(error: &figment::Error) -> String {
+    let what = match &error.kind {
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            format!("expected {expected}")
+        }
+        Kind::UnknownField(found, expected) => {
+            format!(
+                "unknown key {found:?}, expected one of: {}",
+                expected.join(", ")
+            )
+        }
+        Kind::UnknownVariant(_, expected) => format!("expected one of: {}", expected.join(", ")),
+        Kind::Message(_) if !error.path.is_empty() => "the value is not understood".to_owned(),
+        // A syntax error: the first line says where, the next ones show what stands there.
+        Kind::Message(lines) => lines.lines().next().unwrap_or_default().to_owned(),
+        other => other.to_string(),
+    };
+    let key = match error.path.join(".") {
+        path if path.is_empty() => String::new(),
+        path => format!(" for {path}"),
+    };
+    let place = error
+        .metadata
+        .as_ref()
+        .map_or(String::new(), |it| match it.source.as_ref() {
+            Some(source) => format!(" in {source}"),
+            None => format!(" in {}", it.name),
+        });
+    format!("{what}{key}{place}")
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("url", &self.url.as_deref().map(mask_url))
+            .field("connections", &self.connections)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Nats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nats")
+            .field("url", &self.url.as_deref().map(mask_url))
+            .field("monitor_url", &self.monitor_url.as_deref().map(mask_url))
+            .finish()
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry")
+            .field(
+                "otlp_endpoint",
+                &self.otlp_endpoint.as_deref().map(mask_url),
+            )
+            .finish()
+    }
+}
+
+/// A URL without user, password, token and query, each of which may be a secret.
+///
+/// It hides too much rather than too little: all from the scheme to the last `@`, and all from
+/// the `?` on.
+pub fn mask_url(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let (user, place) = match rest.rsplit_once('@') {
+        Some((_, place)) => ("••@", place),
+        None => ("", rest),
+    };
+    match place.split_once('?') {
+        Some((place, _)) => format!("{scheme}{user}{place}?••"),
+        None => format!("{scheme}{user}{place}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

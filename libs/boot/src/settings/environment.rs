@@ -1,0 +1,73 @@
+//! Settings that come from environment variables, each of which can be blamed by its name.
+
+use std::ffi::OsString;
+
+use figment::value::{Dict, Map, Value};
+use figment::{Error, Metadata, Profile, Provider};
+
+use crate::BootError;
+
+/// Names the settings file; the one variable of ours that is not a setting.
+pub const FILE_VARIABLE: &str = "ANSINH_CONFIG";
+
+const PREFIX: &str = "ANSINH_";
+
+/// Variables that other programs know as well, and the keys they stand for.
+const SHARED: [(&str, &str); 4] = [
+    ("DATABASE_URL", "database.url"),
+    ("NATS_URL", "nats.url"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ("RUST_LOG", "log.filter"),
+];
+
+/// One variable as a layer of settings.
+pub struct Variable {
+    name: String,
+    key: String,
+    value: Value,
+}
+
+/// The variables that are settings; our own come last, so that they win.
+pub fn variables<K: Into<OsString>, V: Into<OsString>>(
+    all: impl IntoIterator<Item = (K, V)>,
+) -> Result<Vec<Variable>, BootError> {
+    let (mut shared, mut own) = (Vec::new(), Vec::new());
+    for (name, value) in all {
+        let Ok(name) = name.into().into_string() else {
+            continue; // a name that is not text is nobody's setting
+        };
+        let known = SHARED.iter().find(|(it, _)| *it == name);
+        let (layer, key) = match (known, name.strip_prefix(PREFIX)) {
+            (Some((_, key)), _) => (&mut shared, (*key).to_owned()),
+            (None, Some(rest)) if name != FILE_VARIABLE => {
+                (&mut own, rest.replace("__", ".").to_lowercase())
+            }
+            _ => continue,
+        };
+        let value = value.into().into_string().map_err(|_| {
+            BootError::Settings(format!("environment variable {name} is not UTF-8"))
+        })?;
+        if value.is_empty() {
+            continue; // set to nothing is not set
+        }
+        let value = match value.parse::<u64>() {
+            Ok(number) => Value::from(number),
+            Err(_) => Value::from(value),
+        };
+        layer.push(Variable { name, key, value });
+    }
+    shared.append(&mut own);
+    Ok(shared)
+}
+
+impl Provider for Variable {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(format!("environment variable {}", self.name))
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, Error> {
+        let nested = figment::util::nest(&self.key, self.value.clone());
+        let dict = nested.into_dict().unwrap_or_default();
+        Ok(Map::from([(Profile::Default, dict)]))
+    }
+}

@@ -1,0 +1,14 @@
+//! Boot against a real PostgreSQL (`DATABASE_URL`) and a real NATS (`NATS_URL`).
+
+mod context;
+mod database;
+mod health;
+mod nats;
+mod slow_line;
+mod stub;
+mod telemetry;
+
+/// A server these tests cannot do without.
+fn required(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} must name a test server"))
+}

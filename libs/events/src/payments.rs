@@ -1,0 +1,96 @@
+use chrono::NaiveDate;
+use domain::{ChunkNo, Institution, LineNo, Money, Part, Period, Programme, RunNo};
+use serde::{Deserialize, Serialize};
+
+use crate::{Fact, PAYMENTS, ResultStatus};
+
+/// A payout run began; said once to each partition.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunOpened {
+    pub run_no: RunNo,
+    pub part: Part,
+    pub programme: Programme,
+    pub period: Period,
+    /// The day as of which rates are known and ages count; data, not a clock.
+    pub business_date: NaiveDate,
+}
+
+/// What a bank's message changed in the books; refused and repeated lines are not in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ResultsApplied {
+    pub part: Part,
+    pub institution: Institution,
+    /// The bank's own message id.
+    pub message_id: String,
+    pub lines: Vec<AppliedResult>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AppliedResult {
+    pub run_no: RunNo,
+    pub chunk: ChunkNo,
+    pub line: LineNo,
+    pub status: ResultStatus,
+    pub amount: Money,
+    pub booked_on: NaiveDate,
+}
+
+/// A run is closed: each line is credited, returned, or in a named exception.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunClosed {
+    pub run_no: RunNo,
+    pub lines: i64,
+    pub total: Money,
+    pub credited: Money,
+    pub returned: Money,
+    pub unknown: Money,
+    pub held: Money,
+}
+
+impl Fact for RunOpened {
+    const NAME: &'static str = "run-opened.v1";
+
+    fn speaker(&self) -> String {
+        PAYMENTS.to_owned()
+    }
+
+    fn part(&self) -> Part {
+        self.part
+    }
+
+    fn key(&self) -> String {
+        format!("{}-{}", self.run_no, self.part)
+    }
+}
+
+impl Fact for ResultsApplied {
+    const NAME: &'static str = "results-applied.v1";
+
+    fn speaker(&self) -> String {
+        PAYMENTS.to_owned()
+    }
+
+    fn part(&self) -> Part {
+        self.part
+    }
+
+    fn key(&self) -> String {
+        format!("{}/{}/{}", self.institution, self.part, self.message_id)
+    }
+}
+
+impl Fact for RunClosed {
+    const NAME: &'static str = "run-closed.v1";
+
+    fn speaker(&self) -> String {
+        PAYMENTS.to_owned()
+    }
+
+    fn part(&self) -> Part {
+        Part::ZERO
+    }
+
+    fn key(&self) -> String {
+        self.run_no.to_string()
+    }
+}

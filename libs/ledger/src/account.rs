@@ -1,0 +1,292 @@
+use std::fmt;
+use std::str::FromStr;
+
+use domain::{Institution, Programme, Province, Refusal};
+
+/// What a control account is for; its number opens the account number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AccountKind {
+    /// Money of the treasury, in its own hands or at an institution.
+    TreasuryCash,
+    /// What a programme may spend: its appropriation, never overspent.
+    ProgrammeFund,
+    /// Committed to an approved run, not yet to its lines.
+    Commitment,
+    /// Owed to beneficiaries; the person sub-ledger hangs here.
+    Payable,
+    /// Handed to an institution, outcome not known yet.
+    InTransit,
+    /// An institution never answered: not paid, not failed, to be enquired about.
+    Unknown,
+    /// Credited to beneficiaries, by programme and province.
+    Paid,
+    /// What an institution's statement says it debited.
+    SettlementAtBank,
+    /// Debits of an institution that match no payment of ours.
+    Suspense,
+}
+
+/// The side on which an account may not be overdrawn, enforced by the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Normal {
+    Debit,
+    Credit,
+    /// May stand on either side within one partition.
+    Any,
+}
+
+/// A control account: a few thousand exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Account {
+    pub kind: AccountKind,
+    pub programme: Option<Programme>,
+    pub institution: Option<Institution>,
+    pub province: Option<Province>,
+}
+
+/// An account's number in the chart: kind, programme, institution, province as `KK-PP-IIIIII-VV`.
+///
+/// Derived from what the account is, so that no look-up is needed and every database numbers alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountNo(pub i64);
+
+impl AccountKind {
+    pub const ALL: [AccountKind; 9] = [
+        AccountKind::TreasuryCash,
+        AccountKind::ProgrammeFund,
+        AccountKind::Commitment,
+        AccountKind::Payable,
+        AccountKind::InTransit,
+        AccountKind::Unknown,
+        AccountKind::Paid,
+        AccountKind::SettlementAtBank,
+        AccountKind::Suspense,
+    ];
+
+    pub fn number(self) -> i64 {
+        match self {
+            AccountKind::TreasuryCash => 10,
+            AccountKind::ProgrammeFund => 20,
+            AccountKind::Commitment => 30,
+            AccountKind::Payable => 40,
+            AccountKind::InTransit => 50,
+            AccountKind::Unknown => 55,
+            AccountKind::Paid => 60,
+            AccountKind::SettlementAtBank => 70,
+            AccountKind::Suspense => 80,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            AccountKind::TreasuryCash => "treasury cash",
+            AccountKind::ProgrammeFund => "programme fund",
+            AccountKind::Commitment => "commitment",
+            AccountKind::Payable => "payable to beneficiaries",
+            AccountKind::InTransit => "in transit",
+            AccountKind::Unknown => "unknown at institution",
+            AccountKind::Paid => "paid",
+            AccountKind::SettlementAtBank => "settlement at institution",
+            AccountKind::Suspense => "suspense",
+        }
+    }
+
+    pub fn normal(self) -> Normal {
+        match self {
+            // Treasury cash and commitments come into one partition and leave from others;
+            // suspense may stand on either side.
+            AccountKind::TreasuryCash | AccountKind::Commitment | AccountKind::Suspense => {
+                Normal::Any
+            }
+            AccountKind::ProgrammeFund
+            | AccountKind::Payable
+            | AccountKind::InTransit
+            | AccountKind::Unknown
+            | AccountKind::Paid => Normal::Credit,
+            AccountKind::SettlementAtBank => Normal::Debit,
+        }
+    }
+}
+
+impl Normal {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Normal::Debit => "debit",
+            Normal::Credit => "credit",
+            Normal::Any => "any",
+        }
+    }
+}
+
+impl Account {
+    pub fn treasury_cash() -> Account {
+        Account::new(AccountKind::TreasuryCash)
+    }
+
+    pub fn treasury_cash_at(institution: Institution) -> Account {
+        Account {
+            institution: Some(institution),
+            ..Account::treasury_cash()
+        }
+    }
+
+    pub fn programme_fund(programme: Programme) -> Account {
+        Account {
+            programme: Some(programme),
+            ..Account::new(AccountKind::ProgrammeFund)
+        }
+    }
+
+    pub fn commitment(programme: Programme) -> Account {
+        Account {
+            programme: Some(programme),
+            ..Account::new(AccountKind::Commitment)
+        }
+    }
+
+    pub fn payable(programme: Programme) -> Account {
+        Account {
+            programme: Some(programme),
+            ..Account::new(AccountKind::Payable)
+        }
+    }
+
+    pub fn in_transit(programme: Programme, institution: Institution) -> Account {
+        Account {
+            programme: Some(programme),
+            institution: Some(institution),
+            ..Account::new(AccountKind::InTransit)
+        }
+    }
+
+    pub fn unknown(programme: Programme, institution: Institution) -> Account {
+        Account {
+            kind: AccountKind::Unknown,
+            ..Account::in_transit(programme, institution)
+        }
+    }
+
+    pub fn paid(programme: Programme, province: Province) -> Account {
+        Account {
+            programme: Some(programme),
+            province: Some(province),
+            ..Account::new(AccountKind::Paid)
+        }
+    }
+
+    pub fn settlement(institution: Institution) -> Account {
+        Account {
+            institution: Some(institution),
+            ..Account::new(AccountKind::SettlementAtBank)
+        }
+    }
+
+    pub fn suspense(institution: Institution) -> Account {
+        Account {
+            institution: Some(institution),
+            ..Account::new(AccountKind::Suspense)
+        }
+    }
+
+    fn new(kind: AccountKind) -> Account {
+        Account {
+            kind,
+            programme: None,
+            institution: None,
+            province: None,
+        }
+    }
+
+    pub fn number(self) -> AccountNo {
+        let programme = self.programme.map_or(0, |it| i64::from(it.number()));
+        let institution = self.institution.map_or(0, |it| i64::from(it.number()));
+        let province = self.province.map_or(0, |it| i64::from(it.number()));
+        AccountNo(
+            ((self.kind.number() * 100 + programme) * 1_000_000 + institution) * 100 + province,
+        )
+    }
+}
+
+impl AccountNo {
+    /// The account behind a number; `None` where the number is in nobody's chart.
+    pub fn account(self) -> Option<Account> {
+        let (rest, province) = (self.0 / 100, self.0 % 100);
+        let (rest, institution) = (rest / 1_000_000, rest % 1_000_000);
+        let (kind, programme) = (rest / 100, rest % 100);
+        let account = Account {
+            kind: AccountKind::ALL
+                .into_iter()
+                .find(|it| it.number() == kind)?,
+            programme: i16::try_from(programme)
+                .ok()
+                .and_then(Programme::from_number),
+            institution: i32::try_from(institution)
+                .ok()
+                .and_then(Institution::from_number),
+            province: i16::try_from(province).ok().and_then(Province::from_number),
+        };
+        (account.number() == self).then_some(account)
+    }
+}
+
+impl fmt::Display for AccountNo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = format!("{:012}", self.0);
+        write!(
+            f,
+            "{}-{}-{}-{}",
+            &digits[..2],
+            &digits[2..4],
+            &digits[4..10],
+            &digits[10..]
+        )
+    }
+}
+
+impl FromStr for AccountNo {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<AccountNo, Refusal> {
+        let digits: String = text.chars().filter(|it| *it != '-').collect();
+        let number = (digits.len() == 12 && digits.bytes().all(|it| it.is_ascii_digit()))
+            .then(|| AccountNo(digits.parse().expect("12 digits fit in i64")));
+        number.filter(|it| it.account().is_some()).ok_or_else(|| {
+            Refusal::new(
+                "ledger_account_invalid",
+                "a ledger account is written 50-01-970436-00",
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_says_what_the_account_is() {
+        let bank: Institution = "970436".parse().unwrap();
+        let account = Account::in_transit(Programme::SocialPension, bank);
+        assert_eq!(account.number().to_string(), "50-01-970436-00");
+        assert_eq!(
+            "50-01-970436-00".parse::<AccountNo>().unwrap().account(),
+            Some(account)
+        );
+        let paid = Account::paid(Programme::MeritAllowance, "79".parse().unwrap());
+        assert_eq!(paid.number().to_string(), "60-04-000000-79");
+        assert_eq!(paid.number().account(), Some(paid));
+        for bad in [
+            "",
+            "51-01-970436-00",
+            "50-99-970436-00",
+            "50-01-000001-00",
+            "5001970436",
+        ] {
+            assert_eq!(
+                bad.parse::<AccountNo>().unwrap_err().code,
+                "ledger_account_invalid",
+                "{bad}"
+            );
+        }
+    }
+}

@@ -1,0 +1,117 @@
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::{Money, Part};
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+
+use crate::store::{self, JournalRow};
+use crate::{AccountNo, Error, Journal, Root};
+
+/// Posts journals of one partition inside the caller's transaction.
+///
+/// A journal whose reference is there already with the same content is left alone, so that the
+/// same step done twice is done once; with another content it is an error that names it.
+/// Returns how many journals were new.
+///
+/// # Errors
+/// [`Error::Overdrawn`] where an account would go to its forbidden side; nothing is posted then.
+pub async fn post(
+    tx: &mut PgConnection,
+    part: Part,
+    journals: &[Journal],
+    now: DateTime<Utc>,
+) -> Result<usize, Error> {
+    for journal in journals {
+        let zero = |it: &crate::Transfer| it.amount.is_zero() || it.debit == it.credit;
+        if journal.transfers.is_empty() || journal.transfers.iter().any(zero) {
+            return Err(Error::EmptyOrZero {
+                reference: journal.reference.clone(),
+            });
+        }
+    }
+    let (mut seq, mut prev_hash) = store::lock_head(tx, part).await?;
+    let known = store::roots_of(
+        tx,
+        part,
+        journals.iter().map(|it| it.reference.clone()).collect(),
+    )
+    .await?;
+    let mut rows = Vec::with_capacity(journals.len());
+    for journal in journals {
+        let root = journal.root(part);
+        match known.get(&journal.reference) {
+            Some(posted) if *posted == root => continue,
+            Some(_) => {
+                return Err(Error::ReferenceReused {
+                    reference: journal.reference.clone(),
+                });
+            }
+            None => {}
+        }
+        seq += 1;
+        let mut row = JournalRow {
+            seq,
+            journal,
+            total: journal.total(),
+            root,
+            prev_hash,
+            hash: [0; 32],
+        };
+        row.hash = journal_hash(part, &row.fields(), now);
+        prev_hash = row.hash;
+        rows.push(row);
+    }
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    store::insert_journals(tx, part, &rows, now).await?;
+    store::insert_transfers(tx, part, &rows).await?;
+    store::move_head(tx, part, seq, prev_hash).await?;
+    store::add_turnover(tx, part, &turnover(&rows)).await?;
+    Ok(rows.len())
+}
+
+/// What each account gains on each side, in account order: the order in which rows are locked.
+fn turnover(rows: &[JournalRow<'_>]) -> BTreeMap<AccountNo, (Money, Money)> {
+    let mut turnover: BTreeMap<AccountNo, (Money, Money)> = BTreeMap::new();
+    for transfer in rows.iter().flat_map(|it| &it.journal.transfers) {
+        let debited = turnover.entry(transfer.debit.number()).or_default();
+        debited.0 = Money::sum([debited.0, transfer.amount]);
+        let credited = turnover.entry(transfer.credit.number()).or_default();
+        credited.1 = Money::sum([credited.1, transfer.amount]);
+    }
+    turnover
+}
+
+/// What a journal's hash covers besides its partition and time.
+pub(crate) struct HashedFields<'a> {
+    pub seq: i64,
+    pub kind: &'a str,
+    pub reference: &'a str,
+    pub run_no: i64,
+    pub lines: i32,
+    pub total: Money,
+    pub root: Root,
+    pub prev_hash: [u8; 32],
+}
+
+/// Chains a journal to the one before it in its partition.
+pub(crate) fn journal_hash(part: Part, fields: &HashedFields<'_>, at: DateTime<Utc>) -> [u8; 32] {
+    let text = |it: &str| u32::try_from(it.len()).expect("short text").to_be_bytes();
+    Sha256::new()
+        .chain_update(fields.prev_hash)
+        .chain_update(part.number().to_be_bytes())
+        .chain_update(fields.seq.to_be_bytes())
+        .chain_update(text(fields.kind))
+        .chain_update(fields.kind)
+        .chain_update(text(fields.reference))
+        .chain_update(fields.reference)
+        .chain_update(fields.run_no.to_be_bytes())
+        .chain_update(fields.lines.to_be_bytes())
+        .chain_update(fields.total.units().to_be_bytes())
+        .chain_update(fields.root.0)
+        .chain_update(at.timestamp_micros().to_be_bytes())
+        .finalize()
+        .into()
+}

@@ -1,0 +1,145 @@
+//! Reading the books.
+
+use chrono::{DateTime, Utc};
+use domain::{Money, Part};
+use rust_decimal::Decimal;
+use sqlx::PgPool;
+
+use crate::{AccountNo, Error};
+
+/// One account's turnover over all partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrialBalanceRow {
+    pub account_no: AccountNo,
+    pub debits: Money,
+    pub credits: Money,
+}
+
+#[derive(Debug, Clone)]
+pub struct JournalView {
+    pub part: Part,
+    pub seq: i64,
+    pub kind: String,
+    pub reference: String,
+    pub lines: i32,
+    pub total: Money,
+    pub root: String,
+    pub hash: String,
+    pub recorded_at: DateTime<Utc>,
+    pub transfers: Vec<TransferView>,
+}
+
+#[derive(Debug, Clone)]
+pub struct TransferView {
+    pub line: i32,
+    pub debit: AccountNo,
+    pub credit: AccountNo,
+    pub amount: Money,
+    pub person_no: i64,
+    pub chunk: i32,
+    pub chunk_line: i32,
+}
+
+/// Every account in number order; debits and credits of the whole are equal at every commit.
+pub async fn trial_balance(pool: &PgPool) -> Result<Vec<TrialBalanceRow>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT account_no, sum(debits) AS "debits!", sum(credits) AS "credits!"
+        FROM ledger.balances GROUP BY account_no ORDER BY account_no
+        "#
+    )
+    .fetch_all(pool)
+    .await?;
+    let row = |no, debits, credits| TrialBalanceRow {
+        account_no: AccountNo(no),
+        debits: whole(debits),
+        credits: whole(credits),
+    };
+    Ok(rows
+        .into_iter()
+        .map(|it| row(it.account_no, it.debits, it.credits))
+        .collect())
+}
+
+/// One account; zero turnover where it was never used.
+pub async fn account_balance(
+    pool: &PgPool,
+    account_no: AccountNo,
+) -> Result<TrialBalanceRow, Error> {
+    let row = sqlx::query!(
+        r#"
+        SELECT coalesce(sum(debits), 0) AS "debits!", coalesce(sum(credits), 0) AS "credits!"
+        FROM ledger.balances WHERE account_no = $1
+        "#,
+        account_no.0,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(TrialBalanceRow {
+        account_no,
+        debits: whole(row.debits),
+        credits: whole(row.credits),
+    })
+}
+
+/// One journal with its transfers; `None` where there is none.
+pub async fn journal(pool: &PgPool, part: Part, seq: i64) -> Result<Option<JournalView>, Error> {
+    let Some(found) = sqlx::query!(
+        r#"
+        SELECT run_no, kind, reference, lines, total, root, hash, recorded_at
+        FROM ledger.journals WHERE part = $1 AND seq = $2
+        "#,
+        part.number(),
+        seq,
+    )
+    .fetch_optional(pool)
+    .await?
+    else {
+        return Ok(None);
+    };
+    let transfers = sqlx::query!(
+        r#"
+        SELECT line, debit, credit, amount, person_no, chunk, chunk_line
+        FROM ledger.transfers WHERE run_no = $1 AND part = $2 AND seq = $3 ORDER BY line
+        "#,
+        found.run_no,
+        part.number(),
+        seq,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(Some(JournalView {
+        part,
+        seq,
+        kind: found.kind,
+        reference: found.reference,
+        lines: found.lines,
+        total: whole(found.total),
+        root: hex::encode(found.root),
+        hash: hex::encode(found.hash),
+        recorded_at: found.recorded_at,
+        transfers: transfers
+            .into_iter()
+            .map(|it| TransferView {
+                line: it.line,
+                debit: AccountNo(it.debit),
+                credit: AccountNo(it.credit),
+                amount: whole(it.amount),
+                person_no: it.person_no,
+                chunk: it.chunk,
+                chunk_line: it.chunk_line,
+            })
+            .collect(),
+    }))
+}
+
+pub(crate) fn whole(amount: Decimal) -> Money {
+    Money::try_from(amount).expect("the schema keeps amounts whole and not negative")
+}
+
+/// How many journals there are.
+pub async fn journal_count(pool: &PgPool) -> Result<i64, Error> {
+    Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM ledger.journals"#)
+        .fetch_one(pool)
+        .await?)
+}

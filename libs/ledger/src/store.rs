@@ -1,0 +1,294 @@
+//! All SQL that writes the books.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use domain::{Money, Part};
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+
+use crate::posting::HashedFields;
+use crate::{AccountNo, Error, Journal, Root};
+
+pub(crate) struct JournalRow<'a> {
+    pub seq: i64,
+    pub journal: &'a Journal,
+    pub total: Money,
+    pub root: Root,
+    pub prev_hash: [u8; 32],
+    pub hash: [u8; 32],
+}
+
+impl JournalRow<'_> {
+    pub fn lines(&self) -> i32 {
+        i32::try_from(self.journal.transfers.len()).expect("a journal is a chunk")
+    }
+
+    pub fn fields(&self) -> HashedFields<'_> {
+        HashedFields {
+            seq: self.seq,
+            kind: self.journal.kind.as_str(),
+            reference: &self.journal.reference,
+            run_no: self.journal.run_no.0,
+            lines: self.lines(),
+            total: self.total,
+            root: self.root,
+            prev_hash: self.prev_hash,
+        }
+    }
+}
+
+/// Takes the partition's sequence until the transaction ends.
+pub(crate) async fn lock_head(tx: &mut PgConnection, part: Part) -> Result<(i64, [u8; 32]), Error> {
+    let head = sqlx::query!(
+        "SELECT seq, hash FROM ledger.heads WHERE part = $1 FOR NO KEY UPDATE",
+        part.number(),
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok((head.seq, hash_of(&head.hash)))
+}
+
+pub(crate) async fn move_head(
+    tx: &mut PgConnection,
+    part: Part,
+    seq: i64,
+    hash: [u8; 32],
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE ledger.heads SET seq = $2, hash = $3 WHERE part = $1",
+        part.number(),
+        seq,
+        &hash[..],
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn roots_of(
+    tx: &mut PgConnection,
+    part: Part,
+    references: Vec<String>,
+) -> Result<HashMap<String, Root>, Error> {
+    let rows = sqlx::query!(
+        "SELECT reference, root FROM ledger.journals WHERE part = $1 AND reference = ANY($2)",
+        part.number(),
+        &references,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|it| (it.reference, Root(hash_of(&it.root))))
+        .collect())
+}
+
+pub(crate) async fn insert_journals(
+    tx: &mut PgConnection,
+    part: Part,
+    rows: &[JournalRow<'_>],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let seqs: Vec<i64> = rows.iter().map(|it| it.seq).collect();
+    let kinds: Vec<String> = rows
+        .iter()
+        .map(|it| it.journal.kind.as_str().to_owned())
+        .collect();
+    let references: Vec<String> = rows.iter().map(|it| it.journal.reference.clone()).collect();
+    let run_nos: Vec<i64> = rows.iter().map(|it| it.journal.run_no.0).collect();
+    let lines: Vec<i32> = rows.iter().map(JournalRow::lines).collect();
+    let totals: Vec<Decimal> = rows.iter().map(|it| it.total.decimal()).collect();
+    let roots: Vec<Vec<u8>> = rows.iter().map(|it| it.root.0.to_vec()).collect();
+    let prev_hashes: Vec<Vec<u8>> = rows.iter().map(|it| it.prev_hash.to_vec()).collect();
+    let hashes: Vec<Vec<u8>> = rows.iter().map(|it| it.hash.to_vec()).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO ledger.journals
+            (part, seq, kind, reference, run_no, lines, total, root, prev_hash, hash, recorded_at)
+        SELECT $1, j.*, $11
+        FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::int[],
+            $7::numeric[], $8::bytea[], $9::bytea[], $10::bytea[]) AS j
+        "#,
+        part.number(),
+        &seqs,
+        &kinds,
+        &references,
+        &run_nos,
+        &lines,
+        &totals,
+        &roots,
+        &prev_hashes,
+        &hashes,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn insert_transfers(
+    tx: &mut PgConnection,
+    part: Part,
+    rows: &[JournalRow<'_>],
+) -> Result<(), Error> {
+    let count = rows.iter().map(|it| it.journal.transfers.len()).sum();
+    let mut run_nos: Vec<i64> = Vec::with_capacity(count);
+    let mut seqs: Vec<i64> = Vec::with_capacity(count);
+    let mut lines: Vec<i32> = Vec::with_capacity(count);
+    let mut debits: Vec<i64> = Vec::with_capacity(count);
+    let mut credits: Vec<i64> = Vec::with_capacity(count);
+    let mut amounts: Vec<Decimal> = Vec::with_capacity(count);
+    let mut persons: Vec<i64> = Vec::with_capacity(count);
+    let mut chunks: Vec<i32> = Vec::with_capacity(count);
+    let mut chunk_lines: Vec<i32> = Vec::with_capacity(count);
+    for row in rows {
+        for (line, transfer) in (1..).zip(&row.journal.transfers) {
+            run_nos.push(row.journal.run_no.0);
+            seqs.push(row.seq);
+            lines.push(line);
+            debits.push(transfer.debit.number().0);
+            credits.push(transfer.credit.number().0);
+            amounts.push(transfer.amount.decimal());
+            persons.push(transfer.line.map_or(0, |it| it.person_no.0));
+            chunks.push(transfer.line.map_or(0, |it| it.chunk.0));
+            chunk_lines.push(transfer.line.map_or(0, |it| it.line.0));
+        }
+    }
+    sqlx::query!(
+        r#"
+        INSERT INTO ledger.transfers
+            (part, run_no, seq, line, debit, credit, amount, person_no, chunk, chunk_line)
+        SELECT $1, t.*
+        FROM unnest($2::bigint[], $3::bigint[], $4::int[], $5::bigint[], $6::bigint[],
+            $7::numeric[], $8::bigint[], $9::int[], $10::int[]) AS t
+        "#,
+        part.number(),
+        &run_nos,
+        &seqs,
+        &lines,
+        &debits,
+        &credits,
+        &amounts,
+        &persons,
+        &chunks,
+        &chunk_lines,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Adds to each control account once, in account order; opens accounts on their first use.
+pub(crate) async fn add_turnover(
+    tx: &mut PgConnection,
+    part: Part,
+    turnover: &BTreeMap<AccountNo, (Money, Money)>,
+) -> Result<(), Error> {
+    let numbers: Vec<i64> = turnover.keys().map(|it| it.0).collect();
+    let debits: Vec<Decimal> = turnover
+        .values()
+        .map(|(debit, _)| debit.decimal())
+        .collect();
+    let credits: Vec<Decimal> = turnover
+        .values()
+        .map(|(_, credit)| credit.decimal())
+        .collect();
+    open_accounts(tx, turnover.keys().copied()).await?;
+    let added = sqlx::query!(
+        r#"
+        INSERT INTO ledger.balances AS b (part, account_no, normal, debits, credits)
+        SELECT $1, t.account_no, a.normal, t.debits, t.credits
+        FROM unnest($2::bigint[], $3::numeric[], $4::numeric[]) AS t (account_no, debits, credits)
+        JOIN ledger.accounts a USING (account_no)
+        ORDER BY t.account_no
+        ON CONFLICT (part, account_no) DO UPDATE
+        SET debits = b.debits + excluded.debits, credits = b.credits + excluded.credits
+        "#,
+        part.number(),
+        &numbers,
+        &debits,
+        &credits,
+    )
+    .execute(&mut *tx)
+    .await;
+    match added {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("not_overdrawn") => {
+            // Which one is not in the error; a transaction that failed cannot be asked. The
+            // account that pays in this journal is the one a person wants to hear of.
+            let paying = turnover.iter().find(|(no, (debit, credit))| {
+                debit > credit
+                    && no
+                        .account()
+                        .is_some_and(|it| it.kind.normal() == crate::Normal::Credit)
+            });
+            let number = paying.or_else(|| turnover.iter().next()).map(|(no, _)| *no);
+            Err(Error::Overdrawn(number.expect("a journal has accounts")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn open_accounts(
+    tx: &mut PgConnection,
+    numbers: impl Iterator<Item = AccountNo>,
+) -> Result<(), Error> {
+    let accounts: Vec<_> = numbers
+        .filter_map(|it| it.account().map(|account| (it, account)))
+        .collect();
+    let numbers: Vec<i64> = accounts.iter().map(|(no, _)| no.0).collect();
+    let known = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM ledger.accounts WHERE account_no = ANY($1)"#,
+        &numbers,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if usize::try_from(known).ok() == Some(numbers.len()) {
+        return Ok(());
+    }
+    let kinds: Vec<String> = accounts
+        .iter()
+        .map(|(_, it)| it.kind.name().to_owned())
+        .collect();
+    let programmes: Vec<Option<i16>> = accounts
+        .iter()
+        .map(|(_, it)| it.programme.map(domain::Programme::number))
+        .collect();
+    let institutions: Vec<Option<i32>> = accounts
+        .iter()
+        .map(|(_, it)| it.institution.map(domain::Institution::number))
+        .collect();
+    let provinces: Vec<Option<i16>> = accounts
+        .iter()
+        .map(|(_, it)| it.province.map(domain::Province::number))
+        .collect();
+    let normals: Vec<String> = accounts
+        .iter()
+        .map(|(_, it)| it.kind.normal().as_str().to_owned())
+        .collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO ledger.accounts (account_no, kind, programme, institution, province, normal)
+        SELECT a.* FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::int[], $5::smallint[],
+            $6::text[]) AS a
+        ORDER BY 1
+        ON CONFLICT DO NOTHING
+        "#,
+        &numbers,
+        &kinds,
+        &programmes as &[Option<i16>],
+        &institutions as &[Option<i32>],
+        &provinces as &[Option<i16>],
+        &normals,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) fn hash_of(bytes: &[u8]) -> [u8; 32] {
+    bytes
+        .try_into()
+        .expect("the schema keeps hashes at 32 bytes")
+}

@@ -1,0 +1,478 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_nats::jetstream::AckKind;
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use domain::Part;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use sqlx::PgConnection;
+use tokio::time::sleep;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::outbox::chain;
+use crate::relay::{HASH, PART, Redrive, SEQ, SPEAKER, TRACEPARENT, Watermark};
+use crate::store::{self, Place};
+use crate::stream::{ensure_stream, filter_subject, stream_name};
+use crate::{Error, Wires, follow_trace};
+
+/// Events taken from JetStream before their effects are committed.
+const PULL_MAX: usize = 48;
+/// Events of one partition in one transaction.
+const BATCH_MAX: usize = 5;
+/// Partitions applied at the same time.
+const PARTS_AT_ONCE: usize = 3;
+/// Tries of a transaction before its messages are given back to JetStream.
+const TRIES_MAX: u32 = 8;
+const BACKOFF: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+const ACK_WAIT: Duration = Duration::from_secs(30);
+
+/// Who hears whom.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// The listening service; its cursor's name.
+    pub consumer: &'static str,
+    pub speaker: String,
+}
+
+/// An event as it was delivered, its place in the speaker's sequence proven.
+#[derive(Debug, Clone)]
+pub struct Delivered {
+    pub speaker: String,
+    pub part: Part,
+    pub seq: i64,
+    pub event_id: Uuid,
+    pub subject: String,
+    pub body: Bytes,
+    trace: Option<String>,
+    hash: [u8; 32],
+}
+
+/// What waiting can do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Try again: something is away or was in the way.
+    Retry,
+    /// This event will never apply: keep it for a person, go on with the next.
+    Park,
+    /// Money is concerned: stop the partition and raise the alarm.
+    Halt,
+}
+
+/// An error that says what to do next.
+pub trait Judged: std::error::Error + From<sqlx::Error> + Send {
+    fn verdict(&self) -> Verdict;
+}
+
+/// Applies events of one partition inside the transaction that also moves the cursor.
+pub trait Handler: Send + Sync + 'static {
+    type Error: Judged;
+
+    fn apply(
+        &self,
+        tx: &mut PgConnection,
+        part: Part,
+        batch: &[Delivered],
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Hears a speaker until the process stops. Effects and cursor commit together; the
+/// acknowledgement to JetStream afterwards is only a courtesy.
+pub async fn consume<H: Handler>(wires: Wires, subscription: Subscription, handler: H) {
+    let ear = Ear {
+        wires,
+        subscription,
+        handler,
+    };
+    while !ear.wires.stop.is_cancelled() {
+        if let Err(error) = ear.listen().await
+            && !ear.wires.stop.is_cancelled()
+        {
+            let Subscription { consumer, speaker } = &ear.subscription;
+            tracing::warn!(consumer, speaker, error = %error, "Listening starts again");
+            tokio::select! {
+                () = ear.wires.stop.cancelled() => {}
+                () = sleep(Duration::from_millis(250)) => {}
+            }
+        }
+    }
+}
+
+struct Ear<H> {
+    wires: Wires,
+    subscription: Subscription,
+    handler: H,
+}
+
+type Message = async_nats::jetstream::Message;
+
+impl<H: Handler> Ear<H> {
+    async fn listen(&self) -> Result<(), Error> {
+        let Subscription { consumer, speaker } = &self.subscription;
+        store::insert_cursors(&self.wires.pool, consumer, speaker).await?;
+        let nats = |it: &dyn std::fmt::Display| Error::Nats(it.to_string());
+        let watermarks = self
+            .wires
+            .nats
+            .subscribe(format!("watermark.{speaker}"))
+            .await;
+        let mut watermarks = watermarks.map_err(|it| nats(&it))?;
+        ensure_stream(&self.wires.jetstream, speaker).await?;
+        let pull = self.pull_consumer().await?;
+        let messages = pull
+            .stream()
+            .max_messages_per_batch(PULL_MAX)
+            .expires(Duration::from_secs(5))
+            .heartbeat(Duration::from_secs(1))
+            .messages();
+        let mut messages = messages.await.map_err(|it| nats(&it))?;
+        let mut standing = BTreeMap::new();
+        loop {
+            tokio::select! {
+                () = self.wires.stop.cancelled() => return Ok(()),
+                Some(told) = watermarks.next() => {
+                    self.heed_watermark(&told.payload, &mut standing).await?;
+                }
+                next = messages.try_next() => {
+                    let Some(first) = next.map_err(|it| nats(&it))? else {
+                        return Err(Error::Nats("the pull ended".to_owned()));
+                    };
+                    let mut taken = vec![first];
+                    while taken.len() < PULL_MAX
+                        && let Some(Ok(Some(more))) = messages.try_next().now_or_never()
+                    {
+                        taken.push(more);
+                    }
+                    self.take(taken).await;
+                }
+            }
+        }
+    }
+
+    async fn pull_consumer(&self) -> Result<PullConsumer, Error> {
+        let Subscription { consumer, speaker } = &self.subscription;
+        let nats = |it: &dyn std::fmt::Display| Error::Nats(it.to_string());
+        let stream = self.wires.jetstream.get_stream(stream_name(speaker)).await;
+        let name = format!("{consumer}--{}", speaker.replace('.', "-"));
+        let config = pull::Config {
+            durable_name: Some(name.clone()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: ACK_WAIT,
+            // Never abandoned by the server: what cannot be applied is parked by us.
+            max_deliver: -1,
+            max_ack_pending: 512,
+            filter_subject: filter_subject(speaker),
+            ..pull::Config::default()
+        };
+        let stream = stream.map_err(|it| nats(&it))?;
+        stream
+            .get_or_create_consumer(&name, config)
+            .await
+            .map_err(|it| nats(&it))
+    }
+
+    /// Sorts what came by partition and applies the partitions side by side.
+    async fn take(&self, messages: Vec<Message>) {
+        let mut parts: BTreeMap<Part, Vec<(Delivered, Message)>> = BTreeMap::new();
+        for message in messages {
+            match self.read(&message) {
+                Some(delivered) => parts
+                    .entry(delivered.part)
+                    .or_default()
+                    .push((delivered, message)),
+                // Not of our making: nothing that we say lacks these headers.
+                None => acknowledge(&message).await,
+            }
+        }
+        futures::stream::iter(parts)
+            .for_each_concurrent(PARTS_AT_ONCE, |(part, mut batch)| async move {
+                batch.sort_by_key(|(it, _)| it.seq);
+                let (events, messages): (Vec<Delivered>, Vec<Message>) = batch.into_iter().unzip();
+                let applied = self.settle(part, &events).await;
+                for message in &messages {
+                    if applied {
+                        acknowledge(message).await;
+                    } else if message
+                        .ack_with(AckKind::Nak(Some(BACKOFF_MAX)))
+                        .await
+                        .is_err()
+                    {
+                        tracing::debug!("The message comes again by itself");
+                    }
+                }
+            })
+            .await;
+    }
+
+    fn read(&self, message: &Message) -> Option<Delivered> {
+        let headers = message.headers.as_ref()?;
+        let text = |name: &str| headers.get(name).map(async_nats::HeaderValue::as_str);
+        let mut hash = [0; 32];
+        hex::decode_to_slice(text(HASH)?, &mut hash).ok()?;
+        let speaker = text(SPEAKER)?;
+        let part: i16 = text(PART)?.parse().ok()?;
+        let id = text("Nats-Msg-Id")?;
+        Some(Delivered {
+            speaker: (speaker == self.subscription.speaker).then(|| speaker.to_owned())?,
+            part: Part::try_from(part).ok()?,
+            seq: text(SEQ)?.parse().ok()?,
+            // A re-driven message carries its drive behind the id.
+            event_id: id.get(..36)?.parse().ok()?,
+            subject: message.subject.to_string(),
+            body: message.payload.clone(),
+            trace: text(TRACEPARENT).map(str::to_owned),
+            hash,
+        })
+    }
+
+    /// Applies events of one partition, a few in a transaction. False: JetStream shall bring
+    /// them again.
+    async fn settle(&self, part: Part, events: &[Delivered]) -> bool {
+        for batch in events.chunks(BATCH_MAX) {
+            let span = tracing::info_span!(
+                "consume",
+                otel.name = format!(
+                    "{} hears {}",
+                    self.subscription.consumer, self.subscription.speaker
+                ),
+                service = self.subscription.consumer,
+                messaging.system = "nats",
+                messaging.destination.name = batch[0].subject,
+                messaging.batch.message_count = batch.len(),
+                part = part.number(),
+            );
+            follow_trace(&span, batch[0].trace.as_deref());
+            if !self.insist(part, batch).instrument(span).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn insist(&self, part: Part, batch: &[Delivered]) -> bool {
+        let Subscription { consumer, speaker } = &self.subscription;
+        let mut backoff = BACKOFF;
+        for tries in 1..=TRIES_MAX {
+            let error = match self.transact(part, batch).await {
+                Ok(()) => return true,
+                Err(error) => error,
+            };
+            match error.verdict() {
+                Verdict::Park if batch.len() == 1 => match self.park(&batch[0], &error).await {
+                    Ok(()) => return true,
+                    Err(error) => {
+                        tracing::error!(consumer, speaker, error = %error, "Could not park");
+                    }
+                },
+                // Find the one that fails by applying each alone.
+                Verdict::Park => {
+                    for one in batch {
+                        if !Box::pin(self.insist(part, std::slice::from_ref(one))).await {
+                            return false;
+                        }
+                    }
+                    return true;
+                }
+                Verdict::Retry => {
+                    tracing::warn!(consumer, speaker, tries, error = %error, "Trying again");
+                }
+                Verdict::Halt => {
+                    let part = part.number();
+                    tracing::error!(consumer, speaker, part, error = %error, "Partition stopped");
+                }
+            }
+            tokio::select! {
+                () = self.wires.stop.cancelled() => return false,
+                () = sleep(backoff) => {}
+            }
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        }
+        false
+    }
+
+    /// Effects and cursor in one transaction; what was applied before is left out.
+    async fn transact(&self, part: Part, batch: &[Delivered]) -> Result<(), H::Error> {
+        let Subscription { consumer, speaker } = &self.subscription;
+        let mut tx = self.wires.pool.begin().await?;
+        let place = claimed(store::lock_cursor(&mut tx, consumer, speaker, part).await)?;
+        let (fresh, place, gap) = continue_from(place, batch);
+        if !fresh.is_empty() {
+            let now = Utc::now();
+            self.handler.apply(&mut tx, part, &fresh, now).await?;
+            claimed(store::move_cursor(&mut tx, consumer, speaker, part, place).await)?;
+            tx.commit().await?;
+        }
+        if gap {
+            self.ask_redrive(part, place.seq).await;
+        }
+        Ok(())
+    }
+
+    async fn park(&self, event: &Delivered, error: &H::Error) -> Result<(), Error> {
+        let Subscription { consumer, speaker } = &self.subscription;
+        tracing::error!(
+            consumer, speaker, part = event.part.number(), seq = event.seq, error = %error,
+            "Parked an event that cannot be applied"
+        );
+        let mut tx = self.wires.pool.begin().await?;
+        let place = store::lock_cursor(&mut tx, consumer, speaker, event.part).await?;
+        let (fresh, place, _) = continue_from(place, std::slice::from_ref(event));
+        if !fresh.is_empty() {
+            store::park(&mut tx, consumer, event, &error.to_string(), Utc::now()).await?;
+            store::move_cursor(&mut tx, consumer, speaker, event.part, place).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// A sequence that stands still behind the relay's watermark has lost its tail.
+    async fn heed_watermark(
+        &self,
+        payload: &[u8],
+        standing: &mut BTreeMap<Part, (i64, i64)>,
+    ) -> Result<(), Error> {
+        let Ok(watermark) = serde_json::from_slice::<Watermark>(payload) else {
+            return Ok(());
+        };
+        let Subscription { consumer, speaker } = &self.subscription;
+        let cursors = store::cursors(&self.wires.pool, consumer, speaker).await?;
+        let cursors: BTreeMap<Part, i64> = cursors.into_iter().collect();
+        for (part, published) in watermark.parts {
+            let cursor = cursors.get(&part).copied().unwrap_or_default();
+            let before = standing.insert(part, (cursor, published));
+            // Seen behind the same mark before and not moved since: it is not just on its way.
+            if let Some((stood, mark)) = before
+                && cursor < mark
+                && stood == cursor
+            {
+                self.ask_redrive(part, cursor).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_redrive(&self, part: Part, after: i64) {
+        let Subscription { consumer, speaker } = &self.subscription;
+        tracing::warn!(
+            consumer,
+            speaker,
+            part = part.number(),
+            after,
+            "Asking for a re-drive"
+        );
+        let body = serde_json::to_vec(&Redrive { part, after }).expect("numbers serialize");
+        let asked = self
+            .wires
+            .nats
+            .publish(format!("redrive.{speaker}"), body.into())
+            .await;
+        if let Err(error) = asked {
+            tracing::warn!(error = %error, "Could not ask; the next watermark asks again");
+        }
+    }
+}
+
+/// The events that follow `place` without a gap and hash to the chain, where they lead, and
+/// whether something is missing behind them.
+fn continue_from(mut place: Place, batch: &[Delivered]) -> (Vec<Delivered>, Place, bool) {
+    let mut fresh = Vec::with_capacity(batch.len());
+    for event in batch {
+        if event.seq <= place.seq {
+            continue;
+        }
+        let hash = chain(
+            place.hash,
+            event.seq,
+            event.event_id,
+            &event.subject,
+            &event.body,
+        );
+        if event.seq != place.seq + 1 || hash != event.hash {
+            return (fresh, place, true);
+        }
+        place = Place {
+            seq: event.seq,
+            hash,
+        };
+        fresh.push(event.clone());
+    }
+    (fresh, place, false)
+}
+
+fn claimed<T, E: From<sqlx::Error>>(result: Result<T, Error>) -> Result<T, E> {
+    result.map_err(|error| match error {
+        Error::Database(error) => E::from(error),
+        other => E::from(sqlx::Error::Protocol(other.to_string())),
+    })
+}
+
+async fn acknowledge(message: &Message) {
+    if message.ack().await.is_err() {
+        tracing::debug!("The acknowledgement was lost; the cursor drops the repetition");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequence(count: i64) -> Vec<Delivered> {
+        let mut hash = [0; 32];
+        let mut events = Vec::new();
+        for seq in 1..=count {
+            let (event_id, subject) = (Uuid::from_u128(7), "a.00.b.v1".to_owned());
+            let body = Bytes::from(format!("{{\"n\":{seq}}}"));
+            hash = chain(hash, seq, event_id, &subject, &body);
+            let speaker = "a".to_owned();
+            events.push(Delivered {
+                speaker,
+                part: Part::ZERO,
+                seq,
+                event_id,
+                subject,
+                body,
+                trace: None,
+                hash,
+            });
+        }
+        events
+    }
+
+    fn start() -> Place {
+        Place {
+            seq: 0,
+            hash: [0; 32],
+        }
+    }
+
+    #[test]
+    fn what_was_applied_is_left_out_and_the_rest_follows() {
+        let events = sequence(5);
+        let (fresh, place, gap) = continue_from(start(), &events[..2]);
+        assert_eq!((fresh.len(), place.seq, gap), (2, 2, false));
+        let (fresh, place, gap) = continue_from(place, &events);
+        assert_eq!(
+            (fresh.len(), fresh[0].seq, place.seq, gap),
+            (3, 3, 5, false)
+        );
+    }
+
+    #[test]
+    fn nothing_is_applied_behind_a_gap() {
+        let events = sequence(5);
+        let torn = [events[0].clone(), events[2].clone(), events[3].clone()];
+        let (fresh, place, gap) = continue_from(start(), &torn);
+        assert_eq!((fresh.len(), place.seq, gap), (1, 1, true));
+    }
+
+    #[test]
+    fn changed_bytes_are_a_gap_too() {
+        let mut events = sequence(3);
+        events[1].body = Bytes::from_static(b"{\"n\":9}");
+        let (fresh, place, gap) = continue_from(start(), &events);
+        assert_eq!((fresh.len(), place.seq, gap), (1, 1, true));
+    }
+}

@@ -1,0 +1,325 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::context::PublishAckFuture;
+use async_nats::jetstream::message::PublishMessage;
+use domain::Part;
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgListener;
+use sqlx::{Connection, PgConnection};
+use tokio::time::{Instant, timeout};
+
+use crate::store::{self, Outgoing};
+use crate::stream::ensure_stream;
+use crate::{Error, Wires};
+
+pub(crate) const PART: &str = "Ansinh-Part";
+pub(crate) const SEQ: &str = "Ansinh-Seq";
+pub(crate) const PREV: &str = "Ansinh-Prev";
+pub(crate) const HASH: &str = "Ansinh-Hash";
+pub(crate) const SPEAKER: &str = "Ansinh-Speaker";
+pub(crate) const TRACEPARENT: &str = "traceparent";
+
+/// Events published before any acknowledgement is awaited.
+const WINDOW: usize = 64;
+/// Events of one sequence in a window, so that no partition starves another.
+const WINDOW_OF_ONE: i64 = 4;
+const ACK_MAX: Duration = Duration::from_secs(10);
+/// Wait after a failure: NATS or PostgreSQL is away.
+const RETRY: Duration = Duration::from_millis(250);
+/// How often sequences that another process owns are asked for again.
+const OWNERSHIP: Duration = Duration::from_secs(1);
+
+/// Publishes what speakers have said, in order, from the outbox to JetStream.
+///
+/// One owner a speaker, held by an advisory lock on a connection of its own. It never deletes or
+/// marks a row; it can start again from anywhere, and does so when a consumer asks.
+#[derive(Debug)]
+pub struct Relay {
+    wires: Wires,
+    speakers: Vec<String>,
+}
+
+/// `watermark.<speaker>`: the last published number of each partition.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Watermark {
+    pub parts: Vec<(Part, i64)>,
+}
+
+/// `redrive.<speaker>`: publish again what follows `after`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Redrive {
+    pub part: Part,
+    pub after: i64,
+}
+
+/// Where a sequence's publishing stands.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    after: i64,
+    /// Counts re-drives: JetStream would drop a repeated message id as a duplicate even where it
+    /// has lost the message itself.
+    drive: u64,
+}
+
+type Sequence = (String, Part);
+
+struct Session {
+    connection: PgConnection,
+    listener: PgListener,
+    progress: BTreeMap<Sequence, Progress>,
+    redrives: futures::stream::SelectAll<async_nats::Subscriber>,
+    watermark_at: Instant,
+    ownership_at: Instant,
+}
+
+impl Relay {
+    pub fn new(wires: Wires, speakers: Vec<String>) -> Relay {
+        Relay { wires, speakers }
+    }
+
+    /// Runs until the process stops; failures of NATS or PostgreSQL are waited out.
+    pub async fn run(self) {
+        let stop = self.wires.stop.clone();
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                ended = self.session() => if let Err(error) = ended {
+                    tracing::warn!(error = %error, "The relay starts again");
+                },
+            }
+            tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(RETRY) => {} }
+        }
+    }
+
+    async fn session(&self) -> Result<(), Error> {
+        let mut session = self.open().await?;
+        loop {
+            self.own(&mut session).await?;
+            let published = self.publish_window(&mut session).await?;
+            self.tell_watermark(&mut session).await?;
+            if !published {
+                self.wait(&mut session).await?;
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Session, Error> {
+        let mut connection = PgConnection::connect(&self.wires.database_url).await?;
+        if let Some(role) = &self.wires.role {
+            store::set_role(&mut connection, role).await?;
+        }
+        let mut listener = PgListener::connect(&self.wires.database_url).await?;
+        listener.listen(store::WAKE).await?;
+        let mut redrives = futures::stream::SelectAll::new();
+        for speaker in &self.speakers {
+            ensure_stream(&self.wires.jetstream, speaker).await?;
+            let subscribed = self
+                .wires
+                .nats
+                .subscribe(format!("redrive.{speaker}"))
+                .await;
+            redrives.push(subscribed.map_err(|it| Error::Nats(it.to_string()))?);
+        }
+        let now = Instant::now();
+        Ok(Session {
+            connection,
+            listener,
+            progress: BTreeMap::new(),
+            redrives,
+            watermark_at: now,
+            ownership_at: now,
+        })
+    }
+
+    /// Takes the speakers that nobody relays.
+    async fn own(&self, session: &mut Session) -> Result<(), Error> {
+        if Instant::now() < session.ownership_at {
+            return Ok(());
+        }
+        session.ownership_at = Instant::now() + OWNERSHIP;
+        for speaker in &self.speakers {
+            if session
+                .progress
+                .contains_key(&(speaker.clone(), Part::ZERO))
+                || !store::own_speaker(&mut session.connection, speaker).await?
+            {
+                continue;
+            }
+            for (part, after) in store::published(&mut session.connection, speaker).await? {
+                session
+                    .progress
+                    .insert((speaker.clone(), part), Progress { after, drive: 0 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes at most a window of events; false where there was nothing to publish.
+    async fn publish_window(&self, session: &mut Session) -> Result<bool, Error> {
+        let standing = progress_columns(&session.progress);
+        let pending = store::pending(&mut session.connection, &standing).await?;
+        if pending.is_empty() {
+            return Ok(false);
+        }
+        let mut columns = (Vec::new(), Vec::new(), Vec::new());
+        for (speaker, part) in pending.into_iter().take(WINDOW / 2) {
+            columns
+                .2
+                .push(session.progress[&(speaker.clone(), part)].after);
+            columns.0.push(speaker);
+            columns.1.push(part.number());
+        }
+        let mut events = store::outgoing(&mut session.connection, &columns, WINDOW_OF_ONE).await?;
+        events.truncate(WINDOW);
+        let moved = self.publish(session, events).await?;
+        store::move_published(&mut session.connection, &moved).await?;
+        Ok(true)
+    }
+
+    /// Publishes in order and awaits the acknowledgements; a sequence stops at its first failure.
+    async fn publish(
+        &self,
+        session: &mut Session,
+        events: Vec<Outgoing>,
+    ) -> Result<Vec<(String, Part, i64)>, Error> {
+        let mut waiting: Vec<(Sequence, i64, PublishAckFuture)> = Vec::with_capacity(events.len());
+        let mut failed: BTreeSet<Sequence> = BTreeSet::new();
+        for event in events {
+            let sequence = (event.speaker.clone(), event.part);
+            let (seq, subject) = (event.seq, event.subject.clone());
+            let drive = session.progress[&sequence].drive;
+            match self
+                .wires
+                .jetstream
+                .send_publish(subject, message(event, drive))
+                .await
+            {
+                Ok(ack) => waiting.push((sequence, seq, ack)),
+                Err(error) => {
+                    tracing::warn!(speaker = sequence.0, seq, error = %error, "Could not publish");
+                    failed.insert(sequence);
+                }
+            }
+        }
+        for (sequence, seq, ack) in waiting {
+            // No answer is no failure: the message may be stored. Published again under the same
+            // id it is dropped as a duplicate, and the consumer's cursor would drop it as well.
+            let acked = matches!(timeout(ACK_MAX, ack).await, Ok(Ok(_)));
+            if failed.contains(&sequence) || !acked {
+                failed.insert(sequence);
+            } else if let Some(progress) = session.progress.get_mut(&sequence) {
+                progress.after = seq;
+            }
+        }
+        for speaker in failed
+            .iter()
+            .map(|(speaker, _)| speaker)
+            .collect::<BTreeSet<_>>()
+        {
+            ensure_stream(&self.wires.jetstream, speaker).await?;
+        }
+        let moved = session
+            .progress
+            .iter()
+            .filter(|(it, _)| !failed.contains(*it));
+        Ok(moved
+            .map(|((speaker, part), it)| (speaker.clone(), *part, it.after))
+            .collect())
+    }
+
+    /// Tells consumers how far each sequence is, so that a lost tail shows too.
+    async fn tell_watermark(&self, session: &mut Session) -> Result<(), Error> {
+        if Instant::now() < session.watermark_at {
+            return Ok(());
+        }
+        session.watermark_at = Instant::now() + self.wires.watermark;
+        for speaker in &self.speakers {
+            let parts: Vec<(Part, i64)> = session
+                .progress
+                .iter()
+                .filter(|((it, _), progress)| it == speaker && progress.after > 0)
+                .map(|((_, part), progress)| (*part, progress.after))
+                .collect();
+            if parts.is_empty() {
+                continue;
+            }
+            let body = serde_json::to_vec(&Watermark { parts }).expect("numbers serialize");
+            let told = self
+                .wires
+                .nats
+                .publish(format!("watermark.{speaker}"), body.into())
+                .await;
+            told.map_err(|it| Error::Nats(it.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Sleeps until something was said, a consumer asks for a re-drive, or the poll is due.
+    async fn wait(&self, session: &mut Session) -> Result<(), Error> {
+        tokio::select! {
+            woken = session.listener.recv() => { woken?; }
+            Some(asked) = session.redrives.next() => {
+                let speaker = asked.subject.strip_prefix("redrive.").unwrap_or_default().to_owned();
+                if let Ok(redrive) = serde_json::from_slice::<Redrive>(&asked.payload) {
+                    drive_again(session, speaker, redrive);
+                }
+            }
+            () = tokio::time::sleep(self.wires.poll) => {}
+        }
+        Ok(())
+    }
+}
+
+fn drive_again(session: &mut Session, speaker: String, redrive: Redrive) {
+    let part = redrive.part;
+    if let Some(progress) = session.progress.get_mut(&(speaker.clone(), part))
+        && redrive.after >= 0
+        && redrive.after < progress.after
+    {
+        tracing::warn!(
+            speaker,
+            part = part.number(),
+            after = redrive.after,
+            "A consumer missed events; publishing again from {}",
+            redrive.after + 1
+        );
+        progress.after = redrive.after;
+        progress.drive += 1;
+    }
+}
+
+fn progress_columns(progress: &BTreeMap<Sequence, Progress>) -> (Vec<String>, Vec<i16>, Vec<i64>) {
+    let mut columns = (Vec::new(), Vec::new(), Vec::new());
+    for ((speaker, part), progress) in progress {
+        columns.0.push(speaker.clone());
+        columns.1.push(part.number());
+        columns.2.push(progress.after);
+    }
+    columns
+}
+
+fn message(event: Outgoing, drive: u64) -> PublishMessage {
+    let mut headers = HeaderMap::new();
+    headers.insert("Content-Type", events::CONTENT_TYPE);
+    headers.insert(SPEAKER, event.speaker.as_str());
+    headers.insert(PART, event.part.number().to_string());
+    headers.insert(SEQ, event.seq.to_string());
+    headers.insert(PREV, hex::encode(event.prev_hash));
+    headers.insert(HASH, hex::encode(event.hash));
+    if let Some(trace) = event.trace {
+        headers.insert(TRACEPARENT, trace);
+    }
+    let id = if drive == 0 {
+        event.event_id.to_string()
+    } else {
+        // Unlike any earlier id, also one of a relay that ran before this one.
+        format!("{}.{drive}.{}", event.event_id, uuid::Uuid::now_v7())
+    };
+    PublishMessage::build()
+        .payload(event.body.into())
+        .headers(headers)
+        .message_id(id)
+}

@@ -1,0 +1,266 @@
+//! SQL of the checks: reads every schema and writes none.
+
+use domain::{ChunkNo, Institution, LineNo, Money, Part, PersonNo, Position, RunNo};
+use futures::TryStreamExt;
+use ledger::{Root, leaf_hash, merkle_root};
+use sha2::{Digest, Sha256};
+use sqlx::{PgPool, Row};
+
+use super::Invariant;
+
+/// Name, sentence, and a statement whose rows are the places where it does not hold. Each first
+/// column is the place; an empty answer is a good one.
+pub(super) const STATEMENTS: [(&str, &str, &str); 8] = [
+    (
+        "paid_is_computed",
+        "every line pays exactly what eligibility determined for the person, and nothing is left out",
+        "SELECT coalesce(l.run_no, d.run_no) || '/' || coalesce(l.part, d.part) || ' person '
+            || coalesce(l.person_no, d.person_no)
+        FROM (SELECT * FROM eligibility.determinations WHERE amount > 0) d
+        FULL JOIN (
+            SELECT run_no, part, person_no, determination_no, amount FROM payments.lines
+            UNION ALL
+            SELECT run_no, part, person_no, 1::smallint, amount FROM payments.exceptions
+            WHERE kind = 'obligation_exists'
+        ) l USING (run_no, part, person_no, determination_no)
+        WHERE l.amount IS DISTINCT FROM d.amount
+            AND coalesce(l.run_no, d.run_no) IN
+                (SELECT run_no FROM payments.runs WHERE state <> 'preparing')",
+    ),
+    (
+        "owed_once",
+        "every line has its one obligation and every obligation its one line",
+        "SELECT coalesce(l.run_no, o.run_no) || '-' || coalesce(l.part, o.part) || '-'
+            || coalesce(l.chunk, o.chunk) || '-' || coalesce(l.line, o.line)
+        FROM payments.lines l FULL JOIN payments.obligations o USING (run_no, part, chunk, line)
+        WHERE l.person_no IS DISTINCT FROM o.person_no
+            OR l.determination_no IS DISTINCT FROM o.determination_no",
+    ),
+    (
+        "control_totals",
+        "count and sum of a run are those of its lines without the held ones",
+        "SELECT r.run_no::text FROM payments.runs r
+        LEFT JOIN (
+            SELECT l.run_no, count(*) AS lines, sum(l.amount) AS total FROM payments.lines l
+            LEFT JOIN payments.exceptions x ON (x.run_no, x.part, x.chunk, x.line, x.kind)
+                = (l.run_no, l.part, l.chunk, l.line, 'held')
+            WHERE x.line IS NULL GROUP BY l.run_no
+        ) l USING (run_no)
+        WHERE r.state <> 'preparing'
+            AND (r.lines, r.total) IS DISTINCT FROM (coalesce(l.lines, 0), coalesce(l.total, 0))",
+    ),
+    (
+        "approved_by_others",
+        "maker, checkers and releaser are different persons, and what was approved is what is paid",
+        "SELECT run_no || ' ' || officer FROM payments.acts
+        WHERE voided_at IS NULL AND act IN ('open', 'approve', 'release')
+        GROUP BY run_no, officer HAVING count(*) > 1
+        UNION ALL
+        SELECT r.run_no || ' ' || a.officer FROM payments.runs r JOIN payments.acts a USING (run_no)
+        WHERE a.voided_at IS NULL AND a.act IN ('approve', 'release')
+            AND (a.root, a.lines, a.total) IS DISTINCT FROM (r.root, r.lines, r.total)
+        UNION ALL
+        SELECT r.run_no || ' without approval' FROM payments.runs r
+        WHERE r.state NOT IN ('preparing', 'awaiting_approval') AND r.approvals_required > (
+            SELECT count(*) FROM payments.acts a
+            WHERE a.run_no = r.run_no AND a.act = 'approve' AND a.voided_at IS NULL)",
+    ),
+    (
+        "every_line_has_an_end",
+        "in a closed run every line is credited, returned, unknown or held",
+        "SELECT l.run_no || '-' || l.part || '-' || l.chunk || '-' || l.line FROM payments.lines l
+        JOIN payments.runs r ON r.run_no = l.run_no AND r.state = 'closed'
+        LEFT JOIN payments.results a ON (a.run_no, a.part, a.chunk, a.line)
+            = (l.run_no, l.part, l.chunk, l.line)
+        LEFT JOIN payments.exceptions x ON (x.run_no, x.part, x.chunk, x.line)
+            = (l.run_no, l.part, l.chunk, l.line) AND x.kind IN ('held', 'unknown')
+        WHERE a.line IS NULL AND x.line IS NULL",
+    ),
+    (
+        "counters_are_rows",
+        "the counters of each institution are what results and exceptions add up to",
+        "SELECT t.run_no || '/' || t.part || '/' || t.institution FROM (
+            SELECT run_no, part, institution, credited_lines, credited_total, returned_lines,
+                returned_total, unknown_lines FROM payments.tallies
+        ) t FULL JOIN (
+            SELECT c.run_no, c.part, c.institution,
+                count(*) FILTER (WHERE a.status = 'credited') AS credited_lines,
+                coalesce(sum(l.amount) FILTER (WHERE a.status = 'credited'), 0) AS credited_total,
+                count(*) FILTER (WHERE a.status = 'rejected') AS returned_lines,
+                coalesce(sum(l.amount) FILTER (WHERE a.status = 'rejected'), 0) AS returned_total,
+                count(*) FILTER (WHERE x.line IS NOT NULL) AS unknown_lines
+            FROM payments.chunks c JOIN payments.lines l USING (run_no, part, chunk)
+            LEFT JOIN payments.results a USING (run_no, part, chunk, line)
+            LEFT JOIN payments.exceptions x ON (x.run_no, x.part, x.chunk, x.line, x.kind)
+                = (l.run_no, l.part, l.chunk, l.line, 'unknown') AND x.resolved_at IS NULL
+            WHERE c.released_at IS NOT NULL GROUP BY c.run_no, c.part, c.institution
+        ) n USING (run_no, part, institution)
+        WHERE (t.credited_lines, t.credited_total, t.returned_lines, t.returned_total,
+                t.unknown_lines)
+            IS DISTINCT FROM (n.credited_lines, n.credited_total, n.returned_lines,
+                n.returned_total, n.unknown_lines)",
+    ),
+    (
+        "money_follows_the_line",
+        "what a line's transfers moved to paid, payable and unknown is what its answer says",
+        "SELECT l.run_no || '-' || l.part || '-' || l.chunk || '-' || l.line FROM payments.lines l
+        JOIN payments.runs r ON r.run_no = l.run_no AND r.state = 'closed'
+        LEFT JOIN payments.results a USING (run_no, part, chunk, line)
+        LEFT JOIN (
+            SELECT run_no, part, chunk, chunk_line AS line,
+                sum(CASE WHEN credit / 10000000000 = 60 THEN amount ELSE 0 END) AS paid,
+                sum(CASE WHEN credit / 10000000000 = 50 THEN amount
+                    WHEN debit / 10000000000 = 50 THEN -amount ELSE 0 END) AS in_transit
+            FROM ledger.transfers WHERE chunk > 0 GROUP BY 1, 2, 3, 4
+        ) t ON (t.run_no, t.part, t.chunk, t.line) = (l.run_no, l.part, l.chunk, l.line)
+        WHERE coalesce(t.in_transit, 0) <> 0
+            OR coalesce(t.paid, 0) <> CASE a.status WHEN 'credited' THEN l.amount ELSE 0 END",
+    ),
+    (
+        "matched_is_credited",
+        "every line that a statement matched was credited, by the same institution and amount",
+        "SELECT m.run_no || '-' || m.part || '-' || m.chunk || '-' || m.line
+        FROM reconciliation.matches m
+        JOIN reconciliation.entries e USING (part, institution, statement_no, entry_no)
+        LEFT JOIN payments.results a ON (a.run_no, a.part, a.chunk, a.line, a.status)
+            = (m.run_no, m.part, m.chunk, m.line, 'credited')
+        LEFT JOIN payments.lines l ON (l.run_no, l.part, l.chunk, l.line)
+            = (m.run_no, m.part, m.chunk, m.line)
+        WHERE a.line IS NULL OR l.amount IS DISTINCT FROM e.amount",
+    ),
+];
+
+pub(super) async fn holds(
+    pool: &PgPool,
+    name: &'static str,
+    sentence: &'static str,
+    statement: &'static str,
+) -> anyhow::Result<Invariant> {
+    // Built from constants of this file; not `query!`, because it runs each of a list.
+    let mut rows = sqlx::query(statement).fetch(pool);
+    let mut broken = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        if broken.len() < 100 {
+            broken.push(row.try_get::<Option<String>, _>(0)?.unwrap_or_default());
+        }
+    }
+    drop(rows);
+    let covered = sqlx::query_scalar!(r#"SELECT count(*) AS "lines!" FROM payments.lines"#)
+        .fetch_one(pool)
+        .await?;
+    Ok(Invariant {
+        name,
+        sentence,
+        covered: covered.unsigned_abs(),
+        broken,
+    })
+}
+
+/// Re-hashes all that was ever said.
+pub(super) async fn outbox_chain(pool: &PgPool) -> anyhow::Result<Invariant> {
+    let mut rows = sqlx::query!(
+        r#"
+        SELECT speaker, part AS "part: Part", seq, event_id, subject, body, prev_hash, hash
+        FROM messaging.outbox ORDER BY speaker, part, seq
+        "#
+    )
+    .fetch(pool);
+    let (mut broken, mut covered) = (Vec::new(), 0);
+    let mut at: Option<(String, Part, i64, Vec<u8>)> = None;
+    while let Some(row) = rows.try_next().await? {
+        let before = at.filter(|(speaker, part, ..)| *speaker == row.speaker && *part == row.part);
+        let (seq, prev) = before.map_or((0, vec![0; 32]), |(_, _, seq, hash)| (seq, hash));
+        let length = u64::try_from(row.subject.len())?;
+        let hash = Sha256::new()
+            .chain_update(&prev)
+            .chain_update(row.seq.to_be_bytes())
+            .chain_update(row.event_id.as_bytes())
+            .chain_update(length.to_be_bytes())
+            .chain_update(&row.subject)
+            .chain_update(&row.body)
+            .finalize();
+        if row.seq != seq + 1 || row.prev_hash != prev || row.hash[..] != hash[..] {
+            broken.push(format!("{}/{}/{}", row.speaker, row.part, row.seq));
+        }
+        covered += 1;
+        at = Some((row.speaker, row.part, row.seq, row.hash));
+    }
+    broken.truncate(100);
+    Ok(Invariant {
+        name: "said_in_order",
+        sentence: "all that was said is there, without gap and as it was chained",
+        covered,
+        broken,
+    })
+}
+
+/// Recomputes the root of every prepared run from its lines.
+pub(super) async fn run_roots(pool: &PgPool) -> anyhow::Result<Invariant> {
+    let runs = sqlx::query!(
+        r#"
+        SELECT run_no AS "run_no: RunNo", root AS "root!" FROM payments.runs
+        WHERE root IS NOT NULL ORDER BY run_no
+        "#
+    )
+    .fetch_all(pool)
+    .await?;
+    let (mut broken, mut covered) = (Vec::new(), 0);
+    for run in runs {
+        let (root, lines) = run_root(pool, run.run_no).await?;
+        covered += lines;
+        if run.root[..] != root.0 {
+            broken.push(run.run_no.to_string());
+        }
+    }
+    Ok(Invariant {
+        name: "approved_root",
+        sentence: "the root of each run is that of its lines: who is paid how much and where",
+        covered,
+        broken,
+    })
+}
+
+async fn run_root(pool: &PgPool, run_no: RunNo) -> anyhow::Result<(Root, u64)> {
+    let mut rows = sqlx::query!(
+        r#"
+        SELECT l.part AS "part: Part", l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo",
+            l.person_no AS "person_no: PersonNo", l.determination_no, l.amount AS "amount: Money",
+            c.institution, l.account_index
+        FROM payments.lines l JOIN payments.chunks c USING (run_no, part, chunk)
+        LEFT JOIN payments.exceptions x ON (x.run_no, x.part, x.chunk, x.line, x.kind)
+            = (l.run_no, l.part, l.chunk, l.line, 'held')
+        WHERE l.run_no = $1 AND x.line IS NULL
+        ORDER BY l.part, l.chunk, l.line
+        "#,
+        run_no.0,
+    )
+    .fetch(pool);
+    let (mut chunk_roots, mut leaves, mut open, mut lines) = (Vec::new(), Vec::new(), None, 0);
+    while let Some(row) = rows.try_next().await? {
+        if open.is_some_and(|it| it != (row.part, row.chunk)) {
+            chunk_roots.push(leaf_hash(&merkle_root(leaves.drain(..)).0));
+        }
+        open = Some((row.part, row.chunk));
+        let position = Position {
+            run: run_no,
+            part: row.part,
+            chunk: row.chunk,
+            line: row.line,
+        };
+        let institution = Institution::from_number(row.institution);
+        let index: Option<[u8; 32]> = row.account_index.and_then(|it| it.try_into().ok());
+        leaves.push(payments::line_leaf(
+            position,
+            row.person_no,
+            row.determination_no,
+            row.amount,
+            institution.ok_or_else(|| anyhow::anyhow!("{position} has no institution"))?,
+            index.as_ref(),
+        ));
+        lines += 1;
+    }
+    if !leaves.is_empty() {
+        chunk_roots.push(leaf_hash(&merkle_root(leaves).0));
+    }
+    Ok((merkle_root(chunk_roots), lines))
+}

@@ -1,0 +1,297 @@
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use ::sandbox::people::{Plan, write_people};
+use anyhow::Context as _;
+use boot::{Health, Telemetry};
+use chrono::{NaiveDate, Utc};
+use domain::{Period, Programme};
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::payout::Payout;
+use crate::check::check_all;
+use crate::output::{Failure, grouped, print, say, table};
+use crate::process::start_services;
+use crate::servers::Servers;
+use crate::target::Target;
+
+const HOME: &str = ".ansinh/bench";
+/// Rows of the yardstick.
+const YARDSTICK_ROWS: u64 = 1_000_000;
+
+/// One phase of the chain.
+#[derive(Debug, Serialize)]
+struct Phase {
+    name: &'static str,
+    lines: u64,
+    milliseconds: u64,
+    lines_per_s: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Measured {
+    people: u64,
+    payments: u64,
+    phases: Vec<Phase>,
+    /// From opening the runs to their closing, the wait for silent banks left out.
+    chain_milliseconds: u64,
+    payments_per_s: u64,
+    peak_memory_mib: u64,
+    database_bytes_per_payment: u64,
+    copy_rows_per_s: u64,
+    /// Payments through the whole chain for a thousand rows of the yardstick.
+    payments_per_thousand_copied: u64,
+    invariants_hold: bool,
+}
+
+pub(super) async fn bench(people: u64, seed: u64) -> Result<ExitCode, Failure> {
+    let home = Path::new(HOME);
+    if home.exists() {
+        std::fs::remove_dir_all(home)?;
+    }
+    let servers = Servers::start(home).await?;
+    let target = Target::embedded(&servers, home)?.with_settings(|it| {
+        // Nobody is overdue while the clock runs; the silent lines are called unknown at the end.
+        it.payments.result_sla_ms = 3_000 + people / 5;
+        it.reconciliation.grace_ms = 60_000;
+        it.sandbox.delay_ms = 200;
+        it.sandbox.seed = seed;
+        it.log.filter = "error".to_owned();
+    });
+    let telemetry = Telemetry::start("ansinh-bench", &target.settings)?;
+    let measured = measure(&target, people, seed, home).await;
+    telemetry.shutdown().await;
+    servers.stop().await?;
+    let measured = measured?;
+    tell(&measured)?;
+    if measured.invariants_hold {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Err(Failure::Broken(
+            "check: invariants are broken after the bench".to_owned(),
+        ))
+    }
+}
+
+async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow::Result<Measured> {
+    target.migrate().await?;
+    let period: Period = "2026-12".parse()?;
+    let (plan, out) = (Plan::new(people, seed, period), home.join("people"));
+    let mut clock = Clock::default();
+    let written = tokio::task::spawn_blocking(move || write_people(&plan, &out)).await??;
+    clock.phase("write people", written.people);
+    let pool = target.pool(None).await?;
+    let empty = database_bytes(&pool).await?;
+    let services = start_services(&target.settings, &Health::default()).await?;
+    clock.restart();
+    let measured = async {
+        let keys = target.keys()?;
+        let registry = target.pool(Some("ansinh_eligibility")).await?;
+        eligibility::import_registry(&registry, &keys, &written.people_csv, Utc::now()).await?;
+        target
+            .wait_until_heard(accounts::SERVICE, events::ELIGIBILITY)
+            .await?;
+        clock.phase("import registry", written.people);
+        let links = target.pool(Some("ansinh_accounts")).await?;
+        accounts::import_links(&links, &keys, &written.links_csv, Utc::now()).await?;
+        clock.phase("import links", written.linked);
+        let business_date = NaiveDate::from_ymd_opt(2026, 12, 1).context("a date")?;
+        let nats = target.nats().await?;
+        let mut payout = Payout {
+            pool: pool.clone(),
+            nats,
+            period,
+            business_date,
+            runs: Vec::new(),
+        };
+        let payments = carry(&mut payout, &mut clock, people).await?;
+        let used = database_bytes(&pool).await?.saturating_sub(empty);
+        let memory = peak_memory_mib();
+        let copy_rows_per_s = yardstick(&pool).await?;
+        let invariants_hold = check_all(&pool).await?.iter().all(crate::Invariant::holds);
+        let chain = clock.chain();
+        let payments_per_s = per_second(payments, chain);
+        anyhow::Ok(Measured {
+            people,
+            payments,
+            phases: std::mem::take(&mut clock.phases),
+            chain_milliseconds: chain,
+            payments_per_s,
+            peak_memory_mib: memory,
+            database_bytes_per_payment: used / payments.max(1),
+            copy_rows_per_s,
+            payments_per_thousand_copied: payments_per_s * 1000 / copy_rows_per_s.max(1),
+            invariants_hold,
+        })
+    };
+    let measured = measured.await;
+    services.stop().await;
+    measured
+}
+
+async fn carry(payout: &mut Payout, clock: &mut Clock, people: u64) -> anyhow::Result<u64> {
+    payout.appropriate(&Programme::ALL).await?;
+    clock.restart();
+    payout.open(&Programme::ALL).await?;
+    payout.until_state("awaiting_approval").await?;
+    clock.phase(Clock::CHAIN[0], people);
+    let lines: i64 = payout.summaries().await?.iter().map(|it| it.lines).sum();
+    let lines = lines.unsigned_abs();
+    payout.approve().await?;
+    payout.until_state("reserved").await?;
+    clock.phase(Clock::CHAIN[1], lines);
+    payout.release().await?;
+    // One line of each run is never answered; a bank's silence is not our speed.
+    payout.until_waiting(1).await?;
+    clock.phase(Clock::CHAIN[2], lines);
+    say("Waiting until the lines without an answer are overdue; the clock stands …");
+    payout.until_answered().await?;
+    clock.restart();
+    payout.end_of_day().await?;
+    payout.until_matched().await?;
+    clock.phase(Clock::CHAIN[3], lines);
+    payout.close().await?;
+    clock.phase(Clock::CHAIN[4], lines);
+    Ok(lines)
+}
+
+/// Raw binary `COPY` into a narrow table with a primary key: what this machine can do at most.
+async fn yardstick(pool: &PgPool) -> anyhow::Result<u64> {
+    const CREATE: &str = "CREATE TABLE public.yardstick
+        (id bigint PRIMARY KEY, person_no bigint NOT NULL, amount bigint NOT NULL)";
+    sqlx::raw_sql(CREATE).execute(pool).await?;
+    let begun = Instant::now();
+    let mut connection = pool.acquire().await?;
+    let copy = "COPY public.yardstick (id, person_no, amount) FROM STDIN (FORMAT binary)";
+    let mut copy = connection.copy_in_raw(copy).await?;
+    let mut buffer: Vec<u8> = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
+    for id in 0..YARDSTICK_ROWS {
+        buffer.extend(3i16.to_be_bytes());
+        for value in [id, id * 7, 540_000] {
+            buffer.extend(8i32.to_be_bytes());
+            buffer.extend(value.to_be_bytes());
+        }
+        if buffer.len() > 512 * 1024 {
+            copy.send(std::mem::take(&mut buffer)).await?;
+        }
+    }
+    buffer.extend((-1i16).to_be_bytes());
+    copy.send(buffer).await?;
+    copy.finish().await?;
+    let milliseconds = elapsed(begun);
+    sqlx::raw_sql("DROP TABLE public.yardstick")
+        .execute(pool)
+        .await?;
+    Ok(per_second(YARDSTICK_ROWS, milliseconds))
+}
+
+async fn database_bytes(pool: &PgPool) -> anyhow::Result<u64> {
+    let bytes: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())")
+        .fetch_one(pool)
+        .await?;
+    Ok(bytes.unsigned_abs())
+}
+
+/// The most memory this process has held, from the kernel; 0 where it does not tell.
+pub(super) fn peak_memory_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
+    let kib: u64 = line
+        .and_then(|it| it.split_whitespace().next())
+        .and_then(|it| it.parse().ok())
+        .unwrap_or_default();
+    kib / 1024
+}
+
+struct Clock {
+    begun: Instant,
+    phases: Vec<Phase>,
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock {
+            begun: Instant::now(),
+            phases: Vec::new(),
+        }
+    }
+}
+
+impl Clock {
+    const CHAIN: [&str; 5] = [
+        "determine, resolve, lines and root",
+        "approve and reserve",
+        "release, pay, results",
+        "statement and match",
+        "close",
+    ];
+
+    fn restart(&mut self) {
+        self.begun = Instant::now();
+    }
+
+    fn phase(&mut self, name: &'static str, lines: u64) {
+        let milliseconds = elapsed(self.begun);
+        let lines_per_s = per_second(lines, milliseconds);
+        say(&format!("{name}: {} lines/s", grouped(lines_per_s)));
+        self.phases.push(Phase {
+            name,
+            lines,
+            milliseconds,
+            lines_per_s,
+        });
+        self.restart();
+    }
+
+    /// From opening to closing.
+    fn chain(&self) -> u64 {
+        let chain = self
+            .phases
+            .iter()
+            .filter(|it| Clock::CHAIN.contains(&it.name));
+        chain.map(|it| it.milliseconds).sum()
+    }
+}
+
+fn elapsed(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn per_second(count: u64, milliseconds: u64) -> u64 {
+    count * 1000 / milliseconds.max(1)
+}
+
+fn tell(measured: &Measured) -> Result<(), Failure> {
+    let row = |name: &str, lines: u64, milliseconds: u64, rate: u64| {
+        let seconds = format!("{},{:03}", milliseconds / 1000, milliseconds % 1000);
+        [name.to_owned(), grouped(lines), seconds, grouped(rate)]
+    };
+    let phases = measured
+        .phases
+        .iter()
+        .map(|it| row(it.name, it.lines, it.milliseconds, it.lines_per_s));
+    let whole = row(
+        "opened to closed",
+        measured.payments,
+        measured.chain_milliseconds,
+        measured.payments_per_s,
+    );
+    let yardstick = row(
+        "yardstick: raw COPY",
+        YARDSTICK_ROWS,
+        0,
+        measured.copy_rows_per_s,
+    );
+    let rows = phases.chain([whole, yardstick]);
+    print(&table(&["phase", "lines", "s", "lines/s"], 1, rows).to_string());
+    print(&format!(
+        "peak memory {} MiB · {} bytes a payment in PostgreSQL · {} payments for 1.000 rows copied",
+        measured.peak_memory_mib,
+        grouped(measured.database_bytes_per_payment),
+        measured.payments_per_thousand_copied
+    ));
+    print(&serde_json::to_string(measured)?);
+    Ok(())
+}

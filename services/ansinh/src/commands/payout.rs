@@ -1,0 +1,200 @@
+//! Carries runs from opening to closing, as a maker, a checker and a releaser would.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use async_nats::Client;
+use chrono::NaiveDate;
+use domain::{Money, Officer, Period, Programme, RunNo};
+use futures::future::try_join_all;
+use payments::{Appropriate, ApproveRun, CloseRun, OpenRun, ReleaseRun, RunSummary};
+use serde::Serialize;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+/// How long a step of a run may take before it counts as stuck.
+const STEP_MAX: Duration = Duration::from_mins(30);
+const LOOK: Duration = Duration::from_millis(25);
+
+/// The runs of one month's pay day.
+pub(super) struct Payout {
+    pub pool: PgPool,
+    pub nats: Client,
+    pub period: Period,
+    pub business_date: NaiveDate,
+    pub runs: Vec<RunNo>,
+}
+
+impl Payout {
+    /// Money for each programme, more than enough.
+    pub(super) async fn appropriate(&self, programmes: &[Programme]) -> anyhow::Result<()> {
+        for programme in programmes {
+            let body = Appropriate {
+                officer: officer("pham.dung"),
+                programme: *programme,
+                budget_year: 2026,
+                amount: Money::dong(900_000_000_000_000),
+                reference: format!("QĐ 01/2026 {programme}"),
+            };
+            self.ask(
+                "payments",
+                "appropriate",
+                &format!("appropriate-{programme}"),
+                &body,
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn open(&mut self, programmes: &[Programme]) -> anyhow::Result<()> {
+        for programme in programmes {
+            let (period, business_date) = (self.period, self.business_date);
+            let officer = officer("nguyen.an");
+            let body = OpenRun {
+                officer,
+                programme: *programme,
+                period,
+                business_date,
+            };
+            let key = format!("open-{programme}-{period}");
+            let answer = self.ask("payments", "open-run", &key, &body).await?;
+            let run = answer["run"]
+                .as_str()
+                .context("an opened run has a number")?;
+            self.runs.push(run.parse()?);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn approve(&self) -> anyhow::Result<()> {
+        for run_no in &self.runs {
+            let it = self.summary(*run_no).await?;
+            let root = it.root.context("a prepared run has a root")?;
+            let officer = officer("le.binh");
+            let body = ApproveRun {
+                officer,
+                run_no: *run_no,
+                root,
+                lines: it.lines,
+                total: it.total,
+            };
+            self.ask(
+                "payments",
+                "approve-run",
+                &format!("approve-{run_no}"),
+                &body,
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn release(&self) -> anyhow::Result<()> {
+        for run_no in &self.runs {
+            let body = ReleaseRun {
+                officer: officer("tran.chi"),
+                run_no: *run_no,
+            };
+            self.ask(
+                "payments",
+                "release-run",
+                &format!("release-{run_no}"),
+                &body,
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn end_of_day(&self) -> anyhow::Result<Value> {
+        let body = json!({ "date": self.business_date });
+        self.ask(
+            "sandbox",
+            "end-of-day",
+            &format!("day-{}", self.business_date),
+            &body,
+        )
+        .await
+    }
+
+    pub(super) async fn close(&self) -> anyhow::Result<()> {
+        for run_no in &self.runs {
+            let body = CloseRun {
+                officer: officer("tran.chi"),
+                run_no: *run_no,
+            };
+            self.ask("payments", "close-run", &format!("close-{run_no}"), &body)
+                .await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn until_state(&self, state: &str) -> anyhow::Result<()> {
+        self.until(|it| it.state == state, state).await
+    }
+
+    /// Every line has an answer or is unknown.
+    pub(super) async fn until_answered(&self) -> anyhow::Result<()> {
+        self.until(
+            |it| it.state == "released" && it.waiting_lines == 0,
+            "answered",
+        )
+        .await
+    }
+
+    /// Only so many lines wait still: those that nobody will ever answer.
+    pub(super) async fn until_waiting(&self, lines: i64) -> anyhow::Result<()> {
+        self.until(
+            |it| it.state == "released" && it.waiting_lines <= lines,
+            "nearly answered",
+        )
+        .await
+    }
+
+    pub(super) async fn until_matched(&self) -> anyhow::Result<()> {
+        self.until(
+            |it| it.matched_lines + it.missing_lines == it.credited_lines,
+            "matched",
+        )
+        .await
+    }
+
+    pub(super) async fn summaries(&self) -> anyhow::Result<Vec<RunSummary>> {
+        try_join_all(self.runs.iter().map(|it| self.summary(*it))).await
+    }
+
+    async fn until(&self, done: impl Fn(&RunSummary) -> bool, what: &str) -> anyhow::Result<()> {
+        let begun = tokio::time::Instant::now();
+        while begun.elapsed() < STEP_MAX {
+            if self.summaries().await?.iter().all(&done) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        bail!(
+            "the runs are not {what} after {} minutes",
+            STEP_MAX.as_secs() / 60
+        )
+    }
+
+    async fn summary(&self, run_no: RunNo) -> anyhow::Result<RunSummary> {
+        payments::run_summary(&self.pool, run_no)
+            .await?
+            .context("the run exists")
+    }
+
+    async fn ask(
+        &self,
+        service: &str,
+        command: &str,
+        key: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<Value> {
+        Ok(messaging::ask(&self.nats, service, command, key, body).await?)
+    }
+}
+
+fn officer(name: &str) -> Officer {
+    name.parse().expect("the names of this file are officers")
+}

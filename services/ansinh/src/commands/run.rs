@@ -1,0 +1,240 @@
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chrono::Utc;
+use domain::RunNo;
+use payments::{ApproveRun, CloseRun, HoldLine, OpenRun, ReleaseRun, RunSummary};
+use sqlx::PgPool;
+
+use crate::cli::{By, Output, Run, Shared};
+use crate::output::{Failure, grouped, print, say, show, table};
+use crate::target::Target;
+
+pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failure> {
+    let target = Target::find(&shared.home)?;
+    let output = shared.output;
+    match command {
+        Run::Open {
+            programme,
+            period,
+            business_date,
+            by,
+        } => {
+            let today = || boot::clock::today_in_vietnam(Utc::now());
+            let business_date = business_date.unwrap_or_else(today);
+            let body = OpenRun {
+                officer: by.by.clone(),
+                programme,
+                period,
+                business_date,
+            };
+            super::ask(&target, output, "open-run", &by, &body).await
+        }
+        Run::Show { run } => {
+            let pool = target.pool(None).await?;
+            show(output, &summary(&pool, run).await?, summary_table)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Run::Watch { run } => watch(&target.pool(None).await?, run).await,
+        Run::Lines {
+            run,
+            state,
+            after,
+            limit,
+        } => {
+            let pool = target.pool(None).await?;
+            let state = state.as_deref();
+            let lines = payments::lines(&pool, run, after, state, i64::from(limit)).await?;
+            show(output, &lines, |lines| lines_table(lines))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Run::Exceptions { run } => {
+            let pool = target.pool(None).await?;
+            let rows = payments::exceptions(&pool, run, 1000).await?;
+            show(output, &rows, |rows| exceptions_table(rows))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Run::Hold { line, reason, by } => {
+            let body = HoldLine {
+                officer: by.by.clone(),
+                line,
+                reason,
+            };
+            super::ask(&target, output, "hold-line", &by, &body).await
+        }
+        Run::Approve {
+            run,
+            root,
+            lines,
+            total,
+            by,
+        } => {
+            let seen = root
+                .zip(lines)
+                .zip(total)
+                .map(|((root, lines), total)| (root, lines, total));
+            approve(&target, output, run, seen, &by).await
+        }
+        Run::Release { run, by } => {
+            let body = ReleaseRun {
+                officer: by.by.clone(),
+                run_no: run,
+            };
+            super::ask(&target, output, "release-run", &by, &body).await
+        }
+        Run::Close { run, by } => {
+            let body = CloseRun {
+                officer: by.by.clone(),
+                run_no: run,
+            };
+            super::ask(&target, output, "close-run", &by, &body).await
+        }
+    }
+}
+
+/// Binds the approval to what is given, or to the run as it stands now, which is then shown.
+async fn approve(
+    target: &Target,
+    output: Output,
+    run_no: RunNo,
+    seen: Option<(String, i64, domain::Money)>,
+    by: &By,
+) -> Result<ExitCode, Failure> {
+    let (root, lines, total) = match seen {
+        Some(seen) => seen,
+        None => {
+            let summary = summary(&target.pool(None).await?, run_no).await?;
+            let root = summary.root.ok_or_else(|| {
+                Failure::Refused(format!("illegal_transition: {run_no} is {}", summary.state))
+            })?;
+            say(&format!(
+                "Approving {run_no}: {} lines, {}, root {root}",
+                grouped(summary.lines),
+                summary.total.vi()
+            ));
+            (root, summary.lines, summary.total)
+        }
+    };
+    let body = ApproveRun {
+        officer: by.by.clone(),
+        run_no,
+        root,
+        lines,
+        total,
+    };
+    super::ask(target, output, "approve-run", by, &body).await
+}
+
+pub(super) async fn summary(pool: &PgPool, run_no: RunNo) -> Result<RunSummary, Failure> {
+    let found = payments::run_summary(pool, run_no).await?;
+    found.ok_or_else(|| Failure::Refused(format!("run_unknown: there is no run {run_no}")))
+}
+
+async fn watch(pool: &PgPool, run_no: RunNo) -> Result<ExitCode, Failure> {
+    let mut last = String::new();
+    loop {
+        let it = summary(pool, run_no).await?;
+        let line = format!(
+            "{} {}: {} lines, {} released, {} credited, {} returned, {} unknown, {} waiting, {} matched",
+            run_no,
+            it.state,
+            grouped(it.lines),
+            grouped(it.released_lines),
+            grouped(it.credited_lines),
+            grouped(it.returned_lines),
+            grouped(it.unknown_lines),
+            grouped(it.waiting_lines),
+            grouped(it.matched_lines),
+        );
+        if line != last {
+            print(&line);
+            last = line;
+        }
+        let waits_for_a_person = !it.allowed_actions.is_empty() && it.waiting_lines == 0;
+        if it.state == "closed" || waits_for_a_person {
+            if let Some(next) = it.allowed_actions.first() {
+                say(&format!("Next: ansinh run {next} {run_no} --by OFFICER"));
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+pub(super) fn summary_table(it: &RunSummary) -> comfy_table::Table {
+    let row = |name: &str, lines: i64, total: Option<domain::Money>| {
+        [
+            name.to_owned(),
+            grouped(lines),
+            total.map(grouped).unwrap_or_default(),
+        ]
+    };
+    let mut table = table(
+        &[
+            &format!("{} {} {}", it.run_no, it.programme, it.period),
+            "lines",
+            "đồng",
+        ],
+        1,
+        [
+            row("people", it.people, None),
+            row("owed nothing", it.not_owed, None),
+            row("held", it.held_lines, Some(it.held_total)),
+            row("to pay", it.lines, Some(it.total)),
+            row("  of it cash list", it.cash_lines, Some(it.cash_total)),
+            row("released", it.released_lines, Some(it.released_total)),
+            row("credited", it.credited_lines, Some(it.credited_total)),
+            row("returned", it.returned_lines, Some(it.returned_total)),
+            row("unknown", it.unknown_lines, Some(it.unknown_total)),
+            row("waiting", it.waiting_lines, None),
+            row("on statements", it.matched_lines, Some(it.matched_total)),
+            row("breaks", it.breaks, None),
+        ],
+    );
+    table.add_row([format!("state {}", it.state), String::new(), String::new()]);
+    let allowed = it.allowed_actions.join(", ");
+    table.add_row([format!("allowed: {allowed}"), String::new(), String::new()]);
+    if let Some(root) = &it.root {
+        table.add_row([format!("root {root}"), String::new(), String::new()]);
+    }
+    table
+}
+
+fn lines_table(lines: &[payments::LineRow]) -> comfy_table::Table {
+    let rows = lines.iter().map(|it| {
+        [
+            it.end_to_end_id.to_string(),
+            it.institution
+                .info()
+                .map_or_else(|| it.institution.to_string(), |it| it.name.to_owned()),
+            it.channel.to_string(),
+            it.state.clone(),
+            it.reason.clone().unwrap_or_default(),
+            grouped(it.amount),
+        ]
+    });
+    table(
+        &["line", "institution", "channel", "state", "reason", "đồng"],
+        5,
+        rows,
+    )
+}
+
+fn exceptions_table(rows: &[payments::ExceptionRow]) -> comfy_table::Table {
+    let rows = rows.iter().map(|it| {
+        [
+            it.end_to_end_id
+                .map(|it| it.to_string())
+                .unwrap_or_default(),
+            it.kind.clone(),
+            it.detail.clone(),
+            if it.resolved_at.is_some() {
+                "resolved".to_owned()
+            } else {
+                "open".to_owned()
+            },
+            grouped(it.amount),
+        ]
+    });
+    table(&["line", "kind", "what", "state", "đồng"], 4, rows)
+}

@@ -1,0 +1,42 @@
+use std::process::ExitCode;
+
+use ::sandbox::people::{Plan, write_people};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::cli::{Sandbox, Shared};
+use crate::output::{Failure, grouped, print, show};
+use crate::target::Target;
+
+pub(super) async fn sandbox(command: Sandbox, shared: &Shared) -> Result<ExitCode, Failure> {
+    match command {
+        Sandbox::People {
+            count,
+            seed,
+            out,
+            period,
+            programme,
+        } => {
+            let plan = Plan {
+                programmes: programme,
+                ..Plan::new(count, seed, period)
+            };
+            let written = tokio::task::spawn_blocking(move || write_people(&plan, &out)).await??;
+            print(&format!(
+                "{}: {} rows\n{}: {} rows",
+                written.people_csv.display(),
+                grouped(written.people),
+                written.links_csv.display(),
+                grouped(written.linked)
+            ));
+        }
+        Sandbox::EndOfDay { date } => {
+            let nats = Target::find(&shared.home)?.nats().await?;
+            let key = format!("cli-{}", Uuid::now_v7());
+            let body = json!({ "date": date });
+            let answer = messaging::ask(&nats, "sandbox", "end-of-day", &key, &body).await?;
+            show(shared.output, &answer, super::fields)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

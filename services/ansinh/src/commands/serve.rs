@@ -1,0 +1,70 @@
+use std::process::ExitCode;
+
+use boot::{Health, Telemetry, health, shutdown};
+
+use crate::cli::{ServiceName, Shared};
+use crate::output::{Failure, say};
+use crate::process;
+use crate::servers::{self, Servers};
+use crate::target::Target;
+
+pub(super) async fn serve(service: ServiceName, shared: &Shared) -> Result<ExitCode, Failure> {
+    let target = Target::find(&shared.home)?;
+    serve_on(service, &target).await
+}
+
+pub(super) async fn up(shared: &Shared) -> Result<ExitCode, Failure> {
+    if servers::running(&shared.home).is_some() {
+        let text = format!("servers run in {} already", shared.home.display());
+        return Err(Failure::Refused(text));
+    }
+    let servers = Servers::start(&shared.home).await?;
+    let target = Target::embedded(&servers, &shared.home)?;
+    let served = async {
+        target.migrate().await?;
+        say("Ready. In another terminal: ansinh registry template, ansinh run open, ansinh check.");
+        serve_on(ServiceName::All, &target).await
+    };
+    let served = served.await;
+    servers.stop().await?;
+    served
+}
+
+pub(super) async fn migrate(shared: &Shared) -> Result<ExitCode, Failure> {
+    Target::find(&shared.home)?.migrate().await?;
+    say("The schema is up.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until a signal comes or a task panics.
+async fn serve_on(service: ServiceName, target: &Target) -> Result<ExitCode, Failure> {
+    let name = format!("ansinh-{service:?}").to_lowercase();
+    let telemetry = Telemetry::start(&name, &target.settings)?;
+    let health = Health::default();
+    let services = process::start(service, &target.settings, &health).await?;
+    let stopped = services.stopped();
+    if let Some(address) = target.settings.http.listen {
+        let listener = health::bind(address).await?;
+        let serving = health
+            .clone()
+            .serve(listener, telemetry.registry(), stopped.clone());
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(error = %error, "Health is not served");
+            }
+        });
+    }
+    tracing::info!(service = name, "Serving");
+    tokio::select! {
+        () = shutdown::until_signal() => {}
+        () = stopped.cancelled() => {}
+    }
+    services.stop().await;
+    telemetry.shutdown().await;
+    let panicked = shutdown::task_panicked();
+    Ok(if panicked {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    })
+}

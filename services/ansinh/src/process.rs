@@ -1,0 +1,95 @@
+use std::sync::Arc;
+
+use boot::{Context, Health, Settings};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ServiceName;
+
+/// Services that run in this process.
+#[derive(Debug)]
+pub struct Services {
+    contexts: Vec<Context>,
+    stop: CancellationToken,
+}
+
+impl Services {
+    /// Finishes the transactions in hand and gives everything back.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        futures::future::join_all(self.contexts.iter().map(Context::shutdown)).await;
+    }
+
+    /// Cancelled when a task has panicked.
+    pub fn stopped(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+}
+
+/// Starts all services in this process.
+pub async fn start_services(settings: &Arc<Settings>, health: &Health) -> anyhow::Result<Services> {
+    start(ServiceName::All, settings, health).await
+}
+
+pub(crate) async fn start(
+    which: ServiceName,
+    settings: &Arc<Settings>,
+    health: &Health,
+) -> anyhow::Result<Services> {
+    let stop = CancellationToken::new();
+    let mut services = Services {
+        contexts: Vec::new(),
+        stop: stop.clone(),
+    };
+    let all = which == ServiceName::All;
+    let connect = async |name: &'static str| -> anyhow::Result<Context> {
+        let ctx = Context::connect(name, settings.clone(), health.clone(), stop.clone()).await?;
+        register_relay_check(health, &ctx);
+        Ok(ctx)
+    };
+    if all || which == ServiceName::Sandbox {
+        let ctx = connect("sandbox").await?;
+        sandbox::start(&ctx).await?;
+        services.contexts.push(ctx);
+    }
+    if all || which == ServiceName::Reconciliation {
+        let ctx = connect("reconciliation").await?;
+        reconciliation::start(&ctx).await?;
+        services.contexts.push(ctx);
+    }
+    if all || which == ServiceName::Payments {
+        let ctx = connect("payments").await?;
+        payments::start(&ctx).await?;
+        services.contexts.push(ctx);
+    }
+    if all || which == ServiceName::Accounts {
+        let ctx = connect("accounts").await?;
+        accounts::start(&ctx).await?;
+        services.contexts.push(ctx);
+    }
+    if all || which == ServiceName::Eligibility {
+        let ctx = connect("eligibility").await?;
+        eligibility::start(&ctx).await?;
+        services.contexts.push(ctx);
+    }
+    Ok(services)
+}
+
+/// A relay that falls behind is not ready: what was decided does not reach the others.
+const RELAY_LAG_SECONDS_MAX: i64 = 60;
+
+fn register_relay_check(health: &Health, ctx: &Context) {
+    let pool = ctx.pool.clone();
+    health.register(format!("{}.relay", ctx.service), move || {
+        let pool = pool.clone();
+        async move {
+            let lag = messaging::lag(&pool).await.map_err(|it| it.to_string())?;
+            if lag.oldest_seconds > RELAY_LAG_SECONDS_MAX {
+                return Err(format!(
+                    "{} events wait to be published, the oldest for {} s",
+                    lag.unpublished, lag.oldest_seconds
+                ));
+            }
+            Ok(())
+        }
+    });
+}

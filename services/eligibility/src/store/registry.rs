@@ -1,0 +1,359 @@
+//! SQL of the registry's import.
+
+use chrono::{DateTime, Utc};
+use domain::{BirthDate, Money, PersonNo, Programme, Sex};
+use intake::{Refused, Sums, Tally};
+use privacy::{BlindIndex, Sealed};
+use rust_decimal::Decimal;
+use sqlx::{PgConnection, PgPool};
+
+use super::{programme_of, province_of};
+use crate::Error;
+use crate::registry::{Category, Enrolment, Household};
+
+#[derive(Debug)]
+pub(crate) struct NewPerson {
+    pub person_no: PersonNo,
+    pub citizen_index: BlindIndex,
+    pub citizen_sealed: Sealed,
+    pub name_sealed: Sealed,
+    pub identity_index: BlindIndex,
+    pub birth_date: BirthDate,
+    pub sex: Sex,
+}
+
+#[derive(Debug)]
+pub(crate) struct NewEnrolment {
+    pub person_no: PersonNo,
+    pub version: i16,
+    pub enrolment: Enrolment,
+}
+
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub person_no: PersonNo,
+    pub version: i16,
+    pub import_no: i64,
+    pub enrolment: Enrolment,
+}
+
+/// The outcome of a file that was imported before.
+pub(crate) async fn import_of(pool: &PgPool, sha256: &[u8; 32]) -> Result<Option<Sums>, Error> {
+    let row = sqlx::query!(
+        r#"
+        SELECT accepted, refused, duplicates, accepted_amount AS "accepted_amount: Money",
+            refused_amount AS "refused_amount: Money",
+            duplicates_amount AS "duplicates_amount: Money"
+        FROM eligibility.imports WHERE file_sha256 = $1
+        "#,
+        &sha256[..],
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|it| {
+        let tally = |rows: i64, amount| Tally {
+            rows: rows.unsigned_abs(),
+            amount,
+        };
+        let accepted = tally(it.accepted, it.accepted_amount);
+        let refused = tally(it.refused, it.refused_amount);
+        let duplicates = tally(it.duplicates, it.duplicates_amount);
+        let parts = [accepted, refused, duplicates];
+        let file = Tally {
+            rows: parts.iter().map(|it| it.rows).sum(),
+            amount: Money::sum(parts.iter().map(|it| it.amount)),
+        };
+        Sums {
+            file,
+            accepted,
+            refused,
+            duplicates,
+        }
+    }))
+}
+
+pub(crate) async fn next_import_no(pool: &PgPool) -> Result<i64, Error> {
+    Ok(sqlx::query_scalar!(
+        "UPDATE eligibility.counters SET last = last + 1 WHERE name = 'import_no' RETURNING last"
+    )
+    .fetch_one(pool)
+    .await?)
+}
+
+pub(crate) async fn insert_import(
+    pool: &PgPool,
+    import_no: i64,
+    sha256: &[u8; 32],
+    sums: &Sums,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let count = |it: Tally| i64::try_from(it.rows).expect("a file has fewer rows than i64");
+    sqlx::query!(
+        r#"
+        INSERT INTO eligibility.imports
+            (import_no, file_sha256, rows, accepted, refused, duplicates, accepted_amount,
+             refused_amount, duplicates_amount, imported_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        "#,
+        import_no,
+        &sha256[..],
+        count(sums.file),
+        count(sums.accepted),
+        count(sums.refused),
+        count(sums.duplicates),
+        sums.accepted.amount as Money,
+        sums.refused.amount as Money,
+        sums.duplicates.amount as Money,
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// One import at a time numbers people, so that numbers follow the file.
+pub(crate) async fn lock_registry(tx: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!("SELECT last FROM eligibility.counters WHERE name = 'person_no' FOR UPDATE")
+        .fetch_one(tx)
+        .await?;
+    Ok(())
+}
+
+/// The first of `count` new numbers.
+pub(crate) async fn take_person_numbers(tx: &mut PgConnection, count: usize) -> Result<i64, Error> {
+    let count = i64::try_from(count).expect("a batch is small");
+    let last = sqlx::query_scalar!(
+        "UPDATE eligibility.counters SET last = last + $1 WHERE name = 'person_no' RETURNING last",
+        count,
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(last - count + 1)
+}
+
+pub(crate) async fn persons_by_index(
+    tx: &mut PgConnection,
+    indexes: &[Vec<u8>],
+) -> Result<Vec<(BlindIndex, PersonNo, BlindIndex)>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT citizen_index, person_no AS "person_no: PersonNo", identity_index
+        FROM eligibility.persons WHERE citizen_index = ANY($1)
+        "#,
+        indexes,
+    )
+    .fetch_all(tx)
+    .await?;
+    let index = |it: &[u8]| BlindIndex::try_from(it).expect("the schema keeps indexes at 32 bytes");
+    let found = rows.into_iter();
+    Ok(found
+        .map(|it| {
+            (
+                index(&it.citizen_index),
+                it.person_no,
+                index(&it.identity_index),
+            )
+        })
+        .collect())
+}
+
+pub(crate) async fn current_enrolments(
+    tx: &mut PgConnection,
+    wanted: &[(PersonNo, Programme)],
+) -> Result<Vec<Current>, Error> {
+    let parts: Vec<i16> = wanted
+        .iter()
+        .map(|(person, _)| person.part().number())
+        .collect();
+    let programmes: Vec<i16> = wanted
+        .iter()
+        .map(|(_, programme)| programme.number())
+        .collect();
+    let persons: Vec<i64> = wanted.iter().map(|(person, _)| person.0).collect();
+    let rows = sqlx::query!(
+        r#"
+        SELECT DISTINCT e.person_no AS "person_no: PersonNo", e.programme, e.version, e.import_no,
+            e.province, e.granted_amount AS "granted: Money", e.category, e.household
+        FROM unnest($1::smallint[], $2::smallint[], $3::bigint[]) AS w (part, programme, person_no)
+        JOIN eligibility.enrolments e USING (part, programme, person_no)
+        WHERE e.known_to IS NULL
+        "#,
+        &parts,
+        &programmes,
+        &persons,
+    )
+    .fetch_all(tx)
+    .await?;
+    let current = rows.into_iter().map(|it| {
+        let programme = programme_of(it.programme);
+        Current {
+            person_no: it.person_no,
+            version: it.version,
+            import_no: it.import_no,
+            enrolment: Enrolment {
+                province: province_of(it.province),
+                programme,
+                granted_amount: it.granted,
+                category: it.category.and_then(|it| Category::stored(programme, &it)),
+                household: it.household.and_then(|it| it.parse().ok()),
+            },
+        }
+    });
+    Ok(current.collect())
+}
+
+pub(crate) async fn insert_persons(
+    tx: &mut PgConnection,
+    persons: &[NewPerson],
+) -> Result<(), Error> {
+    let parts: Vec<i16> = persons
+        .iter()
+        .map(|it| it.person_no.part().number())
+        .collect();
+    let numbers: Vec<i64> = persons.iter().map(|it| it.person_no.0).collect();
+    let indexes: Vec<&[u8]> = persons
+        .iter()
+        .map(|it| &it.citizen_index.as_bytes()[..])
+        .collect();
+    let sealed: Vec<&[u8]> = persons
+        .iter()
+        .map(|it| it.citizen_sealed.as_bytes())
+        .collect();
+    let names: Vec<&[u8]> = persons.iter().map(|it| it.name_sealed.as_bytes()).collect();
+    let identities: Vec<&[u8]> = persons
+        .iter()
+        .map(|it| &it.identity_index.as_bytes()[..])
+        .collect();
+    let births: Vec<chrono::NaiveDate> = persons.iter().map(|it| it.birth_date.date()).collect();
+    let year_only: Vec<bool> = persons
+        .iter()
+        .map(|it| it.birth_date.is_year_only())
+        .collect();
+    let sexes: Vec<&str> = persons
+        .iter()
+        .map(|it| {
+            if it.sex == Sex::Male {
+                "male"
+            } else {
+                "female"
+            }
+        })
+        .collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO eligibility.persons (part, person_no, citizen_index, citizen_sealed,
+            name_sealed, identity_index, birth_date, birth_year_only, sex)
+        SELECT p.* FROM unnest($1::smallint[], $2::bigint[], $3::bytea[], $4::bytea[],
+            $5::bytea[], $6::bytea[], $7::date[], $8::boolean[], $9::text[]) AS p
+        "#,
+        &parts,
+        &numbers,
+        &indexes as &[&[u8]],
+        &sealed as &[&[u8]],
+        &names as &[&[u8]],
+        &identities as &[&[u8]],
+        &births,
+        &year_only,
+        &sexes as &[&str],
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Adds enrolments; an earlier version of the same one ends where the new one begins.
+pub(crate) async fn insert_enrolments(
+    tx: &mut PgConnection,
+    import_no: i64,
+    accepted: &[NewEnrolment],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let parts: Vec<i16> = accepted
+        .iter()
+        .map(|it| it.person_no.part().number())
+        .collect();
+    let programmes: Vec<i16> = accepted
+        .iter()
+        .map(|it| it.enrolment.programme.number())
+        .collect();
+    let persons: Vec<i64> = accepted.iter().map(|it| it.person_no.0).collect();
+    let versions: Vec<i16> = accepted.iter().map(|it| it.version).collect();
+    let provinces: Vec<i16> = accepted
+        .iter()
+        .map(|it| it.enrolment.province.number())
+        .collect();
+    let granted: Vec<Option<Decimal>> = accepted
+        .iter()
+        .map(|it| it.enrolment.granted_amount.map(Money::decimal))
+        .collect();
+    let categories: Vec<Option<&str>> = accepted
+        .iter()
+        .map(|it| it.enrolment.category.map(Category::code))
+        .collect();
+    let households: Vec<Option<&str>> = accepted
+        .iter()
+        .map(|it| it.enrolment.household.map(Household::code))
+        .collect();
+    sqlx::query!(
+        r#"
+        UPDATE eligibility.enrolments e SET known_to = $5
+        FROM unnest($1::smallint[], $2::smallint[], $3::bigint[], $4::smallint[])
+            AS n (part, programme, person_no, version)
+        WHERE (e.part, e.programme, e.person_no, e.version)
+            = (n.part, n.programme, n.person_no, n.version - 1) AND n.version > 1
+        "#,
+        &parts,
+        &programmes,
+        &persons,
+        &versions,
+        now,
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        r#"
+        INSERT INTO eligibility.enrolments (part, programme, person_no, version, province,
+            granted_amount, category, household, import_no, known_from)
+        SELECT e.*, $9, $10 FROM unnest($1::smallint[], $2::smallint[], $3::bigint[],
+            $4::smallint[], $5::smallint[], $6::numeric[], $7::text[], $8::text[]) AS e
+        "#,
+        &parts,
+        &programmes,
+        &persons,
+        &versions,
+        &provinces,
+        &granted as &[Option<Decimal>],
+        &categories as &[Option<&str>],
+        &households as &[Option<&str>],
+        import_no,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn insert_refusals(
+    tx: &mut PgConnection,
+    import_no: i64,
+    refused: &[Refused],
+) -> Result<(), Error> {
+    let lines: Vec<i64> = refused.iter().map(|it| it.line.cast_signed()).collect();
+    let columns: Vec<&str> = refused.iter().map(|it| it.column).collect();
+    let codes: Vec<&str> = refused.iter().map(|it| it.code).collect();
+    let sentences: Vec<&str> = refused.iter().map(|it| &it.sentence[..]).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO eligibility.refusals (import_no, line, "column", code, sentence)
+        SELECT $1, r.* FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[]) AS r
+        "#,
+        import_no,
+        &lines,
+        &columns as &[&str],
+        &codes as &[&str],
+        &sentences as &[&str],
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,63 @@
+use chrono::NaiveDate;
+use domain::{EndToEndId, Money, Officer, Period, Programme, RunNo};
+use serde::{Deserialize, Serialize};
+
+/// `payments.do.appropriate`: money that a programme may spend.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Appropriate {
+    pub officer: Officer,
+    pub programme: Programme,
+    pub budget_year: i16,
+    pub amount: Money,
+    /// Number of the decision; the same one counts once.
+    pub reference: String,
+}
+
+/// `payments.do.open-run`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenRun {
+    pub officer: Officer,
+    pub programme: Programme,
+    pub period: Period,
+    /// The day as of which the law is known and the banks are to book.
+    pub business_date: NaiveDate,
+}
+
+/// `payments.do.hold-line`: sets a line aside before the run is approved.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldLine {
+    pub officer: Officer,
+    pub line: EndToEndId,
+    pub reason: String,
+}
+
+/// `payments.do.approve-run`: binds the approver to what they saw.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveRun {
+    pub officer: Officer,
+    pub run_no: RunNo,
+    /// Hex.
+    pub root: String,
+    pub lines: i64,
+    pub total: Money,
+}
+
+/// `payments.do.release-run`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseRun {
+    pub officer: Officer,
+    pub run_no: RunNo,
+}
+
+/// `payments.do.close-run`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloseRun {
+    pub officer: Officer,
+    pub run_no: RunNo,
+}

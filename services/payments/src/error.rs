@@ -1,0 +1,58 @@
+use messaging::{Judged, Problem, Verdict};
+
+/// Why payments could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A command that is refused; nothing has happened.
+    #[error("{0}")]
+    Refused(#[from] Problem),
+    #[error("the database did not answer as expected: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Messaging(#[from] messaging::Error),
+    #[error(transparent)]
+    Event(#[from] events::MalformedEvent),
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    #[error("sealed data does not open: {0}")]
+    Privacy(#[from] privacy::PrivacyError),
+    /// What arrived is not what was announced; nothing of the partition may be paid.
+    #[error("partition {part} of {run}: {detail}")]
+    ControlTotals {
+        run: domain::RunNo,
+        part: domain::Part,
+        detail: String,
+    },
+    #[error("the event comes from {0}, where it cannot")]
+    WrongSpeaker(String),
+}
+
+impl Judged for Error {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Error::Database(_)
+            | Error::Messaging(_)
+            | Error::Ledger(ledger::Error::Database(_)) => Verdict::Retry,
+            Error::Event(_) | Error::WrongSpeaker(_) | Error::Refused(_) => Verdict::Park,
+            // Ledger postings never park: they stop the partition and raise the alarm.
+            Error::Ledger(_) | Error::ControlTotals { .. } | Error::Privacy(_) => Verdict::Halt,
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        match error {
+            Error::Refused(problem) => problem,
+            Error::Ledger(ledger::Error::Overdrawn(account)) => Problem::new(
+                409,
+                "appropriation_exceeded",
+                format!("account {account} has not enough for this"),
+            ),
+            other => {
+                tracing::error!(error = %other, "A command failed");
+                Problem::new(500, "internal", "the command failed; nothing has happened")
+            }
+        }
+    }
+}

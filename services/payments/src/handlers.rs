@@ -1,0 +1,109 @@
+//! One `on_…` per event heard or command taken.
+
+mod commands;
+mod preparation;
+mod results;
+
+pub(crate) use commands::OnCommand;
+
+use chrono::{DateTime, Utc};
+use domain::{Institution, Part};
+use events::{Envelope, Event, PartResolved, PayeesResolved, Results, StatementMatched};
+use messaging::{Delivered, Handler};
+use sqlx::PgConnection;
+
+use crate::{Error, posting, store};
+
+pub(crate) struct OnAccounts;
+
+impl Handler for OnAccounts {
+    type Error = Error;
+
+    async fn apply(
+        &self,
+        tx: &mut PgConnection,
+        _part: Part,
+        batch: &[Delivered],
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        for event in batch {
+            let envelope = Envelope::parse(&event.body)?;
+            if envelope.is::<PayeesResolved>() {
+                preparation::on_payees_resolved(tx, envelope.read()?, now).await?;
+            } else if envelope.is::<PartResolved>() {
+                preparation::on_part_resolved(tx, &envelope.read()?).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) struct OnBank {
+    pub institution: Institution,
+}
+
+impl Handler for OnBank {
+    type Error = Error;
+
+    async fn apply(
+        &self,
+        tx: &mut PgConnection,
+        part: Part,
+        batch: &[Delivered],
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let mut said = Vec::new();
+        for event in batch {
+            let envelope = Envelope::parse(&event.body)?;
+            if !envelope.is::<Results>() {
+                continue;
+            }
+            let message: Results = envelope.read()?;
+            // The channel says who speaks; a message in another's name is nobody's.
+            if message.institution != self.institution || message.part != part {
+                return Err(Error::WrongSpeaker(event.speaker.clone()));
+            }
+            if let Some(applied) = results::on_results(tx, message, now).await? {
+                said.push(Event::of(&applied, now));
+            }
+        }
+        messaging::append(tx, said, now).await?;
+        Ok(())
+    }
+}
+
+pub(crate) struct OnReconciliation;
+
+impl Handler for OnReconciliation {
+    type Error = Error;
+
+    async fn apply(
+        &self,
+        tx: &mut PgConnection,
+        part: Part,
+        batch: &[Delivered],
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        for event in batch {
+            let envelope = Envelope::parse(&event.body)?;
+            if envelope.is::<StatementMatched>() {
+                on_statement_matched(tx, part, &envelope.read()?, now).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bank's own account of what it paid: settlement against cash, the rest to suspense.
+async fn on_statement_matched(
+    tx: &mut PgConnection,
+    part: Part,
+    matched: &StatementMatched,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if let Some(journal) = posting::statement(matched) {
+        ledger::post(tx, part, &[journal], now).await?;
+    }
+    store::add_matched(tx, part, matched).await?;
+    store::insert_breaks(tx, part, matched).await
+}

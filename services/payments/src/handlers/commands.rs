@@ -1,0 +1,264 @@
+use chrono::{DateTime, Utc};
+use domain::{Money, Officer, Part};
+use events::{Event, RunClosed, RunOpened};
+use ledger::{Root, merkle_root};
+use messaging::{Command, CommandHandler, Problem};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use crate::command::{Appropriate, ApproveRun, CloseRun, HoldLine, OpenRun, ReleaseRun};
+use crate::run::{Action, Run, Seen, State};
+use crate::store::{self, Act};
+use crate::work::Work;
+use crate::{Error, Line, posting};
+
+pub(crate) struct OnCommand {
+    pub approvals_required: i16,
+    pub work: Work,
+}
+
+impl CommandHandler for OnCommand {
+    type Error = Error;
+
+    /// Takes a command by its name; the answer is what the caller is shown.
+    async fn take(
+        &self,
+        tx: &mut PgConnection,
+        command: &Command,
+        now: DateTime<Utc>,
+    ) -> Result<Value, Error> {
+        let required = self.approvals_required;
+        let answer = match command.name.as_str() {
+            "appropriate" => on_appropriate(tx, read(command)?, now).await,
+            "open-run" => on_open_run(tx, read(command)?, required, now).await,
+            "hold-line" => on_hold_line(tx, read(command)?, now).await,
+            "approve-run" => on_approve_run(tx, read(command)?, now).await,
+            "release-run" => on_release_run(tx, read(command)?, now).await,
+            "close-run" => on_close_run(tx, read(command)?, now).await,
+            other => {
+                let detail = format!("there is no command {other}");
+                Err(Problem::new(404, "command_unknown", detail).into())
+            }
+        };
+        self.work.wake();
+        answer
+    }
+}
+
+fn read<T: DeserializeOwned>(command: &Command) -> Result<T, Error> {
+    serde_json::from_slice(&command.body)
+        .map_err(|it| Problem::new(422, "command_malformed", it.to_string()).into())
+}
+
+async fn on_appropriate(
+    tx: &mut PgConnection,
+    command: Appropriate,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    if command.amount.is_zero() {
+        return Err(Problem::new(422, "amount_zero", "an appropriation of 0 đồng is none").into());
+    }
+    if !store::insert_appropriation(tx, &command, now).await? {
+        let detail = format!("the decision {} is recorded already", command.reference);
+        return Err(Problem::new(409, "appropriation_repeated", detail).into());
+    }
+    let journal = posting::appropriation(command.programme, command.amount, &command.reference);
+    ledger::post(tx, Part::ZERO, &[journal], now).await?;
+    Ok(json!({ "reference": command.reference, "amount": command.amount }))
+}
+
+async fn on_open_run(
+    tx: &mut PgConnection,
+    command: OpenRun,
+    approvals_required: i16,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let trace = messaging::current_trace();
+    let Some(run_no) = store::insert_run(tx, &command, approvals_required, trace, now).await?
+    else {
+        let detail = format!(
+            "{} has a run for {} already",
+            command.programme, command.period
+        );
+        return Err(Problem::new(409, "period_already_run", detail).into());
+    };
+    act(tx, Act::new(run_no, &command.officer, "open"), now).await?;
+    let opened = Part::all().map(|part| RunOpened {
+        run_no,
+        part,
+        programme: command.programme,
+        period: command.period,
+        business_date: command.business_date,
+    });
+    messaging::append(tx, opened.map(|it| Event::of(&it, now)).collect(), now).await?;
+    Ok(json!({ "run": run_no.to_string(), "state": State::Preparing.as_str() }))
+}
+
+/// Sets a line aside. The run is another one then, so approvals given so far are void.
+async fn on_hold_line(
+    tx: &mut PgConnection,
+    command: HoldLine,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let position = command.line;
+    let run = store::lock_run(tx, position.run).await?;
+    run.state.allow(Action::Hold)?;
+    if command.reason.trim().is_empty() {
+        return Err(Problem::new(422, "reason_missing", "a line is held for a reason").into());
+    }
+    if !store::hold_line(tx, position, &command.reason, now).await? {
+        let detail = format!("{position} is no line of the run, or is held already");
+        return Err(Problem::new(404, "line_unknown", detail).into());
+    }
+    let lines = store::payable_lines(tx, position.run, position.part, position.chunk).await?;
+    let root = merkle_root(lines.iter().map(Line::leaf));
+    store::set_roots(tx, position.run, position.part, &[(position.chunk, root)]).await?;
+    store::void_approvals(tx, position.run, now).await?;
+    let run = store::sum_up_run(tx, run.run_no).await?;
+    let held = Act {
+        reason: Some(command.reason),
+        ..Act::new(run.run_no, &command.officer, "hold")
+    };
+    act(tx, held.bound_to(&run), now).await?;
+    Ok(shown(&run))
+}
+
+async fn on_approve_run(
+    tx: &mut PgConnection,
+    command: ApproveRun,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let mut run = store::lock_run(tx, command.run_no).await?;
+    run.state.allow(Action::Approve)?;
+    let root = hex::decode(&command.root)
+        .ok()
+        .and_then(|it| Root::from_slice(&it));
+    let root =
+        root.ok_or_else(|| Problem::new(422, "root_invalid", "a root is 64 hexadecimal digits"))?;
+    run.is_as_seen(&Seen {
+        root,
+        lines: command.lines,
+        total: command.total,
+    })?;
+    let approval = Act::new(run.run_no, &command.officer, "approve").bound_to(&run);
+    act(tx, approval, now).await?;
+    let approvals = store::count_approvals(tx, run.run_no).await?;
+    if approvals >= i64::from(run.approvals_required) {
+        let commitment = posting::commitment(run.run_no, run.programme, run.total);
+        ledger::post(tx, Part::ZERO, &[commitment], now).await?;
+        store::set_state(tx, run.run_no, State::Approved).await?;
+        run.state = State::Approved;
+    }
+    let mut answer = shown(&run);
+    answer["approvals"] = json!(approvals);
+    answer["approvals_required"] = json!(run.approvals_required);
+    Ok(answer)
+}
+
+async fn on_release_run(
+    tx: &mut PgConnection,
+    command: ReleaseRun,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let mut run = store::lock_run(tx, command.run_no).await?;
+    run.state.allow(Action::Release)?;
+    let release = Act::new(run.run_no, &command.officer, "release").bound_to(&run);
+    act(tx, release, now).await?;
+    store::set_state(tx, run.run_no, State::Releasing).await?;
+    run.state = State::Releasing;
+    Ok(shown(&run))
+}
+
+/// A run closes only when every line has an end and the bank's statement has shown it.
+async fn on_close_run(
+    tx: &mut PgConnection,
+    command: CloseRun,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let mut run = store::lock_run(tx, command.run_no).await?;
+    run.state.allow(Action::Close)?;
+    let ends = store::run_ends(tx, run.run_no).await?;
+    let waiting =
+        ends.released_lines - ends.credited_lines - ends.returned_lines - ends.unknown_lines;
+    if waiting != 0 {
+        let detail = format!("{waiting} lines wait for an answer of their institution");
+        return Err(Problem::new(409, "answers_outstanding", detail).into());
+    }
+    let shown_lines = ends.matched_lines + ends.missing_lines;
+    if shown_lines != ends.credited_lines
+        || Money::sum([ends.matched, ends.missing]) != ends.credited
+    {
+        let detail = format!(
+            "{} lines are credited; statements show {} and miss {}",
+            ends.credited_lines, ends.matched_lines, ends.missing_lines
+        );
+        return Err(Problem::new(409, "not_reconciled", detail).into());
+    }
+    act(
+        tx,
+        Act::new(run.run_no, &command.officer, "close").bound_to(&run),
+        now,
+    )
+    .await?;
+    store::close_run(tx, run.run_no, now).await?;
+    let closed = RunClosed {
+        run_no: run.run_no,
+        lines: run.lines,
+        total: run.total,
+        credited: ends.credited,
+        returned: ends.returned,
+        unknown: ends.unknown,
+        held: ends.held,
+    };
+    messaging::append(tx, vec![Event::of(&closed, now)], now).await?;
+    run.state = State::Closed;
+    Ok(shown(&run))
+}
+
+/// Remembers who acts, and refuses who may not: maker, checkers and releaser are different
+/// persons. The database refuses as well, should two act at the same moment.
+async fn act(tx: &mut PgConnection, act: Act, now: DateTime<Utc>) -> Result<(), Error> {
+    let before = store::acts_of(tx, act.run_no, &act.officer).await?;
+    if matches!(act.act, "approve" | "release")
+        && let Some(earlier) = before
+            .iter()
+            .find(|it| it.as_str() != "close" && it.as_str() != "hold")
+    {
+        return Err(second_act(&act.officer, earlier, act.act).into());
+    }
+    match store::insert_act(tx, &act, now).await {
+        Err(Error::Database(sqlx::Error::Database(error)))
+            if error.constraint() == Some("different_persons") =>
+        {
+            Err(second_act(&act.officer, "act on", act.act).into())
+        }
+        done => done,
+    }
+}
+
+fn second_act(officer: &Officer, earlier: &str, now: &str) -> Problem {
+    if (earlier, now) == ("approve", "approve") {
+        let detail = format!("{officer} has approved this run already");
+        return Problem::new(409, "already_approved", detail);
+    }
+    let detail = format!("{officer} did {earlier} this run and may not {now} it as well");
+    Problem::new(403, "same_person", detail)
+}
+
+fn shown(run: &Run) -> Value {
+    let allowed: Vec<&str> = run
+        .state
+        .allowed_actions()
+        .iter()
+        .map(|it| it.as_str())
+        .collect();
+    json!({
+        "run": run.run_no.to_string(),
+        "state": run.state.as_str(),
+        "lines": run.lines,
+        "total": run.total,
+        "root": run.root.map(|it| it.hex()),
+        "allowed_actions": allowed,
+    })
+}

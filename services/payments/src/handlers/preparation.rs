@@ -1,0 +1,167 @@
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use domain::{
+    CHUNK_LINES_MAX, ChunkNo, Institution, LineNo, Money, Part, PersonNo, Position, RunNo,
+};
+use events::{PartResolved, PayeeLine, PayeesResolved};
+use ledger::{Root, merkle_root};
+use sqlx::PgConnection;
+
+use crate::store::{self, OpenChunk, Prepared};
+use crate::{Error, Line};
+
+/// Payees become lines. Each institution has one open chunk a partition, which fills up to 1,000
+/// lines in the order of arrival; whatever the batches, the positions are the same.
+pub(super) async fn on_payees_resolved(
+    tx: &mut PgConnection,
+    resolved: PayeesResolved,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let (run_no, part) = (resolved.run_no, resolved.part);
+    let persons: Vec<PersonNo> = resolved.lines.iter().map(|it| it.person_no).collect();
+    let owed = (part, resolved.programme, resolved.period);
+    let obliged: HashSet<(PersonNo, i16)> = store::obliged(tx, owed, &persons)
+        .await?
+        .into_iter()
+        .collect();
+    let mut layout = Layout::read(tx, run_no, part).await?;
+    let (mut lines, mut refused) = (Vec::with_capacity(resolved.lines.len()), Vec::new());
+    for payee in resolved.lines {
+        if obliged.contains(&(payee.person_no, payee.determination_no)) {
+            refused.push(payee);
+        } else {
+            lines.push(layout.place(payee));
+        }
+    }
+    store::insert_lines(tx, &lines).await?;
+    store::insert_obligations(tx, owed, &lines).await?;
+    store::insert_obligation_exceptions(tx, run_no, part, &refused, now).await?;
+    store::upsert_chunks(tx, run_no, part, &layout.touched()).await?;
+    let prepared = Prepared {
+        lines: i64::try_from(lines.len()).expect("at most a thousand"),
+        total: Money::sum(lines.iter().map(|it| it.amount)),
+        held_lines: i64::try_from(refused.len()).expect("at most a thousand"),
+        held_total: Money::sum(refused.iter().map(|it| it.amount)),
+        chunks: layout.chunks,
+    };
+    store::add_prepared(tx, run_no, part, &prepared).await
+}
+
+/// The partition is complete: what arrived must be what was announced, to the đồng.
+pub(super) async fn on_part_resolved(
+    tx: &mut PgConnection,
+    announced: &PartResolved,
+) -> Result<(), Error> {
+    let (run_no, part) = (announced.run_no, announced.part);
+    let arrived = store::announce(tx, announced).await?;
+    if (
+        arrived.lines + arrived.held_lines,
+        Money::sum([arrived.total, arrived.held_total]),
+    ) != (announced.lines, announced.total)
+    {
+        let detail = format!(
+            "announced {} lines of {} đồng, arrived {} of {} and {} held of {}",
+            announced.lines,
+            announced.total,
+            arrived.lines,
+            arrived.total,
+            arrived.held_lines,
+            arrived.held_total
+        );
+        return Err(Error::ControlTotals {
+            run: run_no,
+            part,
+            detail,
+        });
+    }
+    let roots = chunk_roots(tx, run_no, part).await?;
+    store::set_roots(tx, run_no, part, &roots).await?;
+    store::finish_preparation(tx, run_no, part).await
+}
+
+/// Reads the lines back in order and hashes them: the root is of what the tables hold.
+async fn chunk_roots(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    part: Part,
+) -> Result<Vec<(ChunkNo, Root)>, Error> {
+    let mut roots = Vec::new();
+    let mut after = ChunkNo(0);
+    loop {
+        let chunks = store::lines_after(tx, run_no, part, after, 5).await?;
+        let Some((last, _)) = chunks.last() else {
+            return Ok(roots);
+        };
+        after = *last;
+        roots.extend(
+            chunks
+                .iter()
+                .map(|(chunk, lines)| (*chunk, merkle_root(lines.iter().map(Line::leaf)))),
+        );
+    }
+}
+
+/// The open chunks of a partition.
+struct Layout {
+    run_no: RunNo,
+    part: Part,
+    chunks: i32,
+    open: HashMap<Institution, OpenChunk>,
+    /// Filled by the lines in hand; still to be written.
+    full: Vec<OpenChunk>,
+}
+
+impl Layout {
+    async fn read(tx: &mut PgConnection, run_no: RunNo, part: Part) -> Result<Layout, Error> {
+        let (chunks, open) = store::open_chunks(tx, run_no, part).await?;
+        let open = open.into_iter().map(|it| (it.institution, it)).collect();
+        Ok(Layout {
+            run_no,
+            part,
+            chunks,
+            open,
+            full: Vec::new(),
+        })
+    }
+
+    fn place(&mut self, payee: PayeeLine) -> Line {
+        let chunks = &mut self.chunks;
+        let chunk = self.open.entry(payee.institution).or_insert_with(|| {
+            *chunks += 1;
+            OpenChunk::new(ChunkNo(*chunks), payee.institution, payee.channel)
+        });
+        let position = Position {
+            run: self.run_no,
+            part: self.part,
+            chunk: chunk.chunk,
+            line: LineNo(chunk.next_line),
+        };
+        chunk.next_line += 1;
+        chunk.lines += 1;
+        chunk.total = Money::sum([chunk.total, payee.amount]);
+        chunk.touched = true;
+        if chunk.next_line > CHUNK_LINES_MAX {
+            self.full.extend(self.open.remove(&payee.institution));
+        }
+        Line {
+            position,
+            institution: payee.institution,
+            person_no: payee.person_no,
+            determination_no: payee.determination_no,
+            amount: payee.amount,
+            province: payee.province,
+            rate_no: payee.rate_no,
+            account: payee.account,
+            account_index: payee.account_index,
+            holder: payee.holder,
+        }
+    }
+
+    fn touched(&self) -> Vec<OpenChunk> {
+        let open = self.open.values().filter(|it| it.touched);
+        let mut touched: Vec<OpenChunk> = self.full.iter().chain(open).cloned().collect();
+        touched.sort_by_key(|it| it.chunk);
+        touched
+    }
+}

@@ -1,0 +1,99 @@
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use domain::{ChunkNo, Position};
+use events::{AppliedResult, ResultLine, ResultStatus, Results, ResultsApplied};
+use sqlx::PgConnection;
+
+use crate::Error;
+use crate::posting::{self, Answered, transfer_line};
+use crate::result::{Judgement, Standing, judge};
+use crate::store::{self, FoundLine, Refusal};
+
+/// A bank answers: each line is applied once or kept as a refusal with its code.
+pub(super) async fn on_results(
+    tx: &mut PgConnection,
+    message: Results,
+    now: DateTime<Utc>,
+) -> Result<Option<ResultsApplied>, Error> {
+    let part = message.part;
+    let positions: Vec<Position> = message.lines.iter().map(|it| it.end_to_end_id).collect();
+    // The chunks stay locked until the end: nobody else may call their lines unknown meanwhile.
+    store::lock_chunks(tx, part, &positions).await?;
+    let mut found: HashMap<Position, FoundLine> = store::find_lines(tx, part, &positions)
+        .await?
+        .into_iter()
+        .collect();
+    let (mut answered, mut applied, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
+    for (entry, line) in (1..).zip(&message.lines) {
+        let known = found.get_mut(&line.end_to_end_id);
+        match judge(
+            line,
+            message.institution,
+            part,
+            known.as_deref().map(|it| &it.found),
+        ) {
+            Judgement::Apply(status) => {
+                let known = known.expect("only a payment that was found is applied");
+                answered.push(answer(line, known, status));
+                known.found.standing = Standing::Answered(status);
+                applied.push(line);
+            }
+            Judgement::Refuse(code) => {
+                let payment = known.map(|it| (it.person_no, it.found.amount));
+                refusals.push(Refusal {
+                    entry,
+                    position: line.end_to_end_id,
+                    code,
+                    payment,
+                });
+            }
+        }
+    }
+    store::insert_results(tx, part, &message.message_id, &applied).await?;
+    store::insert_result_refusals(tx, &message, &refusals, now).await?;
+    store::open_contradictions(tx, part, &refusals, now).await?;
+    if answered.is_empty() {
+        return Ok(None);
+    }
+    let journals = posting::results(&message.message_id, &answered);
+    ledger::post(tx, part, &journals, now).await?;
+    store::count_answers(tx, part, &answered).await?;
+    store::close_unknown(tx, part, &answered, now).await?;
+    Ok(Some(ResultsApplied {
+        part,
+        institution: message.institution,
+        message_id: message.message_id.clone(),
+        lines: applied.into_iter().map(told).collect(),
+    }))
+}
+
+fn answer(line: &ResultLine, known: &FoundLine, status: ResultStatus) -> Answered {
+    Answered {
+        line: transfer_line(known.person_no, line.end_to_end_id),
+        run_no: line.end_to_end_id.run,
+        programme: known.programme,
+        institution: known.found.institution,
+        province: known.province,
+        amount: known.found.amount,
+        was_unknown: known.found.standing == Standing::Unknown,
+        status,
+    }
+}
+
+fn told(line: &ResultLine) -> AppliedResult {
+    let Position {
+        run,
+        chunk,
+        line: number,
+        ..
+    } = line.end_to_end_id;
+    AppliedResult {
+        run_no: run,
+        chunk: ChunkNo(chunk.0),
+        line: number,
+        status: line.status,
+        amount: line.amount,
+        booked_on: line.booked_on,
+    }
+}

@@ -1,0 +1,89 @@
+//! Reading runs; counters only, no listing of millions.
+
+mod store;
+
+pub use store::{exceptions, institutions, lines, run_summary, runs};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{Channel, Institution, Money, Officer, Period, Position, Programme, RunNo};
+use serde::Serialize;
+
+/// A run on one screen; the parts add up to the lines.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunSummary {
+    pub run_no: RunNo,
+    pub programme: Programme,
+    pub period: Period,
+    pub business_date: NaiveDate,
+    pub state: String,
+    pub allowed_actions: Vec<&'static str>,
+    pub maker: Officer,
+    pub approvals: i64,
+    pub approvals_required: i16,
+    pub root: Option<String>,
+    /// Enrolled people, of whom `not_owed` are owed nothing.
+    pub people: i64,
+    pub not_owed: i64,
+    pub lines: i64,
+    pub total: Money,
+    pub held_lines: i64,
+    pub held_total: Money,
+    pub cash_lines: i64,
+    pub cash_total: Money,
+    pub reserved_chunks: i64,
+    pub chunks: i64,
+    pub released_lines: i64,
+    pub released_total: Money,
+    pub credited_lines: i64,
+    pub credited_total: Money,
+    pub returned_lines: i64,
+    pub returned_total: Money,
+    pub unknown_lines: i64,
+    pub unknown_total: Money,
+    /// Released, no answer yet, within its time.
+    pub waiting_lines: i64,
+    pub matched_lines: i64,
+    pub matched_total: Money,
+    pub missing_lines: i64,
+    pub breaks: i64,
+    pub open_exceptions: i64,
+    pub refused_results: i64,
+    pub opened_at: DateTime<Utc>,
+    pub closed_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct InstitutionRow {
+    pub institution: Institution,
+    pub released_lines: i64,
+    pub released_total: Money,
+    pub credited_lines: i64,
+    pub returned_lines: i64,
+    pub unknown_lines: i64,
+    pub matched_lines: i64,
+}
+
+/// A line for people: no name, no account.
+#[derive(Debug, Clone, Serialize)]
+pub struct LineRow {
+    pub end_to_end_id: Position,
+    pub person_no: i64,
+    pub amount: Money,
+    pub institution: Institution,
+    pub channel: Channel,
+    pub state: String,
+    pub reason: Option<String>,
+    pub rate_no: i32,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ExceptionRow {
+    pub exception_no: i64,
+    pub end_to_end_id: Option<Position>,
+    pub person_no: i64,
+    pub kind: String,
+    pub amount: Money,
+    pub detail: String,
+    pub opened_at: DateTime<Utc>,
+    pub resolved_at: Option<DateTime<Utc>>,
+}

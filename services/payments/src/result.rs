@@ -1,0 +1,176 @@
+use domain::{Institution, Money, Part};
+use events::{ResultLine, ResultStatus};
+
+/// What our books know of the payment that a result line names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    pub institution: Institution,
+    pub amount: Money,
+    pub standing: Standing,
+}
+
+/// How a payment stands when a result arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Not handed to any institution yet.
+    NotReleased,
+    /// Out, no answer yet.
+    InTransit,
+    /// Out for longer than allowed; late answers still count.
+    Unknown,
+    /// The first answer stands.
+    Answered(ResultStatus),
+}
+
+/// What a result line does to the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    Apply(ResultStatus),
+    /// Changes nothing; kept with its stable code.
+    Refuse(&'static str),
+}
+
+/// Decides one line of a bank's message. Pure; the first final answer stands, and nothing that
+/// does not fit moves money.
+pub fn judge(line: &ResultLine, from: Institution, part: Part, found: Option<&Found>) -> Judgement {
+    if line.end_to_end_id.part != part {
+        return Judgement::Refuse("wrong_partition");
+    }
+    let Some(found) = found.filter(|it| it.standing != Standing::NotReleased) else {
+        return Judgement::Refuse("unknown_payment");
+    };
+    if found.institution != from {
+        return Judgement::Refuse("not_your_payment");
+    }
+    if found.amount != line.amount {
+        return Judgement::Refuse("amount_mismatch");
+    }
+    if line.status == ResultStatus::Rejected && line.reason.is_none() {
+        return Judgement::Refuse("reason_missing");
+    }
+    match found.standing {
+        Standing::Answered(status) if status == line.status => {
+            Judgement::Refuse("duplicate_result")
+        }
+        Standing::Answered(_) => Judgement::Refuse("contradicting_result"),
+        Standing::InTransit | Standing::Unknown | Standing::NotReleased => {
+            Judgement::Apply(line.status)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ResultStatus::{Credited, Rejected};
+
+    fn line(status: ResultStatus, amount: u64) -> ResultLine {
+        ResultLine {
+            end_to_end_id: "R000001-07-0001-0001".parse().unwrap(),
+            status,
+            reason: (status == Rejected).then(|| "AC04".to_owned()),
+            amount: Money::dong(amount),
+            bank_ref: "B1".to_owned(),
+            booked_on: "2026-12-01".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn each_standing_and_answer_is_decided() {
+        let bank: Institution = "970436".parse().unwrap();
+        let other: Institution = "970405".parse().unwrap();
+        let part = Part::try_from(7).unwrap();
+        let found = |standing| {
+            Some(Found {
+                institution: bank,
+                amount: Money::dong(540_000),
+                standing,
+            })
+        };
+        let refuse = Judgement::Refuse;
+        for (given, from, line, expected) in [
+            (
+                None,
+                bank,
+                line(Credited, 540_000),
+                refuse("unknown_payment"),
+            ),
+            (
+                found(Standing::NotReleased),
+                bank,
+                line(Credited, 540_000),
+                refuse("unknown_payment"),
+            ),
+            (
+                found(Standing::InTransit),
+                other,
+                line(Credited, 540_000),
+                refuse("not_your_payment"),
+            ),
+            (
+                found(Standing::InTransit),
+                bank,
+                line(Credited, 540_001),
+                refuse("amount_mismatch"),
+            ),
+            (
+                found(Standing::InTransit),
+                bank,
+                line(Credited, 540_000),
+                Judgement::Apply(Credited),
+            ),
+            (
+                found(Standing::Unknown),
+                bank,
+                line(Rejected, 540_000),
+                Judgement::Apply(Rejected),
+            ),
+            (
+                found(Standing::Answered(Credited)),
+                bank,
+                line(Credited, 540_000),
+                refuse("duplicate_result"),
+            ),
+            (
+                found(Standing::Answered(Credited)),
+                bank,
+                line(Rejected, 540_000),
+                refuse("contradicting_result"),
+            ),
+            (
+                found(Standing::Answered(Rejected)),
+                bank,
+                line(Credited, 540_000),
+                refuse("contradicting_result"),
+            ),
+        ] {
+            assert_eq!(
+                judge(&line, from, part, given.as_ref()),
+                expected,
+                "{given:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rejection_needs_its_reason_and_a_line_its_partition() {
+        let bank: Institution = "970436".parse().unwrap();
+        let found = Found {
+            institution: bank,
+            amount: Money::dong(1),
+            standing: Standing::InTransit,
+        };
+        let mut rejected = line(Rejected, 1);
+        rejected.reason = None;
+        let part = Part::try_from(7).unwrap();
+        assert_eq!(
+            judge(&rejected, bank, part, Some(&found)),
+            Judgement::Refuse("reason_missing")
+        );
+        let line = line(Credited, 1);
+        assert_eq!(
+            judge(&line, bank, Part::ZERO, Some(&found)),
+            Judgement::Refuse("wrong_partition")
+        );
+    }
+}

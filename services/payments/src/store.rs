@@ -1,0 +1,61 @@
+//! All SQL of payments, by the step of a payment's life.
+
+mod preparation;
+mod results;
+mod runs;
+mod work;
+
+pub(crate) use preparation::{
+    OpenChunk, Prepared, add_prepared, announce, finish_preparation, insert_lines,
+    insert_obligation_exceptions, insert_obligations, obliged, open_chunks, set_roots,
+    upsert_chunks,
+};
+pub(crate) use results::{
+    FoundLine, Refusal, add_matched, close_unknown, count_answers, find_lines, insert_breaks,
+    insert_result_refusals, insert_results, lock_chunks, open_contradictions,
+};
+pub(crate) use runs::{
+    Act, acts_of, close_run, count_approvals, hold_line, insert_act, insert_appropriation,
+    insert_run, lock_run, run_ends, set_state, sum_up_run, void_approvals,
+};
+pub(crate) use work::{
+    PartWork, lines_after, open_unknown, overdue_chunks, payable_chunks, payable_lines,
+    set_overdue, set_released, set_reserved, take_part, unanswered,
+};
+
+use domain::{Institution, Position, Programme, Province};
+
+fn programme_of(number: i16) -> Programme {
+    Programme::from_number(number).expect("only programmes are stored")
+}
+
+fn province_of(number: i16) -> Province {
+    Province::from_number(number).expect("only provinces are stored")
+}
+
+fn institution_of(number: i32) -> Institution {
+    Institution::from_number(number).expect("only institutions are stored")
+}
+
+/// Positions as columns, for `unnest`.
+struct Columns {
+    run_nos: Vec<i64>,
+    chunks: Vec<i32>,
+    lines: Vec<i32>,
+}
+
+impl Columns {
+    fn of<'a>(positions: impl IntoIterator<Item = &'a Position>) -> Columns {
+        let mut columns = Columns {
+            run_nos: Vec::new(),
+            chunks: Vec::new(),
+            lines: Vec::new(),
+        };
+        for position in positions {
+            columns.run_nos.push(position.run.0);
+            columns.chunks.push(position.chunk.0);
+            columns.lines.push(position.line.0);
+        }
+        columns
+    }
+}

@@ -1,0 +1,376 @@
+//! Payees become lines.
+
+use chrono::{DateTime, Utc};
+use domain::{Channel, ChunkNo, Institution, Money, Part, Period, PersonNo, Programme, RunNo};
+use events::{PartResolved, PayeeLine};
+use ledger::{Root, merkle_root};
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+
+use super::institution_of;
+use crate::Error;
+use crate::line::Line;
+use crate::run::State;
+
+/// A chunk that still takes lines.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenChunk {
+    pub chunk: ChunkNo,
+    pub institution: Institution,
+    pub channel: Channel,
+    pub next_line: i32,
+    pub lines: i32,
+    pub total: Money,
+    pub touched: bool,
+}
+
+/// What has arrived of a partition.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    pub lines: i64,
+    pub total: Money,
+    pub held_lines: i64,
+    pub held_total: Money,
+    pub chunks: i32,
+}
+
+impl OpenChunk {
+    pub fn new(chunk: ChunkNo, institution: Institution, channel: Channel) -> OpenChunk {
+        OpenChunk {
+            chunk,
+            institution,
+            channel,
+            next_line: 1,
+            lines: 0,
+            total: Money::ZERO,
+            touched: false,
+        }
+    }
+}
+
+/// Which of these people's obligations exist already, in any run.
+pub(crate) async fn obliged(
+    tx: &mut PgConnection,
+    (part, programme, period): (Part, Programme, Period),
+    persons: &[PersonNo],
+) -> Result<Vec<(PersonNo, i16)>, Error> {
+    let persons: Vec<i64> = persons.iter().map(|it| it.0).collect();
+    let rows = sqlx::query!(
+        r#"
+        SELECT person_no AS "person_no: PersonNo", determination_no FROM payments.obligations
+        WHERE part = $1 AND programme = $2 AND period = $3 AND person_no = ANY($4)
+        "#,
+        part.number(),
+        programme.number(),
+        period.first_day(),
+        &persons,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|it| (it.person_no, it.determination_no))
+        .collect())
+}
+
+/// How many chunks the partition has, and those with room.
+pub(crate) async fn open_chunks(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    part: Part,
+) -> Result<(i32, Vec<OpenChunk>), Error> {
+    let chunks = sqlx::query_scalar!(
+        "SELECT chunks FROM payments.run_parts WHERE run_no = $1 AND part = $2",
+        run_no.0,
+        part.number(),
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let rows = sqlx::query!(
+        r#"
+        SELECT chunk AS "chunk: ChunkNo", institution, channel AS "channel: Channel", next_line,
+            lines, total AS "total: Money"
+        FROM payments.chunks WHERE run_no = $1 AND part = $2 AND next_line <= $3
+        "#,
+        run_no.0,
+        part.number(),
+        domain::CHUNK_LINES_MAX,
+    )
+    .fetch_all(tx)
+    .await?;
+    let open = rows.into_iter().map(|it| OpenChunk {
+        chunk: it.chunk,
+        institution: institution_of(it.institution),
+        channel: it.channel,
+        next_line: it.next_line,
+        lines: it.lines,
+        total: it.total,
+        touched: false,
+    });
+    Ok((chunks, open.collect()))
+}
+
+pub(crate) async fn insert_lines(tx: &mut PgConnection, lines: &[Line]) -> Result<(), Error> {
+    let run_nos: Vec<i64> = lines.iter().map(|it| it.position.run.0).collect();
+    let parts: Vec<i16> = lines.iter().map(|it| it.position.part.number()).collect();
+    let chunks: Vec<i32> = lines.iter().map(|it| it.position.chunk.0).collect();
+    let numbers: Vec<i32> = lines.iter().map(|it| it.position.line.0).collect();
+    let persons: Vec<i64> = lines.iter().map(|it| it.person_no.0).collect();
+    let determinations: Vec<i16> = lines.iter().map(|it| it.determination_no).collect();
+    let amounts: Vec<Decimal> = lines.iter().map(|it| it.amount.decimal()).collect();
+    let provinces: Vec<i16> = lines.iter().map(|it| it.province.number()).collect();
+    let rates: Vec<i32> = lines.iter().map(|it| it.rate_no).collect();
+    let accounts: Vec<Option<&[u8]>> = lines
+        .iter()
+        .map(|it| it.account.as_ref().map(privacy::Sealed::as_bytes))
+        .collect();
+    let indexes: Vec<Option<&[u8]>> = lines
+        .iter()
+        .map(|it| it.account_index.as_ref().map(|it| &it.as_bytes()[..]))
+        .collect();
+    let holders: Vec<&[u8]> = lines.iter().map(|it| it.holder.as_bytes()).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.lines (run_no, part, chunk, line, person_no, determination_no, amount,
+            province, rate_no, account_sealed, account_index, holder_sealed)
+        SELECT l.* FROM unnest($1::bigint[], $2::smallint[], $3::int[], $4::int[], $5::bigint[],
+            $6::smallint[], $7::numeric[], $8::smallint[], $9::int[], $10::bytea[], $11::bytea[],
+            $12::bytea[]) AS l
+        "#,
+        &run_nos,
+        &parts,
+        &chunks,
+        &numbers,
+        &persons,
+        &determinations,
+        &amounts,
+        &provinces,
+        &rates,
+        &accounts as &[Option<&[u8]>],
+        &indexes as &[Option<&[u8]>],
+        &holders as &[&[u8]],
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Takes what is owed once; a second taker fails on the constraint.
+pub(crate) async fn insert_obligations(
+    tx: &mut PgConnection,
+    (part, programme, period): (Part, Programme, Period),
+    lines: &[Line],
+) -> Result<(), Error> {
+    let persons: Vec<i64> = lines.iter().map(|it| it.person_no.0).collect();
+    let determinations: Vec<i16> = lines.iter().map(|it| it.determination_no).collect();
+    let run_nos: Vec<i64> = lines.iter().map(|it| it.position.run.0).collect();
+    let chunks: Vec<i32> = lines.iter().map(|it| it.position.chunk.0).collect();
+    let numbers: Vec<i32> = lines.iter().map(|it| it.position.line.0).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.obligations
+            (part, programme, period, person_no, determination_no, run_no, chunk, line)
+        SELECT $1, $2, $3, o.*
+        FROM unnest($4::bigint[], $5::smallint[], $6::bigint[], $7::int[], $8::int[]) AS o
+        "#,
+        part.number(),
+        programme.number(),
+        period.first_day(),
+        &persons,
+        &determinations,
+        &run_nos,
+        &chunks,
+        &numbers,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// What another run owes already is not paid again; a person looks at each.
+pub(crate) async fn insert_obligation_exceptions(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    part: Part,
+    refused: &[PayeeLine],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let persons: Vec<i64> = refused.iter().map(|it| it.person_no.0).collect();
+    let amounts: Vec<Decimal> = refused.iter().map(|it| it.amount.decimal()).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.exceptions (run_no, part, person_no, amount, kind, detail, opened_at)
+        SELECT $1, $2, x.*, 'obligation_exists', 'owed by another run already', $5
+        FROM unnest($3::bigint[], $4::numeric[]) AS x
+        "#,
+        run_no.0,
+        part.number(),
+        &persons,
+        &amounts,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn upsert_chunks(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    part: Part,
+    chunks: &[OpenChunk],
+) -> Result<(), Error> {
+    let numbers: Vec<i32> = chunks.iter().map(|it| it.chunk.0).collect();
+    let institutions: Vec<i32> = chunks.iter().map(|it| it.institution.number()).collect();
+    let channels: Vec<String> = chunks.iter().map(|it| it.channel.to_string()).collect();
+    let next_lines: Vec<i32> = chunks.iter().map(|it| it.next_line).collect();
+    let lines: Vec<i32> = chunks.iter().map(|it| it.lines).collect();
+    let totals: Vec<Decimal> = chunks.iter().map(|it| it.total.decimal()).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.chunks
+            (run_no, part, chunk, institution, channel, next_line, lines, total)
+        SELECT $1, $2, c.*
+        FROM unnest($3::int[], $4::int[], $5::text[], $6::int[], $7::int[], $8::numeric[]) AS c
+        ON CONFLICT (run_no, part, chunk) DO UPDATE
+        SET next_line = excluded.next_line, lines = excluded.lines, total = excluded.total
+        "#,
+        run_no.0,
+        part.number(),
+        &numbers,
+        &institutions,
+        &channels,
+        &next_lines,
+        &lines,
+        &totals,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn add_prepared(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    part: Part,
+    prepared: &Prepared,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        UPDATE payments.run_parts
+        SET lines = lines + $3, total = total + $4, held_lines = held_lines + $5,
+            held_total = held_total + $6, chunks = $7
+        WHERE run_no = $1 AND part = $2
+        "#,
+        run_no.0,
+        part.number(),
+        prepared.lines,
+        prepared.total as Money,
+        prepared.held_lines,
+        prepared.held_total as Money,
+        prepared.chunks,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Notes what was announced and gives back what has arrived.
+pub(crate) async fn announce(
+    tx: &mut PgConnection,
+    announced: &PartResolved,
+) -> Result<Prepared, Error> {
+    Ok(sqlx::query_as!(
+        Prepared,
+        r#"
+        UPDATE payments.run_parts SET expected_lines = $3, expected_total = $4, not_owed = $5
+        WHERE run_no = $1 AND part = $2
+        RETURNING lines, total AS "total: Money", held_lines, held_total AS "held_total: Money",
+            chunks
+        "#,
+        announced.run_no.0,
+        announced.part.number(),
+        announced.lines,
+        announced.total as Money,
+        announced.not_owed,
+    )
+    .fetch_one(tx)
+    .await?)
+}
+
+pub(crate) async fn set_roots(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    part: Part,
+    roots: &[(ChunkNo, Root)],
+) -> Result<(), Error> {
+    let chunks: Vec<i32> = roots.iter().map(|(chunk, _)| chunk.0).collect();
+    let roots: Vec<&[u8]> = roots.iter().map(|(_, root)| &root.0[..]).collect();
+    sqlx::query!(
+        r#"
+        UPDATE payments.chunks c SET root = r.root
+        FROM unnest($3::int[], $4::bytea[]) AS r (chunk, root)
+        WHERE c.run_no = $1 AND c.part = $2 AND c.chunk = r.chunk
+        "#,
+        run_no.0,
+        part.number(),
+        &chunks,
+        &roots as &[&[u8]],
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// The partition is prepared; with the last one the run awaits approval.
+pub(crate) async fn finish_preparation(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    part: Part,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE payments.run_parts SET prepared = true WHERE run_no = $1 AND part = $2",
+        run_no.0,
+        part.number(),
+    )
+    .execute(&mut *tx)
+    .await?;
+    // Two partitions that finish together take turns here, so that the second sees the first.
+    sqlx::query!(
+        "SELECT run_no FROM payments.runs WHERE run_no = $1 FOR NO KEY UPDATE",
+        run_no.0
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let left = sqlx::query_scalar!(
+        r#"
+        SELECT count(*) AS "left!" FROM payments.run_parts WHERE run_no = $1 AND NOT prepared
+        "#,
+        run_no.0,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if left == 0 {
+        super::runs::sum_up_run(tx, run_no).await?;
+        super::runs::set_state(tx, run_no, State::AwaitingApproval).await?;
+    }
+    Ok(())
+}
+
+/// The root of a run: over its chunks' roots in the order of partition and chunk.
+pub(super) async fn run_root(tx: &mut PgConnection, run_no: RunNo) -> Result<Root, Error> {
+    let roots = sqlx::query_scalar!(
+        r#"
+        SELECT root AS "root!" FROM payments.chunks
+        WHERE run_no = $1 AND lines > 0 ORDER BY part, chunk
+        "#,
+        run_no.0,
+    )
+    .fetch_all(tx)
+    .await?;
+    let leaves = roots.iter().map(|it| ledger::leaf_hash(it));
+    Ok(merkle_root(leaves))
+}

@@ -1,0 +1,424 @@
+//! What banks and statements say about lines.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{ChunkNo, LineNo, Money, Part, PersonNo, Position, Programme, Province, RunNo};
+use events::{ResultLine, ResultStatus, Results, StatementMatched};
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+
+use super::{Columns, institution_of, programme_of, province_of};
+use crate::Error;
+use crate::posting::Answered;
+use crate::result::{Found, Standing};
+
+/// A line that a result names, as our books have it.
+#[derive(Debug)]
+pub(crate) struct FoundLine {
+    pub found: Found,
+    pub person_no: PersonNo,
+    pub programme: Programme,
+    pub province: Province,
+}
+
+/// A result line that changed nothing.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// The line's number in its message, from 1.
+    pub entry: i32,
+    pub position: Position,
+    pub code: &'static str,
+    /// Whose payment it names, where we know it.
+    pub payment: Option<(PersonNo, Money)>,
+}
+
+/// Locks the chunks that these positions name, in order.
+pub(crate) async fn lock_chunks(
+    tx: &mut PgConnection,
+    part: Part,
+    positions: &[Position],
+) -> Result<(), Error> {
+    let mut named: Vec<(RunNo, ChunkNo)> = positions.iter().map(|it| (it.run, it.chunk)).collect();
+    named.sort_unstable();
+    named.dedup();
+    let run_nos: Vec<i64> = named.iter().map(|(run, _)| run.0).collect();
+    let chunks: Vec<i32> = named.iter().map(|(_, chunk)| chunk.0).collect();
+    sqlx::query!(
+        r#"
+        SELECT c.chunk FROM payments.chunks c
+        JOIN unnest($2::bigint[], $3::int[]) AS n (run_no, chunk)
+            ON (c.run_no, c.chunk) = (n.run_no, n.chunk)
+        WHERE c.part = $1
+        ORDER BY c.run_no, c.chunk
+        FOR NO KEY UPDATE OF c
+        "#,
+        part.number(),
+        &run_nos,
+        &chunks,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn find_lines(
+    tx: &mut PgConnection,
+    part: Part,
+    positions: &[Position],
+) -> Result<Vec<(Position, FoundLine)>, Error> {
+    let columns = Columns::of(positions);
+    let rows = sqlx::query!(
+        r#"
+        SELECT DISTINCT l.run_no AS "run_no: RunNo", l.chunk AS "chunk: ChunkNo",
+            l.line AS "line: LineNo", l.person_no AS "person_no: PersonNo",
+            l.amount AS "amount: Money", l.province, c.institution, r.programme,
+            c.released_at IS NOT NULL AND h.line IS NULL AS "released!",
+            a.status AS "status?: ResultStatus", u.line IS NOT NULL AS "unknown!"
+        FROM unnest($2::bigint[], $3::int[], $4::int[]) AS n (run_no, chunk, line)
+        JOIN payments.lines l ON (l.run_no, l.part, l.chunk, l.line) = (n.run_no, $1, n.chunk, n.line)
+        JOIN payments.chunks c ON (c.run_no, c.part, c.chunk) = (l.run_no, l.part, l.chunk)
+        JOIN payments.runs r ON r.run_no = l.run_no
+        LEFT JOIN payments.results a
+            ON (a.run_no, a.part, a.chunk, a.line) = (l.run_no, l.part, l.chunk, l.line)
+        LEFT JOIN payments.exceptions h
+            ON (h.run_no, h.part, h.chunk, h.line, h.kind)
+            = (l.run_no, l.part, l.chunk, l.line, 'held')
+        LEFT JOIN payments.exceptions u
+            ON (u.run_no, u.part, u.chunk, u.line, u.kind)
+            = (l.run_no, l.part, l.chunk, l.line, 'unknown') AND u.resolved_at IS NULL
+        "#,
+        part.number(),
+        &columns.run_nos,
+        &columns.chunks,
+        &columns.lines,
+    )
+    .fetch_all(tx)
+    .await?;
+    let found = rows.into_iter().map(|it| {
+        let standing = match (it.released, it.status, it.unknown) {
+            (false, ..) => Standing::NotReleased,
+            (true, Some(status), _) => Standing::Answered(status),
+            (true, None, true) => Standing::Unknown,
+            (true, None, false) => Standing::InTransit,
+        };
+        let institution = institution_of(it.institution);
+        let line = FoundLine {
+            found: Found {
+                institution,
+                amount: it.amount,
+                standing,
+            },
+            person_no: it.person_no,
+            programme: programme_of(it.programme),
+            province: province_of(it.province),
+        };
+        (
+            Position {
+                run: it.run_no,
+                part,
+                chunk: it.chunk,
+                line: it.line,
+            },
+            line,
+        )
+    });
+    Ok(found.collect())
+}
+
+pub(crate) async fn insert_results(
+    tx: &mut PgConnection,
+    part: Part,
+    message_id: &str,
+    applied: &[&ResultLine],
+) -> Result<(), Error> {
+    let columns = Columns::of(applied.iter().map(|it| &it.end_to_end_id));
+    let statuses: Vec<&str> = applied.iter().map(|it| status_text(it.status)).collect();
+    let reasons: Vec<Option<&str>> = applied.iter().map(|it| it.reason.as_deref()).collect();
+    let refs: Vec<&str> = applied.iter().map(|it| &it.bank_ref[..]).collect();
+    let dates: Vec<NaiveDate> = applied.iter().map(|it| it.booked_on).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.results
+            (part, message_id, run_no, chunk, line, status, reason, bank_ref, booked_on)
+        SELECT $1, $2, r.* FROM unnest($3::bigint[], $4::int[], $5::int[], $6::text[], $7::text[],
+            $8::text[], $9::date[]) AS r
+        "#,
+        part.number(),
+        message_id,
+        &columns.run_nos,
+        &columns.chunks,
+        &columns.lines,
+        &statuses as &[&str],
+        &reasons as &[Option<&str>],
+        &refs as &[&str],
+        &dates,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn insert_result_refusals(
+    tx: &mut PgConnection,
+    message: &Results,
+    refusals: &[Refusal],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let entries: Vec<i32> = refusals.iter().map(|it| it.entry).collect();
+    let ids: Vec<String> = refusals.iter().map(|it| it.position.to_string()).collect();
+    let codes: Vec<&str> = refusals.iter().map(|it| it.code).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.result_refusals
+            (institution, part, message_id, recorded_at, entry, end_to_end_id, code)
+        SELECT $1, $2, $3, $4, f.* FROM unnest($5::int[], $6::text[], $7::text[]) AS f
+        ON CONFLICT DO NOTHING
+        "#,
+        message.institution.number(),
+        message.part.number(),
+        message.message_id,
+        now,
+        &entries,
+        &ids,
+        &codes as &[&str],
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A bank that says the contrary of what it said before: money is untouched, a person looks.
+pub(crate) async fn open_contradictions(
+    tx: &mut PgConnection,
+    part: Part,
+    refusals: &[Refusal],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let contradicting = refusals
+        .iter()
+        .filter(|it| it.code == "contradicting_result");
+    let known: Vec<(Position, (PersonNo, Money))> = contradicting
+        .filter_map(|it| it.payment.map(|payment| (it.position, payment)))
+        .collect();
+    let columns = Columns::of(known.iter().map(|(position, _)| position));
+    let persons: Vec<i64> = known
+        .iter()
+        .map(|(_, (person_no, _))| person_no.0)
+        .collect();
+    let amounts: Vec<Decimal> = known
+        .iter()
+        .map(|(_, (_, amount))| amount.decimal())
+        .collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.exceptions
+            (part, kind, detail, opened_at, run_no, chunk, line, person_no, amount)
+        SELECT $1, 'contradicted', 'the institution contradicts its first answer', $2, x.*
+        FROM unnest($3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::numeric[]) AS x
+        ON CONFLICT DO NOTHING
+        "#,
+        part.number(),
+        now,
+        &columns.run_nos,
+        &columns.chunks,
+        &columns.lines,
+        &persons,
+        &amounts,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Adds to the counters of institution and chunk; what was unknown is so no more.
+pub(crate) async fn count_answers(
+    tx: &mut PgConnection,
+    part: Part,
+    answered: &[Answered],
+) -> Result<(), Error> {
+    let mut by_chunk: BTreeMap<(RunNo, ChunkNo), i32> = BTreeMap::new();
+    for answer in answered {
+        *by_chunk
+            .entry((answer.run_no, answer.line.chunk))
+            .or_default() += 1;
+    }
+    let run_nos: Vec<i64> = by_chunk.keys().map(|(run, _)| run.0).collect();
+    let chunks: Vec<i32> = by_chunk.keys().map(|(_, chunk)| chunk.0).collect();
+    let counts: Vec<i32> = by_chunk.values().copied().collect();
+    sqlx::query!(
+        r#"
+        UPDATE payments.chunks c SET answered = c.answered + n.count
+        FROM unnest($2::bigint[], $3::int[], $4::int[]) AS n (run_no, chunk, count)
+        WHERE c.part = $1 AND (c.run_no, c.chunk) = (n.run_no, n.chunk)
+        "#,
+        part.number(),
+        &run_nos,
+        &chunks,
+        &counts,
+    )
+    .execute(&mut *tx)
+    .await?;
+    let run_nos: Vec<i64> = answered.iter().map(|it| it.run_no.0).collect();
+    let institutions: Vec<i32> = answered.iter().map(|it| it.institution.number()).collect();
+    let amounts: Vec<Decimal> = answered.iter().map(|it| it.amount.decimal()).collect();
+    let credited: Vec<bool> = answered
+        .iter()
+        .map(|it| it.status == ResultStatus::Credited)
+        .collect();
+    let unknown: Vec<bool> = answered.iter().map(|it| it.was_unknown).collect();
+    sqlx::query!(
+        r#"
+        UPDATE payments.tallies t
+        SET credited_lines = t.credited_lines + n.credited_lines,
+            credited_total = t.credited_total + n.credited_total,
+            returned_lines = t.returned_lines + n.lines - n.credited_lines,
+            returned_total = t.returned_total + n.total - n.credited_total,
+            unknown_lines = t.unknown_lines - n.unknown_lines,
+            unknown_total = t.unknown_total - n.unknown_total
+        FROM (
+            SELECT run_no, institution, count(*) AS lines, sum(amount) AS total,
+                count(*) FILTER (WHERE credited) AS credited_lines,
+                coalesce(sum(amount) FILTER (WHERE credited), 0) AS credited_total,
+                count(*) FILTER (WHERE unknown) AS unknown_lines,
+                coalesce(sum(amount) FILTER (WHERE unknown), 0) AS unknown_total
+            FROM unnest($2::bigint[], $3::int[], $4::numeric[], $5::boolean[], $6::boolean[])
+                AS a (run_no, institution, amount, credited, unknown)
+            GROUP BY run_no, institution
+        ) n
+        WHERE t.part = $1 AND (t.run_no, t.institution) = (n.run_no, n.institution)
+        "#,
+        part.number(),
+        &run_nos,
+        &institutions,
+        &amounts,
+        &credited,
+        &unknown,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A late answer resolves what was unknown.
+pub(crate) async fn close_unknown(
+    tx: &mut PgConnection,
+    part: Part,
+    answered: &[Answered],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let late: Vec<&Answered> = answered.iter().filter(|it| it.was_unknown).collect();
+    if late.is_empty() {
+        return Ok(());
+    }
+    let run_nos: Vec<i64> = late.iter().map(|it| it.run_no.0).collect();
+    let chunks: Vec<i32> = late.iter().map(|it| it.line.chunk.0).collect();
+    let lines: Vec<i32> = late.iter().map(|it| it.line.line.0).collect();
+    sqlx::query!(
+        r#"
+        UPDATE payments.exceptions x SET resolved_at = $5
+        FROM unnest($2::bigint[], $3::int[], $4::int[]) AS n (run_no, chunk, line)
+        WHERE x.part = $1 AND (x.run_no, x.chunk, x.line) = (n.run_no, n.chunk, n.line)
+            AND x.kind = 'unknown'
+        "#,
+        part.number(),
+        &run_nos,
+        &chunks,
+        &lines,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Adds what a statement has shown and what it misses to the counters.
+pub(crate) async fn add_matched(
+    tx: &mut PgConnection,
+    part: Part,
+    matched: &StatementMatched,
+) -> Result<(), Error> {
+    let missing = matched
+        .breaks
+        .iter()
+        .filter(|it| !it.kind.is_unmatched_debit());
+    let mut by_run: BTreeMap<RunNo, (i64, Money, i64, Money)> = BTreeMap::new();
+    for run in &matched.matched {
+        let sums = by_run.entry(run.run_no).or_default();
+        (sums.0, sums.1) = (sums.0 + run.lines, Money::sum([sums.1, run.total]));
+    }
+    for lost in missing {
+        if let Some(run_no) = lost.run_no {
+            let sums = by_run.entry(run_no).or_default();
+            (sums.2, sums.3) = (sums.2 + 1, Money::sum([sums.3, lost.amount]));
+        }
+    }
+    let run_nos: Vec<i64> = by_run.keys().map(|it| it.0).collect();
+    let lines: Vec<i64> = by_run.values().map(|it| it.0).collect();
+    let totals: Vec<Decimal> = by_run.values().map(|it| it.1.decimal()).collect();
+    let lost: Vec<i64> = by_run.values().map(|it| it.2).collect();
+    let lost_totals: Vec<Decimal> = by_run.values().map(|it| it.3.decimal()).collect();
+    sqlx::query!(
+        r#"
+        UPDATE payments.tallies t
+        SET matched_lines = t.matched_lines + n.lines, matched_total = t.matched_total + n.total,
+            missing_lines = t.missing_lines + n.lost, missing_total = t.missing_total + n.lost_total
+        FROM unnest($3::bigint[], $4::bigint[], $5::numeric[], $6::bigint[], $7::numeric[])
+            AS n (run_no, lines, total, lost, lost_total)
+        WHERE t.part = $1 AND t.institution = $2 AND t.run_no = n.run_no
+        "#,
+        part.number(),
+        matched.institution.number(),
+        &run_nos,
+        &lines,
+        &totals,
+        &lost,
+        &lost_totals,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn insert_breaks(
+    tx: &mut PgConnection,
+    part: Part,
+    matched: &StatementMatched,
+) -> Result<(), Error> {
+    let numbers: Vec<i32> = (1..).take(matched.breaks.len()).collect();
+    let breaks = &matched.breaks;
+    let kinds: Vec<String> = breaks.iter().map(|it| it.kind.code().to_owned()).collect();
+    let run_nos: Vec<Option<i64>> = breaks.iter().map(|it| it.run_no.map(|it| it.0)).collect();
+    let chunks: Vec<Option<i32>> = breaks.iter().map(|it| it.chunk.map(|it| it.0)).collect();
+    let lines: Vec<Option<i32>> = breaks.iter().map(|it| it.line.map(|it| it.0)).collect();
+    let entries: Vec<Option<i64>> = breaks.iter().map(|it| it.entry_no).collect();
+    let amounts: Vec<Decimal> = breaks.iter().map(|it| it.amount.decimal()).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.breaks (institution, statement_no, part, break_no, kind, run_no,
+            chunk, line, entry_no, amount)
+        SELECT $1, $2, $3, b.* FROM unnest($4::int[], $5::text[], $6::bigint[], $7::int[],
+            $8::int[], $9::bigint[], $10::numeric[]) AS b
+        "#,
+        matched.institution.number(),
+        matched.statement_no,
+        part.number(),
+        &numbers,
+        &kinds,
+        &run_nos as &[Option<i64>],
+        &chunks as &[Option<i32>],
+        &lines as &[Option<i32>],
+        &entries as &[Option<i64>],
+        &amounts,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn status_text(status: ResultStatus) -> &'static str {
+    match status {
+        ResultStatus::Credited => "credited",
+        ResultStatus::Rejected => "rejected",
+    }
+}

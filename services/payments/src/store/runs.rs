@@ -1,0 +1,357 @@
+//! Runs and who acted on them.
+
+use chrono::{DateTime, Utc};
+use domain::{Money, Officer, Position, RunNo};
+use ledger::Root;
+use messaging::Problem;
+use sqlx::PgConnection;
+
+use super::{preparation::run_root, programme_of};
+use crate::Error;
+use crate::command::{Appropriate, OpenRun};
+use crate::run::{Run, State};
+
+/// What an officer does to a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Act {
+    pub run_no: RunNo,
+    pub officer: Officer,
+    pub act: &'static str,
+    pub root: Option<Root>,
+    pub lines: i64,
+    pub total: Money,
+    pub reason: Option<String>,
+}
+
+/// Where the lines of a released run ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    pub released_lines: i64,
+    pub released: Money,
+    pub credited_lines: i64,
+    pub credited: Money,
+    pub returned_lines: i64,
+    pub returned: Money,
+    pub unknown_lines: i64,
+    pub unknown: Money,
+    pub matched_lines: i64,
+    pub matched: Money,
+    pub missing_lines: i64,
+    pub missing: Money,
+    pub held: Money,
+}
+
+impl Act {
+    pub fn new(run_no: RunNo, officer: &Officer, act: &'static str) -> Act {
+        let officer = officer.clone();
+        Act {
+            run_no,
+            officer,
+            act,
+            root: None,
+            lines: 0,
+            total: Money::ZERO,
+            reason: None,
+        }
+    }
+
+    /// Binds the act to what the run is now.
+    pub fn bound_to(self, run: &Run) -> Act {
+        Act {
+            root: run.root,
+            lines: run.lines,
+            total: run.total,
+            ..self
+        }
+    }
+}
+
+/// False where the decision is recorded already.
+pub(crate) async fn insert_appropriation(
+    tx: &mut PgConnection,
+    command: &Appropriate,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let done = sqlx::query!(
+        r#"
+        INSERT INTO payments.appropriations
+            (reference, programme, budget_year, amount, officer, recorded_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT DO NOTHING
+        "#,
+        command.reference,
+        command.programme.number(),
+        command.budget_year,
+        command.amount as Money,
+        command.officer.as_str(),
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// `None` where the programme has a run for the period already.
+pub(crate) async fn insert_run(
+    tx: &mut PgConnection,
+    command: &OpenRun,
+    approvals_required: i16,
+    trace: Option<String>,
+    now: DateTime<Utc>,
+) -> Result<Option<RunNo>, Error> {
+    let run_no = sqlx::query_scalar!(
+        r#"
+        INSERT INTO payments.runs
+            (programme, period, business_date, state, maker, approvals_required, opened_at, trace)
+        VALUES ($1, $2, $3, 'preparing', $4, $5, $6, $7)
+        ON CONFLICT ON CONSTRAINT one_run_a_period DO NOTHING
+        RETURNING run_no AS "run_no: RunNo"
+        "#,
+        command.programme.number(),
+        command.period.first_day(),
+        command.business_date,
+        command.officer.as_str(),
+        approvals_required,
+        now,
+        trace,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if let Some(run_no) = run_no {
+        sqlx::query!(
+            r#"
+            INSERT INTO payments.run_parts (run_no, part)
+            SELECT $1, part FROM generate_series(0, 15) AS part
+            "#,
+            run_no.0,
+        )
+        .execute(tx)
+        .await?;
+    }
+    Ok(run_no)
+}
+
+/// The run, locked until the transaction ends.
+pub(crate) async fn lock_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run, Error> {
+    let row = sqlx::query!(
+        r#"
+        SELECT programme, state AS "state: State", approvals_required, lines, total AS "total: Money", root
+        FROM payments.runs WHERE run_no = $1 FOR NO KEY UPDATE
+        "#,
+        run_no.0,
+    )
+    .fetch_optional(tx)
+    .await?;
+    let row =
+        row.ok_or_else(|| Problem::new(404, "run_unknown", format!("there is no run {run_no}")))?;
+    Ok(Run {
+        run_no,
+        programme: programme_of(row.programme),
+        state: row.state,
+        approvals_required: row.approvals_required,
+        lines: row.lines,
+        total: row.total,
+        root: row.root.and_then(|it| Root::from_slice(&it)),
+    })
+}
+
+pub(crate) async fn set_state(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    state: State,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE payments.runs SET state = $2 WHERE run_no = $1",
+        run_no.0,
+        state.as_str(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Count, sum and root of the run from its chunks.
+pub(crate) async fn sum_up_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run, Error> {
+    let root = run_root(tx, run_no).await?;
+    sqlx::query!(
+        r#"
+        UPDATE payments.runs r SET lines = c.lines, total = c.total, root = $2
+        FROM (
+            SELECT coalesce(sum(lines), 0)::bigint AS lines, coalesce(sum(total), 0) AS total
+            FROM payments.chunks WHERE run_no = $1
+        ) c
+        WHERE r.run_no = $1
+        "#,
+        run_no.0,
+        &root.0[..],
+    )
+    .execute(&mut *tx)
+    .await?;
+    lock_run(tx, run_no).await
+}
+
+pub(crate) async fn close_run(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE payments.runs SET state = 'closed', closed_at = $2 WHERE run_no = $1",
+        run_no.0,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn acts_of(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    officer: &Officer,
+) -> Result<Vec<String>, Error> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT act FROM payments.acts
+        WHERE run_no = $1 AND officer = $2 AND voided_at IS NULL ORDER BY act_no
+        "#,
+        run_no.0,
+        officer.as_str(),
+    )
+    .fetch_all(tx)
+    .await?)
+}
+
+pub(crate) async fn insert_act(
+    tx: &mut PgConnection,
+    act: &Act,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.acts (run_no, officer, act, root, lines, total, reason, acted_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "#,
+        act.run_no.0,
+        act.officer.as_str(),
+        act.act,
+        act.root.map(|it| it.0.to_vec()),
+        act.lines,
+        act.total as Money,
+        act.reason,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn count_approvals(tx: &mut PgConnection, run_no: RunNo) -> Result<i64, Error> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT count(*) AS "count!" FROM payments.acts
+        WHERE run_no = $1 AND act = 'approve' AND voided_at IS NULL
+        "#,
+        run_no.0,
+    )
+    .fetch_one(tx)
+    .await?)
+}
+
+pub(crate) async fn void_approvals(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        UPDATE payments.acts SET voided_at = $2
+        WHERE run_no = $1 AND act = 'approve' AND voided_at IS NULL
+        "#,
+        run_no.0,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Takes a line out of what is to be paid; false where there is none or it is out already.
+pub(crate) async fn hold_line(
+    tx: &mut PgConnection,
+    position: Position,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let held = sqlx::query_scalar!(
+        r#"
+        INSERT INTO payments.exceptions
+            (run_no, part, chunk, line, person_no, kind, amount, detail, opened_at)
+        SELECT run_no, part, chunk, line, person_no, 'held', amount, $5, $6 FROM payments.lines
+        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = $4
+        ON CONFLICT DO NOTHING
+        RETURNING amount AS "amount: Money"
+        "#,
+        position.run.0,
+        position.part.number(),
+        position.chunk.0,
+        position.line.0,
+        reason,
+        now,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(amount) = held else { return Ok(false) };
+    sqlx::query!(
+        r#"
+        UPDATE payments.chunks SET lines = lines - 1, total = total - $4
+        WHERE run_no = $1 AND part = $2 AND chunk = $3
+        "#,
+        position.run.0,
+        position.part.number(),
+        position.chunk.0,
+        amount as Money,
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        r#"
+        UPDATE payments.run_parts
+        SET lines = lines - 1, total = total - $3, held_lines = held_lines + 1,
+            held_total = held_total + $3
+        WHERE run_no = $1 AND part = $2
+        "#,
+        position.run.0,
+        position.part.number(),
+        amount as Money,
+    )
+    .execute(tx)
+    .await?;
+    Ok(true)
+}
+
+pub(crate) async fn run_ends(tx: &mut PgConnection, run_no: RunNo) -> Result<Ends, Error> {
+    Ok(sqlx::query_as!(
+        Ends,
+        r#"
+        SELECT coalesce(sum(released_lines), 0)::bigint AS "released_lines!",
+            coalesce(sum(released_total), 0) AS "released!: Money",
+            coalesce(sum(credited_lines), 0)::bigint AS "credited_lines!",
+            coalesce(sum(credited_total), 0) AS "credited!: Money",
+            coalesce(sum(returned_lines), 0)::bigint AS "returned_lines!",
+            coalesce(sum(returned_total), 0) AS "returned!: Money",
+            coalesce(sum(unknown_lines), 0)::bigint AS "unknown_lines!",
+            coalesce(sum(unknown_total), 0) AS "unknown!: Money",
+            coalesce(sum(matched_lines), 0)::bigint AS "matched_lines!",
+            coalesce(sum(matched_total), 0) AS "matched!: Money",
+            coalesce(sum(missing_lines), 0)::bigint AS "missing_lines!",
+            coalesce(sum(missing_total), 0) AS "missing!: Money",
+            (SELECT coalesce(sum(held_total), 0) FROM payments.run_parts WHERE run_no = $1)
+                AS "held!: Money"
+        FROM payments.tallies WHERE run_no = $1
+        "#,
+        run_no.0,
+    )
+    .fetch_one(tx)
+    .await?)
+}

@@ -1,0 +1,398 @@
+//! Reserving, releasing, and the watch over answers.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{ChunkNo, Institution, LineNo, Money, Part, PersonNo, Position, Programme, RunNo};
+use ledger::TransferLine;
+use privacy::{BlindIndex, Sealed};
+use rust_decimal::Decimal;
+use sqlx::{PgConnection, PgPool};
+
+use super::{institution_of, programme_of, province_of, runs};
+use crate::Error;
+use crate::line::Line;
+use crate::run::State;
+
+/// A partition of a run that has something to do, held by this transaction.
+#[derive(Debug)]
+pub(crate) struct PartWork {
+    pub run_no: RunNo,
+    pub part: Part,
+    pub programme: Programme,
+    pub business_date: NaiveDate,
+    pub state: State,
+    /// The last chunk that is done.
+    pub after: ChunkNo,
+    pub chunks: i32,
+    pub trace: Option<String>,
+}
+
+/// A chunk that waits for answers longer than allowed.
+#[derive(Debug)]
+pub(crate) struct OverdueChunk {
+    pub run_no: RunNo,
+    pub part: Part,
+    pub chunk: ChunkNo,
+    pub programme: Programme,
+    pub institution: Institution,
+}
+
+pub(crate) async fn take_part(tx: &mut PgConnection) -> Result<Option<PartWork>, Error> {
+    let row = sqlx::query!(
+        r#"
+        SELECT p.run_no AS "run_no: RunNo", p.part AS "part: Part", r.programme, r.business_date,
+            r.state AS "state: State", p.chunks, r.trace,
+            CASE r.state WHEN 'approved' THEN p.reserved ELSE p.released END AS "after!: ChunkNo"
+        FROM payments.run_parts p JOIN payments.runs r USING (run_no)
+        WHERE r.state = 'approved' AND p.reserved < p.chunks
+            OR r.state = 'releasing' AND p.released < p.chunks
+        ORDER BY p.run_no, p.part LIMIT 1
+        FOR NO KEY UPDATE OF p SKIP LOCKED
+        "#
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.map(|it| PartWork {
+        run_no: it.run_no,
+        part: it.part,
+        programme: programme_of(it.programme),
+        business_date: it.business_date,
+        state: it.state,
+        after: it.after,
+        chunks: it.chunks,
+        trace: it.trace,
+    }))
+}
+
+/// The lines of the next chunks, held ones included, in order.
+pub(crate) async fn lines_after(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    part: Part,
+    after: ChunkNo,
+    chunks: i64,
+) -> Result<Vec<(ChunkNo, Vec<Line>)>, Error> {
+    let last = ChunkNo(after.0 + i32::try_from(chunks).expect("a few chunks"));
+    let rows = sqlx::query!(
+        r#"
+        SELECT l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo", c.institution,
+            l.person_no AS "person_no: PersonNo", l.determination_no, l.amount AS "amount: Money",
+            l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed
+        FROM payments.lines l JOIN payments.chunks c USING (run_no, part, chunk)
+        WHERE l.run_no = $1 AND l.part = $2 AND l.chunk > $3 AND l.chunk <= $4
+        ORDER BY l.chunk, l.line
+        "#,
+        run_no.0,
+        part.number(),
+        after.0,
+        last.0,
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut chunked: Vec<(ChunkNo, Vec<Line>)> = Vec::new();
+    for row in rows {
+        let line = Line {
+            position: Position {
+                run: run_no,
+                part,
+                chunk: row.chunk,
+                line: row.line,
+            },
+            institution: institution_of(row.institution),
+            person_no: row.person_no,
+            determination_no: row.determination_no,
+            amount: row.amount,
+            province: province_of(row.province),
+            rate_no: row.rate_no,
+            account: row.account_sealed.map(Sealed::from),
+            account_index: row.account_index.as_deref().map(index_of),
+            holder: Sealed::from(row.holder_sealed),
+        };
+        match chunked.last_mut() {
+            Some((chunk, lines)) if *chunk == row.chunk => lines.push(line),
+            _ => chunked.push((row.chunk, vec![line])),
+        }
+    }
+    Ok(chunked)
+}
+
+/// The next chunks of the work in hand without the lines that are held.
+pub(crate) async fn payable_chunks(
+    tx: &mut PgConnection,
+    work: &PartWork,
+    chunks: i64,
+) -> Result<Vec<(ChunkNo, Vec<Line>)>, Error> {
+    let mut next = lines_after(tx, work.run_no, work.part, work.after, chunks).await?;
+    let held = held(tx, work.run_no, work.part).await?;
+    if !held.is_empty() {
+        for (chunk, lines) in &mut next {
+            lines.retain(|it| !held.contains(&(*chunk, it.position.line)));
+        }
+    }
+    Ok(next)
+}
+
+pub(crate) async fn payable_lines(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    part: Part,
+    chunk: ChunkNo,
+) -> Result<Vec<Line>, Error> {
+    let next = lines_after(tx, run_no, part, ChunkNo(chunk.0 - 1), 1).await?;
+    let held = held(tx, run_no, part).await?;
+    let lines = next.into_iter().flat_map(|(_, lines)| lines);
+    Ok(lines
+        .filter(|it| !held.contains(&(chunk, it.position.line)))
+        .collect())
+}
+
+/// Lines set aside in a partition: few, by hand.
+async fn held(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    part: Part,
+) -> Result<HashSet<(ChunkNo, LineNo)>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT chunk AS "chunk!: ChunkNo", line AS "line!: LineNo" FROM payments.exceptions
+        WHERE run_no = $1 AND part = $2 AND kind = 'held'
+        "#,
+        run_no.0,
+        part.number(),
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|it| (it.chunk, it.line)).collect())
+}
+
+pub(crate) async fn set_reserved(
+    tx: &mut PgConnection,
+    work: &PartWork,
+    last: ChunkNo,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE payments.run_parts SET reserved = $3 WHERE run_no = $1 AND part = $2",
+        work.run_no.0,
+        work.part.number(),
+        last.0,
+    )
+    .execute(&mut *tx)
+    .await?;
+    if last.0 == work.chunks {
+        finish(tx, work.run_no, State::Reserved).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn set_released(
+    tx: &mut PgConnection,
+    work: &PartWork,
+    chunks: &[Vec<Line>],
+    last: ChunkNo,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let numbers: Vec<i32> = chunks.iter().map(|it| it[0].position.chunk.0).collect();
+    sqlx::query!(
+        r#"
+        UPDATE payments.chunks SET released_at = $4
+        WHERE run_no = $1 AND part = $2 AND chunk = ANY($3)
+        "#,
+        work.run_no.0,
+        work.part.number(),
+        &numbers,
+        now,
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.tallies AS t
+            (run_no, part, institution, released_lines, released_total)
+        SELECT $1, $2, institution, sum(lines), sum(total) FROM payments.chunks
+        WHERE run_no = $1 AND part = $2 AND chunk = ANY($3)
+        GROUP BY institution ORDER BY institution
+        ON CONFLICT (run_no, part, institution) DO UPDATE
+        SET released_lines = t.released_lines + excluded.released_lines,
+            released_total = t.released_total + excluded.released_total
+        "#,
+        work.run_no.0,
+        work.part.number(),
+        &numbers,
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "UPDATE payments.run_parts SET released = $3 WHERE run_no = $1 AND part = $2",
+        work.run_no.0,
+        work.part.number(),
+        last.0,
+    )
+    .execute(&mut *tx)
+    .await?;
+    if last.0 == work.chunks {
+        finish(tx, work.run_no, State::Released).await?;
+    }
+    Ok(())
+}
+
+/// With the last partition the run moves on. Two that end together take turns on the run's row.
+async fn finish(tx: &mut PgConnection, run_no: RunNo, next: State) -> Result<(), Error> {
+    runs::lock_run(tx, run_no).await?;
+    let left = sqlx::query_scalar!(
+        r#"
+        SELECT count(*) AS "left!" FROM payments.run_parts
+        WHERE run_no = $1 AND chunks > CASE $2 WHEN 'reserved' THEN reserved ELSE released END
+        "#,
+        run_no.0,
+        next.as_str(),
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if left == 0 {
+        runs::set_state(tx, run_no, next).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn overdue_chunks(
+    pool: &PgPool,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<OverdueChunk>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT c.run_no AS "run_no: RunNo", c.part AS "part: Part", c.chunk AS "chunk: ChunkNo",
+            r.programme, c.institution
+        FROM payments.chunks c JOIN payments.runs r USING (run_no)
+        WHERE r.state IN ('releasing', 'released') AND c.released_at < $1 AND c.answered < c.lines
+            AND c.overdue_at IS NULL
+        ORDER BY c.released_at LIMIT $2
+        "#,
+        before,
+        limit,
+    )
+    .fetch_all(pool)
+    .await?;
+    let chunk = rows.into_iter().map(|it| OverdueChunk {
+        run_no: it.run_no,
+        part: it.part,
+        chunk: it.chunk,
+        programme: programme_of(it.programme),
+        institution: institution_of(it.institution),
+    });
+    Ok(chunk.collect())
+}
+
+/// The chunk's lines without an answer; the chunk stays locked, so that none comes meanwhile.
+pub(crate) async fn unanswered(
+    tx: &mut PgConnection,
+    chunk: &OverdueChunk,
+) -> Result<Vec<(TransferLine, Money)>, Error> {
+    sqlx::query!(
+        r#"
+        SELECT chunk FROM payments.chunks
+        WHERE run_no = $1 AND part = $2 AND chunk = $3 FOR NO KEY UPDATE
+        "#,
+        chunk.run_no.0,
+        chunk.part.number(),
+        chunk.chunk.0,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let rows = sqlx::query!(
+        r#"
+        SELECT l.line AS "line: LineNo", l.person_no AS "person_no: PersonNo",
+            l.amount AS "amount: Money"
+        FROM payments.lines l
+        LEFT JOIN payments.results a USING (run_no, part, chunk, line)
+        LEFT JOIN payments.exceptions x
+            ON (x.run_no, x.part, x.chunk, x.line) = (l.run_no, l.part, l.chunk, l.line)
+            AND x.kind IN ('held', 'unknown')
+        WHERE l.run_no = $1 AND l.part = $2 AND l.chunk = $3
+            AND a.line IS NULL AND x.line IS NULL
+        ORDER BY l.line
+        "#,
+        chunk.run_no.0,
+        chunk.part.number(),
+        chunk.chunk.0,
+    )
+    .fetch_all(tx)
+    .await?;
+    let line = |line, person_no| TransferLine {
+        person_no,
+        chunk: chunk.chunk,
+        line,
+    };
+    Ok(rows
+        .into_iter()
+        .map(|it| (line(it.line, it.person_no), it.amount))
+        .collect())
+}
+
+pub(crate) async fn open_unknown(
+    tx: &mut PgConnection,
+    chunk: &OverdueChunk,
+    lines: &[(TransferLine, Money)],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let numbers: Vec<i32> = lines.iter().map(|(line, _)| line.line.0).collect();
+    let persons: Vec<i64> = lines.iter().map(|(line, _)| line.person_no.0).collect();
+    let amounts: Vec<Decimal> = lines.iter().map(|(_, amount)| amount.decimal()).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.exceptions
+            (run_no, part, chunk, kind, detail, opened_at, line, person_no, amount)
+        SELECT $1, $2, $3, 'unknown', 'no answer in time; to be enquired about', $4, x.*
+        FROM unnest($5::int[], $6::bigint[], $7::numeric[]) AS x
+        "#,
+        chunk.run_no.0,
+        chunk.part.number(),
+        chunk.chunk.0,
+        now,
+        &numbers,
+        &persons,
+        &amounts,
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        r#"
+        UPDATE payments.tallies
+        SET unknown_lines = unknown_lines + $4, unknown_total = unknown_total + $5
+        WHERE run_no = $1 AND part = $2 AND institution = $3
+        "#,
+        chunk.run_no.0,
+        chunk.part.number(),
+        chunk.institution.number(),
+        i64::try_from(lines.len()).expect("at most a thousand"),
+        Money::sum(lines.iter().map(|(_, amount)| *amount)) as Money,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn set_overdue(
+    tx: &mut PgConnection,
+    chunk: &OverdueChunk,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        UPDATE payments.chunks SET overdue_at = $4
+        WHERE run_no = $1 AND part = $2 AND chunk = $3
+        "#,
+        chunk.run_no.0,
+        chunk.part.number(),
+        chunk.chunk.0,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn index_of(bytes: &[u8]) -> BlindIndex {
+    BlindIndex::try_from(bytes).expect("the schema keeps indexes at 32 bytes")
+}

@@ -1,0 +1,29 @@
+use messaging::{Judged, Verdict};
+
+/// Why reconciliation could not take an event or finish a statement.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the database did not answer as expected: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Messaging(#[from] messaging::Error),
+    #[error(transparent)]
+    Malformed(#[from] events::MalformedEvent),
+    /// The page cannot be one of any statement; its numbers or texts are out of all bounds.
+    #[error("page {page} of statement {statement_no} cannot be: {detail}")]
+    ImpossiblePage {
+        statement_no: i64,
+        page: i32,
+        detail: &'static str,
+    },
+}
+
+impl Judged for Error {
+    /// Exhaustive on purpose: a new variant must say whether waiting can help.
+    fn verdict(&self) -> Verdict {
+        match self {
+            Error::Database(_) | Error::Messaging(_) => Verdict::Retry,
+            Error::Malformed(_) | Error::ImpossiblePage { .. } => Verdict::Park,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::{Institution, Part};
+use events::{Event, StatementMatched};
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+use crate::matching::Findings;
+use crate::statement::{Decision, Header, Totals};
+use crate::store::{self, Received};
+
+/// Between two looks at what has arrived.
+const POLL: Duration = Duration::from_millis(100);
+/// The longest pause while all that is open waits for its counterparts and none is heard.
+const POLL_MAX: Duration = Duration::from_secs(2);
+/// Entries compared at a time.
+const BATCH_MAX: i64 = 5_000;
+
+/// Decides about statements whose pages are there, and matches those that it accepts.
+pub(crate) struct Rounds {
+    pool: PgPool,
+    /// How long after its acceptance a statement's entries may wait for their counterparts.
+    grace: Duration,
+    /// Rings when a handler has stored something, just before that is committed.
+    news: Arc<Notify>,
+    waiting: BTreeMap<(Institution, i64), Waiting>,
+}
+
+/// What is known of a statement that is looked at again and again.
+#[derive(Default)]
+struct Waiting {
+    runs: Option<Vec<i64>>,
+    /// The entry that each partition waits for: all before it have their counterparts.
+    entries: BTreeMap<Part, i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Idle,
+    Waits,
+    Progress,
+}
+
+impl Rounds {
+    pub(crate) fn new(pool: PgPool, grace: Duration, news: Arc<Notify>) -> Rounds {
+        Rounds {
+            pool,
+            grace,
+            news,
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// Goes round until the process stops; what fails is tried again in the next round.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut pause = POLL;
+        while !stop.is_cancelled() {
+            let outcome = self.round(&stop, Utc::now()).await;
+            pause = match outcome.unwrap_or_else(|it| put_off(&it)) {
+                Outcome::Progress => {
+                    pause = POLL;
+                    continue;
+                }
+                Outcome::Waits => (pause * 2).min(POLL_MAX),
+                Outcome::Idle => POLL,
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(pause) => {}
+                () = self.news.notified() => {
+                    sleep(POLL).await;
+                    pause = POLL;
+                }
+            }
+        }
+    }
+
+    async fn round(
+        &mut self,
+        stop: &CancellationToken,
+        now: DateTime<Utc>,
+    ) -> Result<Outcome, Error> {
+        let mut outcome = Outcome::Idle;
+        for (header, found) in store::complete_statements(&self.pool).await? {
+            let decided = self.decide(&header, found, now).await;
+            outcome = outcome.max(decided.unwrap_or_else(|it| put_off(&it)));
+        }
+        let received = store::received_statements(&self.pool).await?;
+        self.waiting.retain(|(institution, statement_no), _| {
+            received
+                .iter()
+                .any(|it| (it.institution, it.statement_no) == (*institution, *statement_no))
+        });
+        for statement in received {
+            for part in Part::all().filter(|it| !statement.done.contains(&it.number())) {
+                if stop.is_cancelled() {
+                    return Ok(outcome);
+                }
+                let matched = self.match_part(&statement, part, now).await;
+                outcome = outcome.max(matched.unwrap_or_else(|it| put_off(&it)));
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Accepts or refuses one statement as a whole.
+    async fn decide(
+        &self,
+        header: &Header,
+        found: Totals,
+        now: DateTime<Utc>,
+    ) -> Result<Outcome, Error> {
+        let mut tx = self.pool.begin().await?;
+        if !store::claim_arriving(&mut tx, header).await? {
+            return Ok(Outcome::Idle);
+        }
+        let previous_closing = store::previous_closing(&mut tx, header).await?;
+        let Header {
+            institution,
+            statement_no,
+            ..
+        } = *header;
+        match header.decide(found, previous_closing) {
+            Decision::Waits => return Ok(Outcome::Waits),
+            Decision::Received => {
+                store::receive(&mut tx, header, now).await?;
+                tracing::info!(%institution, statement_no, "Accepted a statement");
+            }
+            Decision::Refused(code) => {
+                store::refuse(&mut tx, institution, statement_no, code).await?;
+                store::insert_refusal(&mut tx, institution, (statement_no, 0), code, now).await?;
+                tracing::warn!(%institution, statement_no, ?code, "Refused a statement");
+            }
+        }
+        tx.commit().await?;
+        Ok(Outcome::Progress)
+    }
+
+    /// Compares one partition of a statement and tells what was found, once.
+    async fn match_part(
+        &mut self,
+        statement: &Received,
+        part: Part,
+        now: DateTime<Utc>,
+    ) -> Result<Outcome, Error> {
+        if self.must_wait(statement, part, now).await? {
+            return Ok(Outcome::Waits);
+        }
+        let runs = self.runs(statement).await?;
+        let mut tx = self.pool.begin().await?;
+        if !store::claim_part(&mut tx, statement, part).await? {
+            return Ok(Outcome::Waits);
+        }
+        let mut findings = Findings::default();
+        let mut after = 0;
+        loop {
+            let batch = store::compare(&mut tx, statement, part, after, BATCH_MAX).await?;
+            let Some(last) = batch.last() else { break };
+            after = last.entry_no;
+            let matches = findings.take(batch);
+            store::insert_matches(&mut tx, statement, part, &matches).await?;
+        }
+        findings.miss(store::missing(&mut tx, statement, part, &runs).await?);
+        let (entries, debits) = (findings.matches(), findings.debits);
+        let (matched, breaks) = findings.finish();
+        store::insert_breaks(&mut tx, statement, part, &breaks).await?;
+        let differences = i64::try_from(breaks.len()).expect("breaks fit in memory");
+        store::insert_matched_part(&mut tx, statement, part, (entries, differences), now).await?;
+        if store::finish_statement(&mut tx, statement).await? {
+            let Received {
+                institution,
+                statement_no,
+                ..
+            } = *statement;
+            tracing::info!(%institution, statement_no, "Matched a statement to its end");
+        }
+        let fact = StatementMatched {
+            institution: statement.institution,
+            statement_no: statement.statement_no,
+            date: statement.date,
+            part,
+            matched,
+            debits,
+            breaks,
+        };
+        messaging::append(&mut tx, vec![Event::of(&fact, now)], now).await?;
+        tx.commit().await?;
+        Ok(Outcome::Progress)
+    }
+
+    /// Waiting is not a break: within the grace an entry may still get its counterparts.
+    async fn must_wait(
+        &mut self,
+        statement: &Received,
+        part: Part,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        let age = (now - statement.since).to_std().unwrap_or_default();
+        if age >= self.grace {
+            return Ok(false);
+        }
+        let waiting = self.waiting(statement);
+        // Counterparts never go away, so what had them before need not be looked at again.
+        let from = waiting.entries.get(&part).copied().unwrap_or_default();
+        let mut connection = self.pool.acquire().await?;
+        let open = store::first_open_entry(&mut connection, statement, part, from).await?;
+        if let Some(entry_no) = open {
+            self.waiting(statement).entries.insert(part, entry_no);
+        }
+        Ok(open.is_some())
+    }
+
+    async fn runs(&mut self, statement: &Received) -> Result<Vec<i64>, Error> {
+        if let Some(runs) = &self.waiting(statement).runs {
+            return Ok(runs.clone());
+        }
+        let runs = store::mentioned_runs(&self.pool, statement).await?;
+        self.waiting(statement).runs = Some(runs.clone());
+        Ok(runs)
+    }
+
+    fn waiting(&mut self, statement: &Received) -> &mut Waiting {
+        let key = (statement.institution, statement.statement_no);
+        self.waiting.entry(key).or_default()
+    }
+}
+
+/// One statement that fails does not keep the others from their turn.
+fn put_off(error: &Error) -> Outcome {
+    tracing::warn!(error = %error, "Reconciliation tries again in its next round");
+    Outcome::Waits
+}

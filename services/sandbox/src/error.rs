@@ -1,0 +1,52 @@
+use messaging::{Judged, Problem, Verdict};
+
+/// Why a sandbox bank did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the database did not answer as expected: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Messaging(#[from] messaging::Error),
+    #[error(transparent)]
+    Malformed(#[from] events::MalformedEvent),
+    /// The bank carries out nothing of a message that does not agree with itself.
+    #[error("the bank refuses message {message}: {detail}")]
+    Instructions {
+        message: String,
+        detail: &'static str,
+    },
+    #[error(transparent)]
+    Refused(Box<Problem>),
+}
+
+impl Judged for Error {
+    /// Exhaustive on purpose: a new variant must say whether waiting can help.
+    fn verdict(&self) -> Verdict {
+        match self {
+            Error::Database(_) | Error::Messaging(_) => Verdict::Retry,
+            Error::Malformed(_) | Error::Instructions { .. } | Error::Refused(_) => Verdict::Park,
+        }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Error {
+        Error::Refused(Box::new(problem))
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        match error {
+            Error::Refused(problem) => *problem,
+            Error::Database(_) | Error::Messaging(_) => Problem::new(
+                503,
+                "unavailable",
+                "the sandbox could not finish; ask again",
+            ),
+            Error::Malformed(_) | Error::Instructions { .. } => {
+                Problem::new(422, "body_invalid", error.to_string())
+            }
+        }
+    }
+}
