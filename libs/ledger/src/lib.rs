@@ -21,5 +21,6 @@ pub use journal::{Journal, JournalKind, Transfer, TransferLine};
 pub use merkle::{Root, leaf_hash, merkle_root};
 pub use posting::post;
 pub use report::{
-    JournalView, TransferView, TrialBalanceRow, account_balance, journal, journal_count, trial_balance,
+    JournalView, TransferView, TrialBalanceRow, account_balance, journal, journal_count,
+    trial_balance,
 };

@@ -139,7 +139,9 @@ pub(crate) fn whole(amount: Decimal) -> Money {
 
 /// How many journals there are.
 pub async fn journal_count(pool: &PgPool) -> Result<i64, Error> {
-    Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM ledger.journals"#)
-        .fetch_one(pool)
-        .await?)
+    Ok(
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM ledger.journals"#)
+            .fetch_one(pool)
+            .await?,
+    )
 }

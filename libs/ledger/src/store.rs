@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use crate::posting::HashedFields;
-use crate::{AccountNo, Error, Journal, Root};
+use crate::{AccountNo, Error, Journal, Normal, Root};
 
 pub(crate) struct JournalRow<'a> {
     pub seq: i64,
@@ -179,12 +179,43 @@ pub(crate) async fn insert_transfers(
     Ok(())
 }
 
-/// Adds to each control account once, in account order; opens accounts on their first use.
+/// Adds to each control account once; opens accounts on their first use. Whoever posts to a
+/// partition holds its head, so rows of one partition are never waited for in a ring.
 pub(crate) async fn add_turnover(
     tx: &mut PgConnection,
     part: Part,
     turnover: &BTreeMap<AccountNo, (Money, Money)>,
 ) -> Result<(), Error> {
+    let added = update_balances(tx, part, turnover).await?;
+    if added.len() < turnover.len() {
+        let fresh: BTreeMap<AccountNo, (Money, Money)> = turnover
+            .iter()
+            .filter(|(no, _)| !added.contains(&no.0))
+            .map(|(no, sides)| (*no, *sides))
+            .collect();
+        open_accounts(tx, fresh.keys().copied()).await?;
+        let numbers: Vec<i64> = fresh.keys().map(|it| it.0).collect();
+        sqlx::query!(
+            r#"
+            INSERT INTO ledger.balances (part, account_no, normal)
+            SELECT $1, account_no, normal FROM ledger.accounts WHERE account_no = ANY($2)
+            "#,
+            part.number(),
+            &numbers,
+        )
+        .execute(&mut *tx)
+        .await?;
+        update_balances(tx, part, &fresh).await?;
+    }
+    Ok(())
+}
+
+/// Adds to the balances that exist and says which those are.
+async fn update_balances(
+    tx: &mut PgConnection,
+    part: Part,
+    turnover: &BTreeMap<AccountNo, (Money, Money)>,
+) -> Result<Vec<i64>, Error> {
     let numbers: Vec<i64> = turnover.keys().map(|it| it.0).collect();
     let debits: Vec<Decimal> = turnover
         .values()
@@ -194,34 +225,30 @@ pub(crate) async fn add_turnover(
         .values()
         .map(|(_, credit)| credit.decimal())
         .collect();
-    open_accounts(tx, turnover.keys().copied()).await?;
-    let added = sqlx::query!(
+    let added = sqlx::query_scalar!(
         r#"
-        INSERT INTO ledger.balances AS b (part, account_no, normal, debits, credits)
-        SELECT $1, t.account_no, a.normal, t.debits, t.credits
+        UPDATE ledger.balances b SET debits = b.debits + t.debits, credits = b.credits + t.credits
         FROM unnest($2::bigint[], $3::numeric[], $4::numeric[]) AS t (account_no, debits, credits)
-        JOIN ledger.accounts a USING (account_no)
-        ORDER BY t.account_no
-        ON CONFLICT (part, account_no) DO UPDATE
-        SET debits = b.debits + excluded.debits, credits = b.credits + excluded.credits
+        WHERE b.part = $1 AND b.account_no = t.account_no
+        RETURNING b.account_no
         "#,
         part.number(),
         &numbers,
         &debits,
         &credits,
     )
-    .execute(&mut *tx)
+    .fetch_all(tx)
     .await;
     match added {
-        Ok(_) => Ok(()),
+        Ok(added) => Ok(added),
         Err(sqlx::Error::Database(error)) if error.constraint() == Some("not_overdrawn") => {
-            // Which one is not in the error; a transaction that failed cannot be asked. The
+            // Which one is not in the error, and a transaction that failed cannot be asked: the
             // account that pays in this journal is the one a person wants to hear of.
             let paying = turnover.iter().find(|(no, (debit, credit))| {
                 debit > credit
                     && no
                         .account()
-                        .is_some_and(|it| it.kind.normal() == crate::Normal::Credit)
+                        .is_some_and(|it| it.kind.normal() == Normal::Credit)
             });
             let number = paying.or_else(|| turnover.iter().next()).map(|(no, _)| *no);
             Err(Error::Overdrawn(number.expect("a journal has accounts")))
@@ -238,15 +265,6 @@ async fn open_accounts(
         .filter_map(|it| it.account().map(|account| (it, account)))
         .collect();
     let numbers: Vec<i64> = accounts.iter().map(|(no, _)| no.0).collect();
-    let known = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM ledger.accounts WHERE account_no = ANY($1)"#,
-        &numbers,
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    if usize::try_from(known).ok() == Some(numbers.len()) {
-        return Ok(());
-    }
     let kinds: Vec<String> = accounts
         .iter()
         .map(|(_, it)| it.kind.name().to_owned())

@@ -105,7 +105,8 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 8] = [
         "what a line's transfers moved to paid, payable and unknown is what its answer says",
         "SELECT l.run_no || '-' || l.part || '-' || l.chunk || '-' || l.line FROM payments.lines l
         JOIN payments.runs r ON r.run_no = l.run_no AND r.state = 'closed'
-        LEFT JOIN payments.results a USING (run_no, part, chunk, line)
+        LEFT JOIN payments.results a ON (a.run_no, a.part, a.chunk, a.line)
+            = (l.run_no, l.part, l.chunk, l.line)
         LEFT JOIN (
             SELECT run_no, part, chunk, chunk_line AS line,
                 sum(CASE WHEN credit / 10000000000 = 60 THEN amount ELSE 0 END) AS paid,

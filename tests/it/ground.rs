@@ -1,0 +1,125 @@
+//! What a test stands on: a database and a NATS server of its own, and keys.
+
+use std::path::{Path, PathBuf};
+
+use ansinh::Target;
+use ansinh::servers::Nats;
+use anyhow::Context;
+use boot::Settings;
+use privacy::Keys;
+use sqlx::{Connection, PgConnection, PgPool};
+use uuid::Uuid;
+
+/// A fresh database on the server of `DATABASE_URL`, a fresh NATS server, and a folder.
+pub struct Ground {
+    pub database_url: String,
+    pub nats: Nats,
+    pub home: PathBuf,
+}
+
+impl Ground {
+    pub async fn new() -> anyhow::Result<Ground> {
+        let admin = std::env::var("DATABASE_URL")
+            .context("tests need DATABASE_URL; `make test` provides it")?;
+        let name = format!("ansinh_{}", Uuid::now_v7().simple());
+        let mut connection = PgConnection::connect(&admin).await?;
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::raw_sql(create).execute(&mut connection).await?;
+        connection.close().await?;
+        let (server, _) = admin
+            .rsplit_once('/')
+            .context("DATABASE_URL names a database")?;
+        let database_url = format!("{server}/{name}");
+        let home = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&home)?;
+        Keys::generate(&home.join("keys"))?;
+        let nats = Nats::start(&home).await?;
+        let ground = Ground {
+            database_url,
+            nats,
+            home,
+        };
+        ground.target()?.migrate().await?;
+        Ok(ground)
+    }
+
+    /// The keys of another ground: what is sealed differs, what is indexed is equal.
+    pub fn take_keys_of(&self, other: &Ground) -> anyhow::Result<()> {
+        std::fs::remove_file(self.keys_file())?;
+        std::fs::copy(other.keys_file(), self.keys_file())?;
+        Ok(())
+    }
+
+    pub fn keys_file(&self) -> PathBuf {
+        self.home.join("keys")
+    }
+
+    /// Settings as a service gets them: quick watermarks, a bank's day of a few seconds.
+    pub fn settings(&self) -> Settings {
+        let mut settings = Settings::default();
+        settings.database.url = Some(self.database_url.clone());
+        settings.nats.url = Some(self.nats.url().to_owned());
+        settings.nats.monitor_url = Some(self.nats.monitor_url().to_owned());
+        settings.keys.file = Some(self.keys_file());
+        settings.messaging.watermark_ms = 200;
+        settings.messaging.poll_ms = 50;
+        settings.payments.result_sla_ms = 3_000;
+        settings.reconciliation.grace_ms = 60_000;
+        settings.sandbox.delay_ms = 300;
+        settings
+    }
+
+    pub fn target(&self) -> anyhow::Result<Target> {
+        Ok(Target {
+            settings: std::sync::Arc::new(self.settings()),
+        })
+    }
+
+    /// A connection with the rights of the owner, who may do what no service may.
+    pub async fn pool(&self) -> anyhow::Result<PgPool> {
+        self.target()?.pool(None).await
+    }
+
+    /// The same settings as environment variables, for a child process.
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("DATABASE_URL", self.database_url.clone()),
+            ("NATS_URL", self.nats.url().to_owned()),
+            (
+                "ANSINH_NATS__MONITOR_URL",
+                self.nats.monitor_url().to_owned(),
+            ),
+            ("ANSINH_KEYS__FILE", self.keys_file().display().to_string()),
+            ("ANSINH_MESSAGING__WATERMARK_MS", "200".to_owned()),
+            ("ANSINH_MESSAGING__POLL_MS", "50".to_owned()),
+            ("ANSINH_PAYMENTS__RESULT_SLA_MS", "3000".to_owned()),
+            ("ANSINH_RECONCILIATION__GRACE_MS", "60000".to_owned()),
+            ("ANSINH_SANDBOX__DELAY_MS", "300".to_owned()),
+        ]
+    }
+
+    /// Gives back what the test took.
+    pub async fn clear(self) -> anyhow::Result<()> {
+        self.nats.stop().await?;
+        let admin = std::env::var("DATABASE_URL")?;
+        let mut connection = PgConnection::connect(&admin).await?;
+        let (_, name) = self
+            .database_url
+            .rsplit_once('/')
+            .context("a URL with a database")?;
+        let drop = sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
+        sqlx::raw_sql(drop).execute(&mut connection).await?;
+        std::fs::remove_dir_all(&self.home)?;
+        Ok(())
+    }
+}
+
+/// The built program, beside this test's own binary.
+pub fn ansinh_binary() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .context("target/<profile>/deps/it-…")?;
+    Ok(folder.join("ansinh"))
+}
