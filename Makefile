@@ -14,9 +14,10 @@ help: ## This list
 setup: ## Find or install PostgreSQL, NATS and Rust
 	@deploy/setup
 
+# The quick build: who tries it out waits a minute for it, and not five.
 demo: setup ## A month's payout from beginning to end, on servers of its own
-	cargo build --release -p ansinh
-	$(TARGET)/release/ansinh demo
+	cargo build -p ansinh
+	$(TARGET)/debug/ansinh demo
 
 test: setup ## All tests, on servers of their own
 	cargo build -p ansinh

@@ -32,7 +32,7 @@ pub struct PayeeLine {
     /// Sealed account number, base64; none for cash. Its context is the person number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Sealed>,
-    /// Keyed blind index of the account number, base64; none for cash.
+    /// Keyed blind index of the account number, hex; none for cash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_index: Option<BlindIndex>,
     /// Sealed name of the holder, base64; its context is the person number.

@@ -18,7 +18,7 @@ pub struct PersonsRegistered {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RegisteredPerson {
     pub person_no: PersonNo,
-    /// Keyed blind index of the citizen number, base64.
+    /// Keyed blind index of the citizen number, hex.
     pub citizen_index: BlindIndex,
     /// Sealed name, base64; its context is the person number.
     pub name: Sealed,

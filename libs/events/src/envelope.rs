@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::Part;
 use serde::de::DeserializeOwned;
@@ -45,11 +47,13 @@ pub struct Event {
 /// A `CloudEvent` as it came in, its data not yet read.
 #[derive(Debug, Deserialize)]
 pub struct Envelope<'a> {
-    pub specversion: &'a str,
+    #[serde(borrow)]
+    pub specversion: Cow<'a, str>,
     pub id: Uuid,
-    pub source: &'a str,
-    #[serde(rename = "type")]
-    pub kind: &'a str,
+    #[serde(borrow)]
+    pub source: Cow<'a, str>,
+    #[serde(rename = "type", borrow)]
+    pub kind: Cow<'a, str>,
     pub time: DateTime<Utc>,
     #[serde(borrow)]
     pub data: &'a RawValue,

@@ -1,6 +1,6 @@
 //! What the services say to each other: `CloudEvents` 1.0 in structured JSON mode, one file a speaker.
 //!
-//! A serialized event is a promise: its golden JSON is committed under `tests/golden`, a new
+//! A serialized event is a promise: its golden JSON is committed under `tests/it/golden`, a new
 //! optional field keeps the version, anything else is a new `vN`. No personal data stands in a
 //! subject or a header; citizen numbers, names and accounts travel sealed between services.
 

@@ -195,41 +195,62 @@ async fn transact<H: CommandHandler>(
     key: &str,
     command: &Command,
 ) -> Result<Answer, H::Error> {
-    let database = |error| match error {
-        Error::Database(error) => H::Error::from(error),
-        other => H::Error::from(sqlx::Error::Protocol(other.to_string())),
-    };
-    let asked = Sha256::new()
-        .chain_update(&command.name)
-        .chain_update([0])
-        .chain_update(&command.body);
-    let asked: [u8; 32] = asked.finalize().into();
     let mut tx = wires.pool.begin().await?;
-    if let Some((body_hash, answer)) = store::answered(&mut tx, service, key)
-        .await
-        .map_err(database)?
-    {
-        return Ok(if body_hash[..] == asked {
-            let value = serde_json::from_str(&answer);
-            Answer::Done(value.map_err(|it| H::Error::from(sqlx::Error::Decode(it.into())))?)
-        } else {
-            let detail = "this Idempotency-Key was used for another command";
-            Answer::Refused(Problem::new(422, "idempotency_mismatch", detail))
-        });
+    if let Some(answer) = remembered(&mut tx, service, key, command).await? {
+        return Ok(answer);
     }
     let now = Utc::now();
-    let value = handler.take(&mut tx, command, now).await?;
-    store::insert_answer(
-        &mut tx,
-        service,
-        key,
-        &command.name,
-        &asked,
-        &value.to_string(),
-        now,
-    )
-    .await
-    .map_err(database)?;
+    let value = match handler.take(&mut tx, command, now).await {
+        Ok(value) => value,
+        Err(error) => {
+            tx.rollback().await?;
+            // Asked twice at the same moment, the later one may meet the effect of the earlier:
+            // what refuses it is then its own doing, which is committed with its answer.
+            let mut tx = wires.pool.begin().await?;
+            let answer = remembered(&mut tx, service, key, command).await?;
+            return answer.ok_or(error);
+        }
+    };
+    let (asked, answer) = (body_hash(command), value.to_string());
+    store::insert_answer(&mut tx, service, key, &command.name, &asked, &answer, now)
+        .await
+        .map_err(database)?;
     tx.commit().await?;
     Ok(Answer::Done(value))
+}
+
+/// What the key was answered before; `None` where it is new.
+async fn remembered(
+    tx: &mut PgConnection,
+    service: &str,
+    key: &str,
+    command: &Command,
+) -> Result<Option<Answer>, sqlx::Error> {
+    let answered = store::answered(tx, service, key).await.map_err(database)?;
+    let Some((asked, answer)) = answered else {
+        return Ok(None);
+    };
+    if asked[..] != body_hash(command) {
+        let detail = "this Idempotency-Key was used for another command";
+        let problem = Problem::new(422, "idempotency_mismatch", detail);
+        return Ok(Some(Answer::Refused(problem)));
+    }
+    let value = serde_json::from_str(&answer).map_err(|it| sqlx::Error::Decode(it.into()))?;
+    Ok(Some(Answer::Done(value)))
+}
+
+fn body_hash(command: &Command) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(&command.name)
+        .chain_update([0])
+        .chain_update(&command.body)
+        .finalize()
+        .into()
+}
+
+fn database(error: Error) -> sqlx::Error {
+    match error {
+        Error::Database(error) => error,
+        other => sqlx::Error::Protocol(other.to_string()),
+    }
 }

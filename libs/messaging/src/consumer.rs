@@ -1,20 +1,20 @@
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::Part;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use sqlx::PgConnection;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::Instrument;
-use uuid::Uuid;
 
-use crate::outbox::chain;
+use crate::delivered::{Delivered, continue_from};
+use crate::redrive::Redrives;
 use crate::relay::{HASH, PART, Redrive, SEQ, SPEAKER, TRACEPARENT, Watermark};
-use crate::store::{self, Place};
+use crate::store;
 use crate::stream::{ensure_stream, filter_subject, stream_name};
 use crate::{Error, Wires, follow_trace};
 
@@ -38,17 +38,11 @@ pub struct Subscription {
     pub speaker: String,
 }
 
-/// An event as it was delivered, its place in the speaker's sequence proven.
-#[derive(Debug, Clone)]
-pub struct Delivered {
-    pub speaker: String,
-    pub part: Part,
-    pub seq: i64,
-    pub event_id: Uuid,
-    pub subject: String,
-    pub body: Bytes,
-    trace: Option<String>,
-    hash: [u8; 32],
+impl Delivered {
+    /// The second field of the W3C `traceparent`: `00-<trace>-<span>-<flags>`.
+    fn trace_id(&self) -> Option<&str> {
+        self.trace.as_deref()?.split('-').nth(1)
+    }
 }
 
 /// What waiting can do about an error.
@@ -87,6 +81,7 @@ pub async fn consume<H: Handler>(wires: Wires, subscription: Subscription, handl
         wires,
         subscription,
         handler,
+        redrives: Mutex::default(),
     };
     while !ear.wires.stop.is_cancelled() {
         if let Err(error) = ear.listen().await
@@ -106,6 +101,7 @@ struct Ear<H> {
     wires: Wires,
     subscription: Subscription,
     handler: H,
+    redrives: Mutex<Redrives>,
 }
 
 type Message = async_nats::jetstream::Message;
@@ -113,6 +109,7 @@ type Message = async_nats::jetstream::Message;
 impl<H: Handler> Ear<H> {
     async fn listen(&self) -> Result<(), Error> {
         let Subscription { consumer, speaker } = &self.subscription;
+        *self.redrives() = Redrives::default();
         store::insert_cursors(&self.wires.pool, consumer, speaker).await?;
         let nats = |it: &dyn std::fmt::Display| Error::Nats(it.to_string());
         let watermarks = self
@@ -130,13 +127,11 @@ impl<H: Handler> Ear<H> {
             .heartbeat(Duration::from_secs(1))
             .messages();
         let mut messages = messages.await.map_err(|it| nats(&it))?;
-        let mut standing = BTreeMap::new();
         loop {
             tokio::select! {
+                // What is here comes first: only what is missing after that may be lost.
+                biased;
                 () = self.wires.stop.cancelled() => return Ok(()),
-                Some(told) = watermarks.next() => {
-                    self.heed_watermark(&told.payload, &mut standing).await?;
-                }
                 next = messages.try_next() => {
                     let Some(first) = next.map_err(|it| nats(&it))? else {
                         return Err(Error::Nats("the pull ended".to_owned()));
@@ -148,6 +143,13 @@ impl<H: Handler> Ear<H> {
                         taken.push(more);
                     }
                     self.take(taken).await;
+                }
+                Some(mut told) = watermarks.next() => {
+                    // Those that came while we were at work are old news.
+                    while let Some(Some(newer)) = watermarks.next().now_or_never() {
+                        told = newer;
+                    }
+                    self.heed_watermark(&told.payload).await?;
                 }
             }
         }
@@ -232,7 +234,9 @@ impl<H: Handler> Ear<H> {
     /// Applies events of one partition, a few in a transaction. False: JetStream shall bring
     /// them again.
     async fn settle(&self, part: Part, events: &[Delivered]) -> bool {
-        for batch in events.chunks(BATCH_MAX) {
+        // One transaction belongs to one trace: what it says goes on in the trace that it heard.
+        let of_one_trace = events.chunk_by(|a, b| a.trace_id() == b.trace_id());
+        for batch in of_one_trace.flat_map(|it| it.chunks(BATCH_MAX)) {
             let span = tracing::info_span!(
                 "consume",
                 otel.name = format!(
@@ -262,14 +266,11 @@ impl<H: Handler> Ear<H> {
                 Err(error) => error,
             };
             match error.verdict() {
-                Verdict::Park if batch.len() == 1 => match self.park(&batch[0], &error).await {
-                    Ok(()) => return true,
-                    Err(error) => {
-                        tracing::error!(consumer, speaker, error = %error, "Could not park");
-                    }
-                },
+                Verdict::Retry => {
+                    tracing::warn!(consumer, speaker, tries, error = %error, "Trying again");
+                }
                 // Find the one that fails by applying each alone.
-                Verdict::Park => {
+                Verdict::Park | Verdict::Halt if batch.len() > 1 => {
                     for one in batch {
                         if !Box::pin(self.insist(part, std::slice::from_ref(one))).await {
                             return false;
@@ -277,12 +278,19 @@ impl<H: Handler> Ear<H> {
                     }
                     return true;
                 }
-                Verdict::Retry => {
-                    tracing::warn!(consumer, speaker, tries, error = %error, "Trying again");
-                }
+                Verdict::Park => match self.park(&batch[0], &error).await {
+                    Ok(()) => return true,
+                    Err(error) => {
+                        tracing::error!(consumer, speaker, error = %error, "Could not park");
+                    }
+                },
                 Verdict::Halt => {
-                    let part = part.number();
-                    tracing::error!(consumer, speaker, part, error = %error, "Partition stopped");
+                    let (part, seq) = (part.number(), batch[0].seq);
+                    tracing::error!(
+                        consumer, speaker, part, seq, error = %error,
+                        "Partition stopped at an event that cannot be applied"
+                    );
+                    break;
                 }
             }
             tokio::select! {
@@ -291,6 +299,8 @@ impl<H: Handler> Ear<H> {
             }
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
+        self.redrives()
+            .give_back(part, batch[0].seq - 1, Instant::now());
         false
     }
 
@@ -329,24 +339,19 @@ impl<H: Handler> Ear<H> {
     }
 
     /// A sequence that stands still behind the relay's watermark has lost its tail.
-    async fn heed_watermark(
-        &self,
-        payload: &[u8],
-        standing: &mut BTreeMap<Part, (i64, i64)>,
-    ) -> Result<(), Error> {
+    async fn heed_watermark(&self, payload: &[u8]) -> Result<(), Error> {
         let Ok(watermark) = serde_json::from_slice::<Watermark>(payload) else {
             return Ok(());
         };
         let Subscription { consumer, speaker } = &self.subscription;
         let cursors = store::cursors(&self.wires.pool, consumer, speaker).await?;
         let cursors: BTreeMap<Part, i64> = cursors.into_iter().collect();
-        for (part, published) in watermark.parts {
+        for (part, mark) in watermark.parts {
             let cursor = cursors.get(&part).copied().unwrap_or_default();
-            let before = standing.insert(part, (cursor, published));
-            // Seen behind the same mark before and not moved since: it is not just on its way.
-            if let Some((stood, mark)) = before
-                && cursor < mark
-                && stood == cursor
+            let (patience, now) = (self.wires.watermark, Instant::now());
+            if self
+                .redrives()
+                .is_tail_lost(part, (cursor, mark), patience, now)
             {
                 self.ask_redrive(part, cursor).await;
             }
@@ -355,6 +360,9 @@ impl<H: Handler> Ear<H> {
     }
 
     async fn ask_redrive(&self, part: Part, after: i64) {
+        if !self.redrives().may_ask(part, after, Instant::now()) {
+            return;
+        }
         let Subscription { consumer, speaker } = &self.subscription;
         tracing::warn!(
             consumer,
@@ -370,36 +378,14 @@ impl<H: Handler> Ear<H> {
             .publish(format!("redrive.{speaker}"), body.into())
             .await;
         if let Err(error) = asked {
-            tracing::warn!(error = %error, "Could not ask; the next watermark asks again");
+            tracing::warn!(error = %error, "Could not ask; a later watermark asks again");
         }
     }
-}
 
-/// The events that follow `place` without a gap and hash to the chain, where they lead, and
-/// whether something is missing behind them.
-fn continue_from(mut place: Place, batch: &[Delivered]) -> (Vec<Delivered>, Place, bool) {
-    let mut fresh = Vec::with_capacity(batch.len());
-    for event in batch {
-        if event.seq <= place.seq {
-            continue;
-        }
-        let hash = chain(
-            place.hash,
-            event.seq,
-            event.event_id,
-            &event.subject,
-            &event.body,
-        );
-        if event.seq != place.seq + 1 || hash != event.hash {
-            return (fresh, place, true);
-        }
-        place = Place {
-            seq: event.seq,
-            hash,
-        };
-        fresh.push(event.clone());
+    fn redrives(&self) -> MutexGuard<'_, Redrives> {
+        // It is only a memory of what was asked, good enough even where a panic tore it.
+        self.redrives.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    (fresh, place, false)
 }
 
 fn claimed<T, E: From<sqlx::Error>>(result: Result<T, Error>) -> Result<T, E> {
@@ -412,67 +398,5 @@ fn claimed<T, E: From<sqlx::Error>>(result: Result<T, Error>) -> Result<T, E> {
 async fn acknowledge(message: &Message) {
     if message.ack().await.is_err() {
         tracing::debug!("The acknowledgement was lost; the cursor drops the repetition");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sequence(count: i64) -> Vec<Delivered> {
-        let mut hash = [0; 32];
-        let mut events = Vec::new();
-        for seq in 1..=count {
-            let (event_id, subject) = (Uuid::from_u128(7), "a.00.b.v1".to_owned());
-            let body = Bytes::from(format!("{{\"n\":{seq}}}"));
-            hash = chain(hash, seq, event_id, &subject, &body);
-            let speaker = "a".to_owned();
-            events.push(Delivered {
-                speaker,
-                part: Part::ZERO,
-                seq,
-                event_id,
-                subject,
-                body,
-                trace: None,
-                hash,
-            });
-        }
-        events
-    }
-
-    fn start() -> Place {
-        Place {
-            seq: 0,
-            hash: [0; 32],
-        }
-    }
-
-    #[test]
-    fn what_was_applied_is_left_out_and_the_rest_follows() {
-        let events = sequence(5);
-        let (fresh, place, gap) = continue_from(start(), &events[..2]);
-        assert_eq!((fresh.len(), place.seq, gap), (2, 2, false));
-        let (fresh, place, gap) = continue_from(place, &events);
-        assert_eq!(
-            (fresh.len(), fresh[0].seq, place.seq, gap),
-            (3, 3, 5, false)
-        );
-    }
-
-    #[test]
-    fn nothing_is_applied_behind_a_gap() {
-        let events = sequence(5);
-        let torn = [events[0].clone(), events[2].clone(), events[3].clone()];
-        let (fresh, place, gap) = continue_from(start(), &torn);
-        assert_eq!((fresh.len(), place.seq, gap), (1, 1, true));
-    }
-
-    #[test]
-    fn changed_bytes_are_a_gap_too() {
-        let mut events = sequence(3);
-        events[1].body = Bytes::from_static(b"{\"n\":9}");
-        let (fresh, place, gap) = continue_from(start(), &events);
-        assert_eq!((fresh.len(), place.seq, gap), (1, 1, true));
     }
 }

@@ -7,15 +7,18 @@
 
 mod command;
 mod consumer;
+mod delivered;
 mod error;
 mod outbox;
+mod redrive;
 mod relay;
 mod store;
 mod stream;
 mod trace;
 
 pub use command::{Answer, Command, CommandError, CommandHandler, Problem, ask, serve};
-pub use consumer::{Delivered, Handler, Judged, Subscription, Verdict, consume};
+pub use consumer::{Handler, Judged, Subscription, Verdict, consume};
+pub use delivered::Delivered;
 pub use error::Error;
 pub use outbox::{append, register};
 pub use relay::Relay;

@@ -5,11 +5,11 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::jetstream::message::PublishMessage;
 use domain::Part;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgConnection};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::store::{self, Outgoing};
 use crate::stream::ensure_stream;
@@ -26,7 +26,10 @@ pub(crate) const TRACEPARENT: &str = "traceparent";
 const WINDOW: usize = 64;
 /// Events of one sequence in a window, so that no partition starves another.
 const WINDOW_OF_ONE: i64 = 4;
-const ACK_MAX: Duration = Duration::from_secs(10);
+/// For all acknowledgements of a window together: those that a server took with it never come.
+const ACKS_MAX: Duration = Duration::from_secs(3);
+/// Asks for a re-drive that are heeded before the next window is published.
+const ASKS_AT_ONCE: usize = 256;
 /// Wait after a failure: NATS or PostgreSQL is away.
 const RETRY: Duration = Duration::from_millis(250);
 /// How often sequences that another process owns are asked for again.
@@ -98,6 +101,7 @@ impl Relay {
         let mut session = self.open().await?;
         loop {
             self.own(&mut session).await?;
+            heed_asks(&mut session);
             let published = self.publish_window(&mut session).await?;
             self.tell_watermark(&mut session).await?;
             if !published {
@@ -204,10 +208,11 @@ impl Relay {
                 }
             }
         }
+        let deadline = Instant::now() + ACKS_MAX;
         for (sequence, seq, ack) in waiting {
             // No answer is no failure: the message may be stored. Published again under the same
             // id it is dropped as a duplicate, and the consumer's cursor would drop it as well.
-            let acked = matches!(timeout(ACK_MAX, ack).await, Ok(Ok(_)));
+            let acked = matches!(timeout_at(deadline, ack).await, Ok(Ok(_)));
             if failed.contains(&sequence) || !acked {
                 failed.insert(sequence);
             } else if let Some(progress) = session.progress.get_mut(&sequence) {
@@ -261,21 +266,33 @@ impl Relay {
     async fn wait(&self, session: &mut Session) -> Result<(), Error> {
         tokio::select! {
             woken = session.listener.recv() => { woken?; }
-            Some(asked) = session.redrives.next() => {
-                let speaker = asked.subject.strip_prefix("redrive.").unwrap_or_default().to_owned();
-                if let Ok(redrive) = serde_json::from_slice::<Redrive>(&asked.payload) {
-                    drive_again(session, speaker, redrive);
-                }
-            }
+            Some(asked) = session.redrives.next() => heed(session, &asked),
             () = tokio::time::sleep(self.wires.poll) => {}
         }
         Ok(())
     }
 }
 
-fn drive_again(session: &mut Session, speaker: String, redrive: Redrive) {
+/// All that was asked meanwhile, also where the next window is waiting already.
+fn heed_asks(session: &mut Session) {
+    for _ in 0..ASKS_AT_ONCE {
+        let Some(Some(asked)) = session.redrives.next().now_or_never() else {
+            return;
+        };
+        heed(session, &asked);
+    }
+}
+
+fn heed(session: &mut Session, asked: &async_nats::Message) {
+    let speaker = asked.subject.strip_prefix("redrive.").unwrap_or_default();
+    if let Ok(redrive) = serde_json::from_slice::<Redrive>(&asked.payload) {
+        drive_again(session, speaker, redrive);
+    }
+}
+
+fn drive_again(session: &mut Session, speaker: &str, redrive: Redrive) {
     let part = redrive.part;
-    if let Some(progress) = session.progress.get_mut(&(speaker.clone(), part))
+    if let Some(progress) = session.progress.get_mut(&(speaker.to_owned(), part))
         && redrive.after >= 0
         && redrive.after < progress.after
     {

@@ -97,8 +97,9 @@ pub(crate) enum Top {
     Servers(Servers),
 }
 
+/// A service by the name under which it is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ServiceName {
+pub enum ServiceName {
     Eligibility,
     Accounts,
     Payments,

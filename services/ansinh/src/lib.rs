@@ -9,6 +9,6 @@ pub mod servers;
 mod target;
 
 pub use check::{Invariant, check_all};
-pub use cli::run;
-pub use process::{Services, start_services};
+pub use cli::{ServiceName, run};
+pub use process::{Services, start_services, start_some};
 pub use target::Target;

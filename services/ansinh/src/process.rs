@@ -27,11 +27,12 @@ impl Services {
 
 /// Starts all services in this process.
 pub async fn start_services(settings: &Arc<Settings>, health: &Health) -> anyhow::Result<Services> {
-    start(ServiceName::All, settings, health).await
+    start_some(&[ServiceName::All], settings, health).await
 }
 
-pub(crate) async fn start(
-    which: ServiceName,
+/// Starts these services in this process.
+pub async fn start_some(
+    which: &[ServiceName],
     settings: &Arc<Settings>,
     health: &Health,
 ) -> anyhow::Result<Services> {
@@ -40,33 +41,33 @@ pub(crate) async fn start(
         contexts: Vec::new(),
         stop: stop.clone(),
     };
-    let all = which == ServiceName::All;
+    let wanted = |it| which.contains(&ServiceName::All) || which.contains(&it);
     let connect = async |name: &'static str| -> anyhow::Result<Context> {
         let ctx = Context::connect(name, settings.clone(), health.clone(), stop.clone()).await?;
         register_relay_check(health, &ctx);
         Ok(ctx)
     };
-    if all || which == ServiceName::Sandbox {
+    if wanted(ServiceName::Sandbox) {
         let ctx = connect("sandbox").await?;
         sandbox::start(&ctx).await?;
         services.contexts.push(ctx);
     }
-    if all || which == ServiceName::Reconciliation {
+    if wanted(ServiceName::Reconciliation) {
         let ctx = connect("reconciliation").await?;
         reconciliation::start(&ctx).await?;
         services.contexts.push(ctx);
     }
-    if all || which == ServiceName::Payments {
+    if wanted(ServiceName::Payments) {
         let ctx = connect("payments").await?;
         payments::start(&ctx).await?;
         services.contexts.push(ctx);
     }
-    if all || which == ServiceName::Accounts {
+    if wanted(ServiceName::Accounts) {
         let ctx = connect("accounts").await?;
         accounts::start(&ctx).await?;
         services.contexts.push(ctx);
     }
-    if all || which == ServiceName::Eligibility {
+    if wanted(ServiceName::Eligibility) {
         let ctx = connect("eligibility").await?;
         eligibility::start(&ctx).await?;
         services.contexts.push(ctx);

@@ -32,6 +32,8 @@ pub enum Outcome {
 /// Why an enrolled person is owed nothing for a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotOwed {
+    /// Born after the period.
+    NotBorn,
     /// Younger than 70: Law 41/2024, Article 21.
     BelowAge,
     /// 70 to 74 and neither poor nor near poor.
@@ -43,6 +45,7 @@ pub enum NotOwed {
 impl NotOwed {
     pub fn code(self) -> &'static str {
         match self {
+            NotOwed::NotBorn => "not_born",
             NotOwed::BelowAge => "below_age",
             NotOwed::HouseholdNotPoor => "household_not_poor",
             NotOwed::EvidenceMissing => "evidence_missing",
@@ -71,6 +74,9 @@ pub fn decide(
     rates: &Rates,
 ) -> Result<Determination, Error> {
     let age = facts.birth_date.age_on(period.last_day());
+    if age < 0 {
+        return Ok(conclude(facts, age, Err(NotOwed::NotBorn)));
+    }
     let find = |name: &str| rates.holding(name, age, period, known);
     let working = match facts.enrolment.programme {
         Programme::SocialPension => match social_pension(age, facts.enrolment.household) {
@@ -307,6 +313,19 @@ mod tests {
                 "{birth}"
             );
         }
+    }
+
+    /// No law speaks of their age, and a run of all the others does not wait for one.
+    #[test]
+    fn who_is_born_after_the_period_is_owed_nothing_for_it() {
+        let mut facts = facts(Programme::SocialAssistance, "31/12/2026");
+        facts.enrolment.category = Some(Category::Severe);
+        assert_eq!(
+            december(&facts).outcome,
+            Outcome::Owed(Money::dong(1_080_000))
+        );
+        facts.birth_date = "01/01/2027".parse().unwrap();
+        assert_eq!(december(&facts).outcome, Outcome::NotOwed(NotOwed::NotBorn));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
-use domain::{PersonNo, Programme, Sex};
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{PersonNo, Programme, Refusal, Sex};
 use events::{Event, PersonsRegistered, RegisteredPerson};
 use intake::{FileError, Refused, Report, Rows, Sums};
 use privacy::{BlindIndex, Field, Keys};
@@ -47,6 +47,8 @@ pub async fn import_registry(
     let mut import = Import {
         import_no: store::next_import_no(pool).await?,
         batch: 0,
+        today: boot::clock::today_in_vietnam(now),
+        repeated: Repeated::default(),
         report: Report {
             sums: Sums::default(),
             repeated: false,
@@ -92,8 +94,15 @@ fn read_batches(path: PathBuf, batches: &mpsc::Sender<Vec<Refusable>>) -> Result
 struct Import {
     import_no: i64,
     batch: i64,
+    today: NaiveDate,
+    repeated: Repeated,
     report: Report,
 }
+
+/// Enrolments that the file has repeated as they are known: a bit each, by person and programme,
+/// so that a file of the whole nation fits. What the file has changed is in the database.
+#[derive(Default)]
+struct Repeated(Vec<u16>);
 
 /// What is known of a citizen: the number, and a fingerprint of the papers.
 #[derive(Clone, Copy)]
@@ -102,10 +111,26 @@ struct Known {
     identity: BlindIndex,
 }
 
+impl Repeated {
+    fn add(&mut self, (person_no, programme): (PersonNo, Programme)) {
+        let index = usize::try_from(person_no.0).expect("people are numbered from 1");
+        if self.0.len() <= index {
+            self.0.resize(index + 1, 0);
+        }
+        self.0[index] |= 1 << programme.number();
+    }
+
+    fn has(&self, (person_no, programme): (PersonNo, Programme)) -> bool {
+        let index = usize::try_from(person_no.0).expect("people are numbered from 1");
+        let bits = self.0.get(index).copied().unwrap_or_default();
+        bits & (1 << programme.number()) != 0
+    }
+}
+
 impl Import {
     /// One batch; the new sums and refusals count once its transaction is committed.
     async fn apply(
-        &self,
+        &mut self,
         tx: &mut PgConnection,
         keys: &Keys,
         rows: Vec<Refusable>,
@@ -118,7 +143,7 @@ impl Import {
                 row.as_ref()
                     .map_or_else(|it| it.amount, Registration::amount),
             );
-            match row {
+            match row.and_then(|it| self.born(it)) {
                 Ok(registration) => {
                     let number = registration.citizen_number.expose();
                     let index = keys.index(Field::CitizenNumber, number);
@@ -128,17 +153,7 @@ impl Import {
             }
         }
         store::lock_registry(tx).await?;
-        let indexes: Vec<Vec<u8>> = read.iter().map(|(it, ..)| it.as_bytes().to_vec()).collect();
-        let mut known: HashMap<BlindIndex, Known> = HashMap::with_capacity(read.len());
-        for (index, person_no, identity) in store::persons_by_index(tx, &indexes).await? {
-            known.insert(
-                index,
-                Known {
-                    person_no,
-                    identity,
-                },
-            );
-        }
+        let mut known = known(tx, &read).await?;
         let persons = self.admit(tx, keys, &read, &mut known).await?;
         let mut enrolled = self.enrolled(tx, &read, &known).await?;
         let mut accepted: Vec<NewEnrolment> = Vec::with_capacity(read.len());
@@ -164,9 +179,13 @@ impl Import {
                     enrolled.insert(key, (registration.enrolment, version, true));
                     sums.accepted.add(amount);
                 }
-                Verdict::Duplicate => sums.duplicates.add(amount),
+                Verdict::Duplicate => {
+                    sums.duplicates.add(amount);
+                    self.repeated.add(key);
+                    enrolled.entry(key).and_modify(|it| it.2 = true);
+                }
                 Verdict::Refused(column, code, sentence) => {
-                    let refusal = domain::Refusal::new(code, sentence);
+                    let refusal = Refusal::new(code, sentence);
                     let at = Refused::at(registration.line, column, refusal);
                     refused.push(at.with_amount(amount));
                 }
@@ -175,6 +194,16 @@ impl Import {
         refused.iter().for_each(|it| sums.refused.add(it.amount));
         self.write(tx, &persons, &accepted, &refused, now).await?;
         Ok((sums, refused))
+    }
+
+    /// Nobody is enrolled before the day of birth.
+    fn born(&self, registration: Registration) -> Refusable {
+        if registration.birth_date.date() <= self.today {
+            return Ok(registration);
+        }
+        let future = Refusal::new("birth_date_future", "the date of birth is in the future");
+        let refused = Refused::at(registration.line, HEADER[2], future);
+        Err(refused.with_amount(registration.amount()))
     }
 
     /// Numbers, seals and remembers the citizens that are not in the registry yet.
@@ -224,7 +253,7 @@ impl Import {
         Ok(persons)
     }
 
-    /// Current enrolments of the people of this batch; true where this very import made them.
+    /// Current enrolments of the people of this batch; true where this very file had them before.
     async fn enrolled(
         &self,
         tx: &mut PgConnection,
@@ -237,11 +266,9 @@ impl Import {
             .collect();
         let current = store::current_enrolments(tx, &wanted).await?;
         let entry = |it: store::Current| {
-            let ours = it.import_no == self.import_no;
-            (
-                (it.person_no, it.enrolment.programme),
-                (it.enrolment, it.version, ours),
-            )
+            let key = (it.person_no, it.enrolment.programme);
+            let ours = it.import_no == self.import_no || self.repeated.has(key);
+            (key, (it.enrolment, it.version, ours))
         };
         Ok(current.into_iter().map(entry).collect())
     }
@@ -280,6 +307,23 @@ impl Import {
         messaging::append(tx, said.collect(), now).await?;
         Ok(())
     }
+}
+
+/// Those of a batch who are in the registry.
+async fn known(
+    tx: &mut PgConnection,
+    read: &[(BlindIndex, BlindIndex, Registration)],
+) -> Result<HashMap<BlindIndex, Known>, Error> {
+    let indexes: Vec<Vec<u8>> = read.iter().map(|(it, ..)| it.as_bytes().to_vec()).collect();
+    let persons = store::persons_by_index(tx, &indexes).await?.into_iter();
+    let known = |(index, person_no, identity)| {
+        let known = Known {
+            person_no,
+            identity,
+        };
+        (index, known)
+    };
+    Ok(persons.map(known).collect())
 }
 
 enum Verdict {

@@ -25,6 +25,9 @@ pub enum Error {
     },
     #[error("the event comes from {0}, where it cannot")]
     WrongSpeaker(String),
+    /// A bank's message that cannot be one; nothing of it was applied.
+    #[error("the bank's message cannot be: {0}")]
+    ImpossibleMessage(&'static str),
 }
 
 impl Judged for Error {
@@ -33,7 +36,10 @@ impl Judged for Error {
             Error::Database(_)
             | Error::Messaging(_)
             | Error::Ledger(ledger::Error::Database(_)) => Verdict::Retry,
-            Error::Event(_) | Error::WrongSpeaker(_) | Error::Refused(_) => Verdict::Park,
+            Error::Event(_)
+            | Error::WrongSpeaker(_)
+            | Error::ImpossibleMessage(_)
+            | Error::Refused(_) => Verdict::Park,
             // Ledger postings never park: they stop the partition and raise the alarm.
             Error::Ledger(_) | Error::ControlTotals { .. } | Error::Privacy(_) => Verdict::Halt,
         }

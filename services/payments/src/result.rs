@@ -1,5 +1,11 @@
+use chrono::Datelike;
 use domain::{Institution, Money, Part};
-use events::{ResultLine, ResultStatus};
+use events::{ResultLine, ResultStatus, Results};
+
+use crate::Error;
+
+/// The longest reference of a bank, in characters (ISO 20022 `Max35Text`).
+const TEXT_MAX: usize = 35;
 
 /// What our books know of the payment that a result line names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +34,27 @@ pub enum Judgement {
     Apply(ResultStatus),
     /// Changes nothing; kept with its stable code.
     Refuse(&'static str),
+}
+
+/// Refuses texts and days that no bank can have meant, before anything is stored.
+pub(crate) fn refuse_impossible(message: &Results) -> Result<(), Error> {
+    let readable = |it: &str| it.chars().count() <= TEXT_MAX && !it.chars().any(char::is_control);
+    if message.message_id.is_empty() || !readable(&message.message_id) {
+        return Err(Error::ImpossibleMessage(
+            "its id is not 1 to 35 printable characters",
+        ));
+    }
+    for line in &message.lines {
+        if !readable(&line.bank_ref) || !line.reason.as_deref().is_none_or(readable) {
+            return Err(Error::ImpossibleMessage(
+                "a reference or reason is at most 35 printable characters",
+            ));
+        }
+        if !(1990..=2199).contains(&line.booked_on.year()) {
+            return Err(Error::ImpossibleMessage("nothing is booked in that year"));
+        }
+    }
+    Ok(())
 }
 
 /// Decides one line of a bank's message. Pure; the first final answer stands, and nothing that
@@ -172,5 +199,29 @@ mod tests {
             judge(&line, bank, Part::ZERO, Some(&found)),
             Judgement::Refuse("wrong_partition")
         );
+    }
+
+    #[test]
+    fn a_message_with_impossible_texts_or_days_is_never_stored() {
+        let message = || Results {
+            institution: "970436".parse().unwrap(),
+            part: Part::try_from(7).unwrap(),
+            message_id: "M1".to_owned(),
+            lines: vec![line(Rejected, 1)],
+        };
+        assert!(refuse_impossible(&message()).is_ok());
+        let wrong: [fn(&mut Results); 6] = [
+            |it| it.message_id.clear(),
+            |it| it.message_id = "M\0".to_owned(),
+            |it| it.message_id = "M".repeat(36),
+            |it| it.lines[0].bank_ref = "FT\0".to_owned(),
+            |it| it.lines[0].reason = Some("AC04\n".to_owned()),
+            |it| it.lines[0].booked_on = chrono::NaiveDate::MIN,
+        ];
+        for spoil in wrong {
+            let mut message = message();
+            spoil(&mut message);
+            assert!(refuse_impossible(&message).is_err(), "{message:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use domain::{Institution, Money};
 use events::StatementPage;
 
@@ -114,7 +114,7 @@ pub(crate) fn totals_of(page: &StatementPage) -> Totals {
     }
 }
 
-/// Refuses numbers and texts that no bank can have meant, before anything is stored.
+/// Refuses numbers, days and texts that no bank can have meant, before anything is stored.
 pub(crate) fn refuse_impossible(page: &StatementPage) -> Result<(), Error> {
     let impossible = |detail| {
         Err(Error::ImpossiblePage {
@@ -128,6 +128,9 @@ pub(crate) fn refuse_impossible(page: &StatementPage) -> Result<(), Error> {
     }
     if !(1..=page.pages).contains(&page.page) {
         return impossible("pages are numbered from 1 to the number of pages");
+    }
+    if !(1990..=2199).contains(&page.date.year()) {
+        return impossible("there is no statement of that year");
     }
     if page.entries_count < 0 {
         return impossible("a count is not negative");
@@ -252,8 +255,9 @@ mod tests {
     #[test]
     fn a_page_with_impossible_numbers_or_texts_is_never_stored() {
         assert!(refuse_impossible(&page(&[1])).is_ok());
-        let wrong: [fn(&mut StatementPage); 7] = [
+        let wrong: [fn(&mut StatementPage); 8] = [
             |it| it.statement_no = 0,
+            |it| it.date = NaiveDate::MIN,
             |it| it.page = 0,
             |it| it.page = 2,
             |it| it.entries_count = -1,

@@ -25,9 +25,7 @@ const HOME: &str = ".ansinh/demo";
 pub(super) async fn demo(people: u64, seed: u64, output: Output) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let home = Path::new(HOME);
-    if home.exists() {
-        std::fs::remove_dir_all(home)?;
-    }
+    fresh_home(home)?;
     let servers = Servers::start(home).await?;
     // A bank may take four seconds to answer here, not a day.
     let target = Target::embedded(&servers, home)?.with_settings(|it| {
@@ -44,6 +42,17 @@ pub(super) async fn demo(people: u64, seed: u64, output: Output) -> Result<ExitC
     telemetry.shutdown().await;
     servers.stop().await?;
     done
+}
+
+/// Empties the folder of an earlier one; one that still runs is left alone.
+pub(super) fn fresh_home(home: &Path) -> Result<(), Failure> {
+    if crate::servers::running(home).is_some() {
+        return Err(Failure::Refused(format!("servers run in {} already", home.display())));
+    }
+    if home.exists() {
+        std::fs::remove_dir_all(home)?;
+    }
+    Ok(())
 }
 
 async fn pay_day(

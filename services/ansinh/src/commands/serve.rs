@@ -41,7 +41,7 @@ async fn serve_on(service: ServiceName, target: &Target) -> Result<ExitCode, Fai
     let name = format!("ansinh-{service:?}").to_lowercase();
     let telemetry = Telemetry::start(&name, &target.settings)?;
     let health = Health::default();
-    let services = process::start(service, &target.settings, &health).await?;
+    let services = process::start_some(&[service], &target.settings, &health).await?;
     let stopped = services.stopped();
     if let Some(address) = target.settings.http.listen {
         let listener = health::bind(address).await?;

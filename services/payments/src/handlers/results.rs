@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use crate::Error;
 use crate::posting::{self, Answered, transfer_line};
-use crate::result::{Judgement, Standing, judge};
+use crate::result::{Judgement, Standing, judge, refuse_impossible};
 use crate::store::{self, FoundLine, Refusal};
 
 /// A bank answers: each line is applied once or kept as a refusal with its code.
@@ -16,6 +16,7 @@ pub(super) async fn on_results(
     message: Results,
     now: DateTime<Utc>,
 ) -> Result<Option<ResultsApplied>, Error> {
+    refuse_impossible(&message)?;
     let part = message.part;
     let positions: Vec<Position> = message.lines.iter().map(|it| it.end_to_end_id).collect();
     // The chunks stay locked until the end: nobody else may call their lines unknown meanwhile.
@@ -57,7 +58,14 @@ pub(super) async fn on_results(
         return Ok(None);
     }
     let journals = posting::results(&message.message_id, &answered);
-    ledger::post(tx, part, &journals, now).await?;
+    let posted = ledger::post(tx, part, &journals, now).await;
+    posted.map_err(|error| match error {
+        // The bank gave one id to two messages: its mistake, and no reason to stop its others.
+        ledger::Error::ReferenceReused { .. } => {
+            Error::ImpossibleMessage("an earlier message has its id")
+        }
+        other => other.into(),
+    })?;
     store::count_answers(tx, part, &answered).await?;
     store::close_unknown(tx, part, &answered, now).await?;
     Ok(Some(ResultsApplied {

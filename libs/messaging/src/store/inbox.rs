@@ -1,0 +1,153 @@
+//! How far each consumer has applied, and what it could not.
+
+use chrono::{DateTime, Utc};
+use domain::Part;
+use sqlx::{PgConnection, PgPool};
+
+use super::hash_of;
+use crate::{Delivered, Error};
+
+/// Where a sequence stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub seq: i64,
+    pub hash: [u8; 32],
+}
+
+pub(crate) async fn insert_cursors(
+    pool: &PgPool,
+    consumer: &str,
+    speaker: &str,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        INSERT INTO messaging.cursors (consumer, speaker, part, hash)
+        SELECT $1, $2, part, decode(repeat('00', 32), 'hex') FROM generate_series(0, 15) AS part
+        ON CONFLICT DO NOTHING
+        "#,
+        consumer,
+        speaker,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn cursors(
+    pool: &PgPool,
+    consumer: &str,
+    speaker: &str,
+) -> Result<Vec<(Part, i64)>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT part AS "part: Part", seq FROM messaging.cursors
+        WHERE consumer = $1 AND speaker = $2 ORDER BY part
+        "#,
+        consumer,
+        speaker,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|it| (it.part, it.seq)).collect())
+}
+
+pub(crate) async fn lock_cursor(
+    tx: &mut PgConnection,
+    consumer: &str,
+    speaker: &str,
+    part: Part,
+) -> Result<Place, Error> {
+    let row = sqlx::query!(
+        r#"
+        SELECT seq, hash FROM messaging.cursors
+        WHERE consumer = $1 AND speaker = $2 AND part = $3 FOR NO KEY UPDATE
+        "#,
+        consumer,
+        speaker,
+        part.number(),
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(Place {
+        seq: row.seq,
+        hash: hash_of(&row.hash),
+    })
+}
+
+pub(crate) async fn move_cursor(
+    tx: &mut PgConnection,
+    consumer: &str,
+    speaker: &str,
+    part: Part,
+    place: Place,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        UPDATE messaging.cursors SET seq = $4, hash = $5
+        WHERE consumer = $1 AND speaker = $2 AND part = $3
+        "#,
+        consumer,
+        speaker,
+        part.number(),
+        place.seq,
+        &place.hash[..],
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn park(
+    tx: &mut PgConnection,
+    consumer: &str,
+    delivered: &Delivered,
+    error: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        INSERT INTO messaging.parked
+            (consumer, speaker, part, seq, event_id, subject, body, error, parked_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        ON CONFLICT DO NOTHING
+        "#,
+        consumer,
+        &delivered.speaker,
+        delivered.part.number(),
+        delivered.seq,
+        delivered.event_id,
+        &delivered.subject,
+        &delivered.body[..],
+        error,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// True when `consumer` has applied all that `speaker` has said.
+pub async fn caught_up(pool: &PgPool, consumer: &str, speaker: &str) -> Result<bool, Error> {
+    let behind = sqlx::query_scalar!(
+        r#"
+        SELECT count(*) AS "behind!" FROM messaging.heads h
+        LEFT JOIN messaging.cursors c
+            ON c.consumer = $1 AND (c.speaker, c.part) = (h.speaker, h.part)
+        WHERE h.speaker = $2 AND h.seq > coalesce(c.seq, 0)
+        "#,
+        consumer,
+        speaker,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(behind == 0)
+}
+
+/// How many events wait for a person, over all consumers.
+pub async fn parked(pool: &PgPool) -> Result<i64, Error> {
+    Ok(
+        sqlx::query_scalar!(r#"SELECT count(*) AS "parked!" FROM messaging.parked"#)
+            .fetch_one(pool)
+            .await?,
+    )
+}

@@ -1,0 +1,268 @@
+//! What was said, and how far it is published.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::Part;
+use events::Event;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::hash_of;
+use crate::Error;
+
+/// NOTIFY channel that wakes relays.
+pub(crate) const WAKE: &str = "ansinh_outbox";
+
+pub(crate) struct OutboxRow {
+    pub seq: i64,
+    pub event: Event,
+    pub prev_hash: [u8; 32],
+    pub hash: [u8; 32],
+    pub trace: Option<String>,
+}
+
+/// An outbox row as the relay publishes it.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub speaker: String,
+    pub part: Part,
+    pub seq: i64,
+    pub event_id: Uuid,
+    pub subject: String,
+    pub body: Vec<u8>,
+    pub trace: Option<String>,
+    pub prev_hash: Vec<u8>,
+    pub hash: Vec<u8>,
+}
+
+pub(crate) async fn insert_heads(pool: &PgPool, speakers: &[String]) -> Result<(), Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!(
+        r#"
+        INSERT INTO messaging.heads (speaker, part, hash)
+        SELECT speaker, part, decode(repeat('00', 32), 'hex')
+        FROM unnest($1::text[]) AS speaker, generate_series(0, 15) AS part
+        ORDER BY speaker, part
+        ON CONFLICT DO NOTHING
+        "#,
+        speakers,
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        r#"
+        INSERT INTO messaging.published (speaker, part)
+        SELECT speaker, part FROM unnest($1::text[]) AS speaker, generate_series(0, 15) AS part
+        ORDER BY speaker, part
+        ON CONFLICT DO NOTHING
+        "#,
+        speakers,
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(tx.commit().await?)
+}
+
+pub(crate) type Heads = BTreeMap<(String, Part), (i64, [u8; 32])>;
+
+/// Locks sequences in the order of their keys, so that two transactions never wait in a ring.
+pub(crate) async fn lock_heads(
+    tx: &mut PgConnection,
+    keys: &[(String, Part)],
+) -> Result<Heads, Error> {
+    let speakers: Vec<String> = keys.iter().map(|(speaker, _)| speaker.clone()).collect();
+    let parts: Vec<i16> = keys.iter().map(|(_, part)| part.number()).collect();
+    let rows = sqlx::query!(
+        r#"
+        SELECT h.speaker, h.part AS "part: Part", h.seq, h.hash FROM messaging.heads h
+        JOIN unnest($1::text[], $2::smallint[]) AS k (speaker, part)
+            ON (h.speaker, h.part) = (k.speaker, k.part)
+        ORDER BY h.speaker, h.part
+        FOR NO KEY UPDATE OF h
+        "#,
+        &speakers,
+        &parts,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|it| ((it.speaker, it.part), (it.seq, hash_of(&it.hash))))
+        .collect())
+}
+
+pub(crate) async fn move_heads(tx: &mut PgConnection, heads: &Heads) -> Result<(), Error> {
+    let speakers: Vec<String> = heads.keys().map(|(speaker, _)| speaker.clone()).collect();
+    let parts: Vec<i16> = heads.keys().map(|(_, part)| part.number()).collect();
+    let seqs: Vec<i64> = heads.values().map(|(seq, _)| *seq).collect();
+    let hashes: Vec<Vec<u8>> = heads.values().map(|(_, hash)| hash.to_vec()).collect();
+    sqlx::query!(
+        r#"
+        UPDATE messaging.heads h SET seq = k.seq, hash = k.hash
+        FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bytea[])
+            AS k (speaker, part, seq, hash)
+        WHERE (h.speaker, h.part) = (k.speaker, k.part)
+        "#,
+        &speakers,
+        &parts,
+        &seqs,
+        &hashes,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn insert_outbox(
+    tx: &mut PgConnection,
+    rows: &[OutboxRow],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let speakers: Vec<String> = rows.iter().map(|it| it.event.speaker.clone()).collect();
+    let parts: Vec<i16> = rows.iter().map(|it| it.event.part.number()).collect();
+    let seqs: Vec<i64> = rows.iter().map(|it| it.seq).collect();
+    let ids: Vec<Uuid> = rows.iter().map(|it| it.event.id).collect();
+    let subjects: Vec<String> = rows.iter().map(|it| it.event.subject.clone()).collect();
+    let bodies: Vec<&[u8]> = rows.iter().map(|it| &it.event.body[..]).collect();
+    let traces: Vec<Option<String>> = rows.iter().map(|it| it.trace.clone()).collect();
+    let prev_hashes: Vec<&[u8]> = rows.iter().map(|it| &it.prev_hash[..]).collect();
+    let hashes: Vec<&[u8]> = rows.iter().map(|it| &it.hash[..]).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO messaging.outbox
+            (speaker, part, seq, event_id, subject, body, trace, prev_hash, hash, recorded_at)
+        SELECT o.*, $10
+        FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::uuid[], $5::text[],
+            $6::bytea[], $7::text[], $8::bytea[], $9::bytea[]) AS o
+        "#,
+        &speakers,
+        &parts,
+        &seqs,
+        &ids,
+        &subjects,
+        &bodies as &[&[u8]],
+        &traces as &[Option<String>],
+        &prev_hashes as &[&[u8]],
+        &hashes as &[&[u8]],
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn wake_relays(tx: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!("SELECT pg_notify($1, '')", WAKE)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// True where this connection now owns the relaying of a speaker.
+pub(crate) async fn own_speaker(
+    connection: &mut PgConnection,
+    speaker: &str,
+) -> Result<bool, Error> {
+    let owned = sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_lock(hashtextextended('ansinh relay ' || $1, 0)) AS "owned!""#,
+        speaker,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(owned)
+}
+
+pub(crate) async fn published(
+    connection: &mut PgConnection,
+    speaker: &str,
+) -> Result<Vec<(Part, i64)>, Error> {
+    let rows = sqlx::query!(
+        r#"SELECT part AS "part: Part", seq FROM messaging.published WHERE speaker = $1"#,
+        speaker,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|it| (it.part, it.seq)).collect())
+}
+
+/// The sequences that have something after where they stand.
+pub(crate) async fn pending(
+    connection: &mut PgConnection,
+    (speakers, parts, after): &(Vec<String>, Vec<i16>, Vec<i64>),
+) -> Result<Vec<(String, Part)>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT h.speaker, h.part AS "part: Part" FROM messaging.heads h
+        JOIN unnest($1::text[], $2::smallint[], $3::bigint[]) AS k (speaker, part, after)
+            ON (h.speaker, h.part) = (k.speaker, k.part)
+        WHERE h.seq > k.after
+        -- Whoever waits longest is served first, so that no bank starves another.
+        ORDER BY h.seq - k.after DESC
+        "#,
+        speakers,
+        parts,
+        after,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|it| (it.speaker, it.part)).collect())
+}
+
+/// Acts as the service's role; a role's name is ours and no input.
+pub(crate) async fn set_role(connection: &mut PgConnection, role: &str) -> Result<(), Error> {
+    sqlx::query!("SELECT set_config('role', $1, false)", role)
+        .fetch_one(connection)
+        .await?;
+    Ok(())
+}
+
+/// The next events of each sequence after where it stands, at most `limit` of each.
+pub(crate) async fn outgoing(
+    connection: &mut PgConnection,
+    (speakers, parts, after): &(Vec<String>, Vec<i16>, Vec<i64>),
+    limit: i64,
+) -> Result<Vec<Outgoing>, Error> {
+    Ok(sqlx::query_as!(
+        Outgoing,
+        r#"
+        SELECT o.speaker AS "speaker!", o.part AS "part!: Part", o.seq AS "seq!",
+            o.event_id AS "event_id!", o.subject AS "subject!", o.body AS "body!", o.trace,
+            o.prev_hash AS "prev_hash!", o.hash AS "hash!"
+        FROM unnest($1::text[], $2::smallint[], $3::bigint[]) AS k (speaker, part, after)
+        CROSS JOIN LATERAL (
+            SELECT * FROM messaging.outbox o
+            WHERE o.speaker = k.speaker AND o.part = k.part AND o.seq > k.after
+            ORDER BY o.seq LIMIT $4
+        ) o
+        "#,
+        speakers,
+        parts,
+        after,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+pub(crate) async fn move_published(
+    connection: &mut PgConnection,
+    moved: &[(String, Part, i64)],
+) -> Result<(), Error> {
+    let speakers: Vec<String> = moved.iter().map(|(speaker, ..)| speaker.clone()).collect();
+    let parts: Vec<i16> = moved.iter().map(|(_, part, _)| part.number()).collect();
+    let seqs: Vec<i64> = moved.iter().map(|(.., seq)| *seq).collect();
+    sqlx::query!(
+        r#"
+        UPDATE messaging.published p SET seq = greatest(p.seq, k.seq)
+        FROM unnest($1::text[], $2::smallint[], $3::bigint[]) AS k (speaker, part, seq)
+        WHERE (p.speaker, p.part) = (k.speaker, k.part)
+        "#,
+        &speakers,
+        &parts,
+        &seqs,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,377 @@
+//! Effects exactly once over delivery at least once: gaps, lost tails, events that fail.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use async_nats::jetstream;
+use chrono::{DateTime, Utc};
+use domain::Part;
+use events::Event;
+use futures::StreamExt;
+use messaging::{
+    Delivered, Handler, Judged, Relay, Subscription, Verdict, Wires, append, consume, register,
+};
+use sqlx::{PgConnection, PgPool};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::by_hand::{deliver, said};
+use crate::chance::Chance;
+use crate::ground::Ground;
+
+const SPEAKER: &str = "tests";
+
+/// How the listener takes a body: often it fails, with which verdict.
+type Moods = Arc<Mutex<BTreeMap<&'static str, (u32, Verdict)>>>;
+
+/// Writes down what it hears, unless it is told to fail.
+struct Listener {
+    moods: Moods,
+}
+
+#[derive(Debug)]
+enum ListenerError {
+    Database(sqlx::Error),
+    Told(Verdict),
+}
+
+impl fmt::Display for ListenerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenerError::Database(error) => error.fmt(f),
+            ListenerError::Told(_) => f.write_str("told to fail"),
+        }
+    }
+}
+
+impl std::error::Error for ListenerError {}
+
+impl From<sqlx::Error> for ListenerError {
+    fn from(error: sqlx::Error) -> ListenerError {
+        ListenerError::Database(error)
+    }
+}
+
+impl Judged for ListenerError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            ListenerError::Database(_) => Verdict::Retry,
+            ListenerError::Told(verdict) => *verdict,
+        }
+    }
+}
+
+impl Handler for Listener {
+    type Error = ListenerError;
+
+    async fn apply(
+        &self,
+        tx: &mut PgConnection,
+        part: Part,
+        batch: &[Delivered],
+        _: DateTime<Utc>,
+    ) -> Result<(), ListenerError> {
+        for event in batch {
+            let body = String::from_utf8_lossy(&event.body).into_owned();
+            sqlx::query("INSERT INTO heard (part, body) VALUES ($1, $2)")
+                .bind(part.number())
+                .bind(&body)
+                .execute(&mut *tx)
+                .await?;
+            let mut moods = self.moods.lock().expect("no test panics with it");
+            if let Some((fails, verdict)) = moods.get_mut(&body[..])
+                && *fails > 0
+            {
+                *fails -= 1;
+                return Err(ListenerError::Told(*verdict));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A speaker, a listener that is not there yet, and what they share.
+struct Talk {
+    ground: Ground,
+    wires: Wires,
+    moods: Moods,
+}
+
+impl Talk {
+    async fn new() -> anyhow::Result<Talk> {
+        let ground = Ground::new().await?;
+        let nats = ground.target()?.nats().await?;
+        let wires = Wires {
+            pool: boot::database::connect(&ground.database_url, None, 8).await?,
+            database_url: ground.database_url.clone(),
+            role: None,
+            jetstream: jetstream::new(nats.clone()),
+            nats,
+            stop: CancellationToken::new(),
+            watermark: Duration::from_millis(200),
+            poll: Duration::from_millis(50),
+        };
+        sqlx::raw_sql(
+            "CREATE TABLE heard (no bigint GENERATED ALWAYS AS IDENTITY, part smallint, body text)",
+        )
+        .execute(&wires.pool)
+        .await?;
+        register(&wires.pool, &[SPEAKER.to_owned()]).await?;
+        Ok(Talk {
+            ground,
+            wires,
+            moods: Moods::default(),
+        })
+    }
+
+    /// Says bodies in one partition, in one transaction.
+    async fn say(&self, part: Part, bodies: &[&str]) -> anyhow::Result<()> {
+        let event = |body: &&str| Event {
+            id: Uuid::now_v7(),
+            speaker: SPEAKER.to_owned(),
+            part,
+            subject: format!("{SPEAKER}.{part}.said.v1"),
+            body: body.as_bytes().to_vec(),
+        };
+        let mut tx = self.wires.pool.begin().await?;
+        append(&mut tx, bodies.iter().map(event).collect(), Utc::now()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    fn listen(&self) -> JoinHandle<()> {
+        let subscription = Subscription {
+            consumer: "listener",
+            speaker: SPEAKER.to_owned(),
+        };
+        let listener = Listener {
+            moods: self.moods.clone(),
+        };
+        tokio::spawn(consume(self.wires.clone(), subscription, listener))
+    }
+
+    fn relay(&self) -> JoinHandle<()> {
+        tokio::spawn(Relay::new(self.wires.clone(), vec![SPEAKER.to_owned()]).run())
+    }
+
+    fn fail(&self, body: &'static str, times: u32, verdict: Verdict) {
+        let mut moods = self.moods.lock().expect("no test panics with it");
+        moods.insert(body, (times, verdict));
+    }
+
+    /// What was heard in a partition, in the order of hearing.
+    async fn heard(&self, part: Part) -> anyhow::Result<Vec<String>> {
+        let heard = sqlx::query_scalar("SELECT body FROM heard WHERE part = $1 ORDER BY no")
+            .bind(part.number());
+        Ok(heard.fetch_all(&self.wires.pool).await?)
+    }
+
+    async fn until_heard(&self, part: Part, bodies: &[&str]) -> anyhow::Result<()> {
+        let (begun, mut heard) = (Instant::now(), Vec::new());
+        while begun.elapsed() < Duration::from_secs(20) {
+            heard = self.heard(part).await?;
+            if heard == bodies {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        bail!("heard {heard:?} instead of {bodies:?}")
+    }
+
+    /// The relay believes that it has published so much.
+    async fn set_published(&self, part: Part, seq: i64) -> anyhow::Result<()> {
+        sqlx::query("UPDATE messaging.published SET seq = $2 WHERE part = $1")
+            .bind(part.number())
+            .bind(seq)
+            .execute(&self.wires.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn stored(&self) -> anyhow::Result<u64> {
+        let stream = messaging::stream_name(SPEAKER);
+        let mut stream = self.wires.jetstream.get_stream(stream).await?;
+        Ok(stream.info().await?.state.messages)
+    }
+
+    async fn end(self) -> anyhow::Result<()> {
+        self.wires.stop.cancel();
+        self.wires.pool.close().await;
+        self.ground.clear().await
+    }
+}
+
+fn part(number: i16) -> Part {
+    Part::try_from(number).expect("0 to 15")
+}
+
+#[tokio::test]
+async fn an_event_before_its_turn_is_not_applied_and_what_is_missing_is_asked_for()
+-> anyhow::Result<()> {
+    let talk = Talk::new().await?;
+    let seven = part(7);
+    talk.say(seven, &["one", "two", "three", "four"]).await?;
+    let said = said(&talk.wires.pool).await?;
+    let asks = talk.wires.nats.subscribe(format!("redrive.{SPEAKER}"));
+    let mut asks = asks.await?;
+    talk.listen();
+    let subject = said[0].subject.clone();
+    for _ in 0..100 {
+        // The listener makes the stream.
+        if talk
+            .wires
+            .jetstream
+            .stream_by_subject(&subject)
+            .await
+            .is_ok()
+        {
+            break;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    deliver(&talk.wires.jetstream, &[said[0].clone(), said[2].clone()]).await?;
+    let asked = timeout(Duration::from_secs(10), asks.next()).await?;
+    let asked = asked.context("the listener asks")?.payload;
+    ensure!(asked[..] == *br#"{"part":7,"after":1}"#, "{asked:?}");
+    talk.until_heard(seven, &["one"]).await?;
+    deliver(&talk.wires.jetstream, &[said[1].clone()]).await?;
+    talk.until_heard(seven, &["one", "two"]).await?;
+
+    // What came too early was let go; the relay brings it again, though it believes that all is
+    // out.
+    talk.set_published(seven, 4).await?;
+    talk.relay();
+    talk.until_heard(seven, &["one", "two", "three", "four"])
+        .await?;
+    talk.end().await
+}
+
+#[tokio::test]
+async fn a_lost_tail_shows_and_is_driven_again() -> anyhow::Result<()> {
+    let talk = Talk::new().await?;
+    for number in 0..16 {
+        talk.say(part(number), &["one", "two", "three"]).await?;
+        talk.set_published(part(number), 3).await?;
+    }
+    talk.listen();
+    talk.relay();
+    for number in 0..16 {
+        talk.until_heard(part(number), &["one", "two", "three"])
+            .await?;
+    }
+    talk.end().await
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_applied_is_kept_and_the_next_ones_apply() -> anyhow::Result<()> {
+    let talk = Talk::new().await?;
+    talk.fail("bad", u32::MAX, Verdict::Park);
+    let bodies = ["one", "bad", "two", "three", "bad", "four"];
+    talk.say(part(7), &bodies).await?;
+    talk.say(part(8), &["five"]).await?;
+    talk.listen();
+    talk.relay();
+    talk.until_heard(part(7), &["one", "two", "three", "four"])
+        .await?;
+    talk.until_heard(part(8), &["five"]).await?;
+    let parked: Vec<(String, i16, i64, Vec<u8>, String)> = sqlx::query_as(
+        "SELECT consumer, part, seq, body, error FROM messaging.parked ORDER BY seq",
+    )
+    .fetch_all(&talk.wires.pool)
+    .await?;
+    let bad = |seq| {
+        let (consumer, error) = ("listener".to_owned(), "told to fail".to_owned());
+        (consumer, 7, seq, b"bad".to_vec(), error)
+    };
+    ensure!(parked == [bad(2), bad(5)], "{parked:?}");
+    talk.end().await
+}
+
+#[tokio::test]
+async fn what_fails_for_a_while_is_tried_until_it_works() -> anyhow::Result<()> {
+    let talk = Talk::new().await?;
+    talk.fail("two", 11, Verdict::Retry);
+    talk.say(part(7), &["one", "two", "three"]).await?;
+    talk.listen();
+    talk.relay();
+    talk.until_heard(part(7), &["one", "two", "three"]).await?;
+    ensure!(messaging::parked(&talk.wires.pool).await? == 0);
+    talk.end().await
+}
+
+#[tokio::test]
+async fn a_stopped_partition_stops_alone_and_floods_nobody() -> anyhow::Result<()> {
+    let talk = Talk::new().await?;
+    talk.fail("stop", u32::MAX, Verdict::Halt);
+    let bodies = ["one", "stop", "two", "three", "four", "five", "six"];
+    talk.say(part(7), &bodies).await?;
+    talk.listen();
+    talk.relay();
+    talk.until_heard(part(7), &["one"]).await?;
+    talk.say(part(8), &["seven"]).await?;
+    talk.until_heard(part(8), &["seven"]).await?;
+    sleep(Duration::from_secs(6)).await;
+    ensure!(talk.heard(part(7)).await? == ["one"], "nothing overtakes");
+    let stored = talk.stored().await?;
+    ensure!(stored <= 2 * 8, "{stored} messages for 8 events");
+
+    talk.fail("stop", 0, Verdict::Halt);
+    talk.until_heard(part(7), &bodies).await?;
+    talk.end().await
+}
+
+#[tokio::test]
+async fn a_second_relay_and_listener_take_over() -> anyhow::Result<()> {
+    let talk = Talk::new().await?;
+    let (relay, listener) = (talk.relay(), talk.listen());
+    talk.say(part(7), &["one"]).await?;
+    talk.until_heard(part(7), &["one"]).await?;
+    let (_second_relay, _second_listener) = (talk.relay(), talk.listen());
+    talk.say(part(7), &["two"]).await?;
+    talk.until_heard(part(7), &["one", "two"]).await?;
+    relay.abort();
+    listener.abort();
+    talk.say(part(7), &["three"]).await?;
+    talk.until_heard(part(7), &["one", "two", "three"]).await?;
+    talk.end().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aborted_at_any_moment_nothing_is_lost_doubled_or_left_open() -> anyhow::Result<()> {
+    let talk = Talk::new().await?;
+    talk.relay();
+    let mut chance = Chance::seeded(4_385);
+    let mut said = Vec::new();
+    for number in 0..60 {
+        let bodies: Vec<String> = (0..8).map(|it| format!("{number}-{it}")).collect();
+        let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+        talk.say(part(7), &bodies).await?;
+        said.extend(bodies.iter().map(|it| (*it).to_owned()));
+        let listener = talk.listen();
+        sleep(Duration::from_millis(chance.below(120))).await;
+        listener.abort();
+    }
+    talk.listen();
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    talk.until_heard(part(7), &said).await?;
+    ensure!(
+        open_transactions(&talk.wires.pool).await? == 0,
+        "one is left open"
+    );
+    talk.end().await
+}
+
+/// Transactions that nobody is going to end.
+async fn open_transactions(pool: &PgPool) -> anyhow::Result<i64> {
+    // Whoever is at work now is done by then.
+    sleep(Duration::from_secs(1)).await;
+    let open = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND state LIKE 'idle in transaction%' AND state_change < now() - interval '500 ms'",
+    );
+    Ok(open.fetch_one(pool).await?)
+}

@@ -1,0 +1,328 @@
+//! One fact of each kind, of fixed values.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{
+    CASH_AGENT, Channel, ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position,
+    Programme, Province, RunNo,
+};
+use events::{
+    AppliedResult, Break, BreakKind, EntitlementLine, EntitlementsDetermined, Envelope, Event,
+    Fact, Instruction, Instructions, MatchedRun, PartDetermined, PartResolved, PayeeLine,
+    PayeesResolved, PersonsRegistered, RateCited, RegisteredPerson, ResultLine, ResultStatus,
+    Results, ResultsApplied, RunClosed, RunOpened, StatementEntry, StatementMatched, StatementPage,
+};
+use privacy::{BlindIndex, Sealed};
+
+pub struct Sample {
+    /// Name and version of the kind.
+    pub name: &'static str,
+    pub event: Event,
+    /// Reads a body of this kind and says the fact again.
+    pub again: fn(&[u8]) -> anyhow::Result<Event>,
+}
+
+const RUN: RunNo = RunNo(123);
+const CHUNK: ChunkNo = ChunkNo(42);
+
+pub fn said_at() -> DateTime<Utc> {
+    "2026-12-01T01:30:00.250Z".parse().expect("a time")
+}
+
+pub fn samples() -> Vec<Sample> {
+    vec![
+        sample(&registered(1)),
+        sample(&entitlements()),
+        sample(&PartDetermined {
+            run_no: RUN,
+            part: part(),
+            chunks: 42,
+            lines: 41_817,
+            total: Money::dong(22_581_180_000),
+            not_owed: 12,
+        }),
+        sample(&payees()),
+        sample(&PartResolved {
+            run_no: RUN,
+            part: part(),
+            chunks: 42,
+            lines: 41_817,
+            total: Money::dong(22_581_180_000),
+            not_owed: 12,
+        }),
+        sample(&RunOpened {
+            run_no: RUN,
+            part: part(),
+            programme: Programme::SocialPension,
+            period: period(),
+            business_date: day(),
+        }),
+        sample(&ResultsApplied {
+            part: part(),
+            institution: bank(),
+            message_id: "970436-R000123-07-0042".to_owned(),
+            lines: vec![
+                applied(1, ResultStatus::Credited),
+                applied(2, ResultStatus::Rejected),
+            ],
+        }),
+        sample(&RunClosed {
+            run_no: RUN,
+            lines: 669_072,
+            total: Money::dong(361_298_880_000),
+            credited: Money::dong(361_297_260_000),
+            returned: Money::dong(540_000),
+            unknown: Money::dong(540_000),
+            held: Money::dong(540_000),
+        }),
+        sample(&instructions_fact()),
+        sample(&Results {
+            institution: bank(),
+            part: part(),
+            message_id: "970436-R000123-07-0042".to_owned(),
+            lines: vec![
+                result(1, ResultStatus::Credited, None),
+                result(2, ResultStatus::Rejected, Some("AC04")),
+            ],
+        }),
+        sample(&statement()),
+        sample(&StatementMatched {
+            institution: bank(),
+            statement_no: 9,
+            date: day(),
+            part: part(),
+            matched: vec![MatchedRun {
+                run_no: RUN,
+                lines: 1,
+                total: Money::dong(540_000),
+            }],
+            debits: Money::dong(1_080_000),
+            breaks: breaks(),
+        }),
+    ]
+}
+
+pub fn instructions() -> Event {
+    Event::of(&instructions_fact(), said_at())
+}
+
+pub fn registered(batch: i64) -> PersonsRegistered {
+    PersonsRegistered {
+        import_no: 5,
+        part: part(),
+        batch,
+        persons: vec![RegisteredPerson {
+            person_no: PersonNo(23),
+            citizen_index: index(0xc1),
+            name: sealed(0x11),
+        }],
+    }
+}
+
+fn sample<F: Fact>(fact: &F) -> Sample {
+    Sample {
+        name: F::NAME,
+        event: Event::of(fact, said_at()),
+        again: |body| {
+            let envelope = Envelope::parse(body)?;
+            anyhow::ensure!(envelope.is::<F>(), "{} is no {}", envelope.kind, F::NAME);
+            Ok(Event::of(&envelope.read::<F>()?, envelope.time))
+        },
+    }
+}
+
+fn entitlements() -> EntitlementsDetermined {
+    EntitlementsDetermined {
+        run_no: RUN,
+        part: part(),
+        chunk: CHUNK,
+        programme: Programme::SocialPension,
+        period: period(),
+        rates: vec![
+            RateCited {
+                rate_no: 3,
+                name: "social_pension".to_owned(),
+                value: "540000".to_owned(),
+                legal_basis: "Nghị định 335/2026/NĐ-CP".to_owned(),
+                valid_from: day(),
+                valid_to: None,
+                known_from: day(),
+            },
+            RateCited {
+                rate_no: 4,
+                name: "coefficient/severe".to_owned(),
+                value: "1.5".to_owned(),
+                legal_basis: "Nghị định 20/2021/NĐ-CP".to_owned(),
+                valid_from: day(),
+                valid_to: Some(day()),
+                known_from: day(),
+            },
+        ],
+        lines: vec![EntitlementLine {
+            line: LineNo(1),
+            person_no: PersonNo(23),
+            determination_no: 1,
+            amount: Money::dong(540_000),
+            province: province(),
+            rate_no: 3,
+        }],
+        total: Money::dong(540_000),
+    }
+}
+
+fn payees() -> PayeesResolved {
+    let line = |number: i32, channel: Channel, institution: Institution| PayeeLine {
+        line: LineNo(number),
+        person_no: PersonNo(23),
+        determination_no: 1,
+        amount: Money::dong(540_000),
+        province: province(),
+        rate_no: 3,
+        channel,
+        institution,
+        account: (channel != Channel::Cash).then(|| sealed(0x22)),
+        account_index: (channel != Channel::Cash).then(|| index(0xa1)),
+        holder: sealed(0x33),
+    };
+    PayeesResolved {
+        run_no: RUN,
+        part: part(),
+        chunk: CHUNK,
+        programme: Programme::SocialPension,
+        period: period(),
+        lines: vec![
+            line(1, Channel::BankAccount, bank()),
+            line(2, Channel::Wallet, institution(971_005)),
+            line(3, Channel::Cash, CASH_AGENT),
+        ],
+        total: Money::dong(1_620_000),
+    }
+}
+
+fn instructions_fact() -> Instructions {
+    let line = |number: i32, account: Option<&str>| Instruction {
+        end_to_end_id: position(number),
+        amount: Money::dong(540_000),
+        account: account.map(str::to_owned),
+        holder: "NGUYEN THI ANH".to_owned(),
+    };
+    Instructions {
+        institution: bank(),
+        run_no: RUN,
+        part: part(),
+        chunk: CHUNK,
+        business_date: day(),
+        count: 2,
+        total: Money::dong(1_080_000),
+        root: "5e".repeat(32),
+        lines: vec![line(1, Some("0011004123456")), line(2, None)],
+    }
+}
+
+fn statement() -> StatementPage {
+    let entry = |number: i64, account: Option<&str>| StatementEntry {
+        entry_no: number,
+        end_to_end_id: format!("R000123-07-0042-{number:04}"),
+        amount: Money::dong(540_000),
+        account: account.map(str::to_owned),
+        bank_ref: format!("FT26335{number:05}"),
+    };
+    StatementPage {
+        institution: bank(),
+        part: part(),
+        statement_no: 9,
+        date: day(),
+        page: 1,
+        pages: 1,
+        opening: Money::ZERO,
+        received: Money::dong(1_620_000),
+        debits: Money::dong(1_080_000),
+        entries_count: 2,
+        closing: Money::dong(540_000),
+        entries: vec![entry(1, Some("0011004123456")), entry(2, None)],
+    }
+}
+
+/// One of each kind, so that each code is on the wire.
+fn breaks() -> Vec<Break> {
+    let kinds = [
+        BreakKind::NotInstructed,
+        BreakKind::AmountDiffers,
+        BreakKind::AccountDiffers,
+        BreakKind::DebitedTwice,
+        BreakKind::DebitedThoughRejected,
+        BreakKind::DebitedWithoutResult,
+        BreakKind::NotOnStatement,
+    ];
+    let of_kind = |kind: BreakKind| Break {
+        kind,
+        run_no: (kind != BreakKind::NotInstructed).then_some(RUN),
+        chunk: (kind != BreakKind::NotInstructed).then_some(CHUNK),
+        line: (kind != BreakKind::NotInstructed).then_some(LineNo(1)),
+        entry_no: (kind != BreakKind::NotOnStatement).then_some(2),
+        amount: Money::dong(540_000),
+    };
+    kinds.map(of_kind).to_vec()
+}
+
+fn applied(line: i32, status: ResultStatus) -> AppliedResult {
+    AppliedResult {
+        run_no: RUN,
+        chunk: CHUNK,
+        line: LineNo(line),
+        status,
+        amount: Money::dong(540_000),
+        booked_on: day(),
+    }
+}
+
+fn result(line: i32, status: ResultStatus, reason: Option<&str>) -> ResultLine {
+    ResultLine {
+        end_to_end_id: position(line),
+        status,
+        reason: reason.map(str::to_owned),
+        amount: Money::dong(540_000),
+        bank_ref: format!("FT26335{line:05}"),
+        booked_on: day(),
+    }
+}
+
+fn position(line: i32) -> Position {
+    Position {
+        run: RUN,
+        part: part(),
+        chunk: CHUNK,
+        line: LineNo(line),
+    }
+}
+
+fn part() -> Part {
+    Part::try_from(7).expect("one of 16")
+}
+
+fn bank() -> Institution {
+    institution(970_436)
+}
+
+fn institution(number: i32) -> Institution {
+    Institution::from_number(number).expect("six digits")
+}
+
+fn province() -> Province {
+    "79".parse().expect("a province")
+}
+
+fn period() -> Period {
+    "2026-12".parse().expect("a month")
+}
+
+fn day() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 12, 1).expect("a day")
+}
+
+fn sealed(byte: u8) -> Sealed {
+    Sealed::from(vec![byte; 41])
+}
+
+fn index(byte: u8) -> BlindIndex {
+    BlindIndex::try_from(&[byte; 32][..]).expect("32 bytes")
+}

@@ -1,0 +1,138 @@
+//! What the database refuses whatever a program does.
+
+use sqlx::{Connection, PgConnection};
+
+use crate::ground::Ground;
+
+#[tokio::test]
+async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
+    let ground = Ground::new().await?;
+    let mut owner = PgConnection::connect(&ground.database_url).await?;
+    let kept: Vec<(String, String)> = sqlx::query_as(
+        "SELECT n.nspname::text, c.relname::text FROM pg_trigger t
+        JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE t.tgname = 'append_only' ORDER BY 1, 2",
+    )
+    .fetch_all(&mut owner)
+    .await?;
+    let names: Vec<String> = kept
+        .iter()
+        .map(|(it, table)| format!("{it}.{table}"))
+        .collect();
+    assert_eq!(names, APPEND_ONLY);
+    for (schema, table) in &kept {
+        let service = if ["ledger", "messaging"].contains(&&schema[..]) {
+            "payments"
+        } else {
+            schema
+        };
+        for change in [
+            "UPDATE # SET #column = #column",
+            "DELETE FROM #",
+            "TRUNCATE # CASCADE",
+        ] {
+            let column: String = sqlx::query_scalar(
+                "SELECT column_name::text FROM information_schema.columns
+                WHERE (table_schema, table_name) = ($1, $2)
+                ORDER BY ordinal_position DESC LIMIT 1",
+            )
+            .bind(schema)
+            .bind(table)
+            .fetch_one(&mut owner)
+            .await?;
+            let change = change
+                .replace("#column", &column)
+                .replace('#', &format!("{schema}.{table}"));
+            // restrict_violation: the trigger. insufficient_privilege: no grant.
+            assert_eq!(
+                refusal(&mut owner, None, &change).await?,
+                "23001",
+                "{change}"
+            );
+            assert_eq!(
+                refusal(&mut owner, Some(service), &change).await?,
+                "42501",
+                "{change}"
+            );
+        }
+    }
+    owner.close().await?;
+    ground.clear().await
+}
+
+const APPEND_ONLY: [&str; 19] = [
+    "eligibility.determinations",
+    "ledger.accounts",
+    "ledger.journals",
+    "ledger.transfers",
+    "messaging.outbox",
+    "payments.appropriations",
+    "payments.breaks",
+    "payments.lines",
+    "payments.obligations",
+    "payments.result_refusals",
+    "payments.results",
+    "reconciliation.breaks",
+    "reconciliation.entries",
+    "reconciliation.instructions",
+    "reconciliation.matched_parts",
+    "reconciliation.matches",
+    "reconciliation.pages",
+    "reconciliation.refusals",
+    "reconciliation.results",
+];
+
+#[tokio::test]
+async fn no_service_reads_its_neighbours_tables() -> anyhow::Result<()> {
+    let ground = Ground::new().await?;
+    let mut owner = PgConnection::connect(&ground.database_url).await?;
+    let tables: Vec<(String, String)> = sqlx::query_as(
+        "SELECT schemaname::text, tablename::text FROM pg_tables
+        WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'public', 'messaging')",
+    )
+    .fetch_all(&mut owner)
+    .await?;
+    assert!(tables.len() > 30, "{tables:?}");
+    for service in [
+        "eligibility",
+        "accounts",
+        "payments",
+        "reconciliation",
+        "sandbox",
+    ] {
+        for (schema, table) in &tables {
+            let read = format!("SELECT FROM {schema}.{table}");
+            let ours = schema == service || (service == "payments" && schema == "ledger");
+            let expected = if ours { "done" } else { "42501" };
+            assert_eq!(
+                refusal(&mut owner, Some(service), &read).await?,
+                expected,
+                "{service}: {read}"
+            );
+        }
+    }
+    owner.close().await?;
+    ground.clear().await
+}
+
+/// What the server answers to a statement of the owner, or of a service: an SQLSTATE, or `done`.
+async fn refusal(
+    owner: &mut PgConnection,
+    service: Option<&str>,
+    statement: &str,
+) -> anyhow::Result<String> {
+    let role = service.map_or("NONE".to_owned(), |it| format!("ansinh_{it}"));
+    let mut tx = owner.begin().await?;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SET LOCAL ROLE {role}")))
+        .execute(&mut *tx)
+        .await?;
+    let tried = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
+        .execute(&mut *tx)
+        .await;
+    tx.rollback().await?;
+    match tried {
+        Ok(_) => Ok("done".to_owned()),
+        Err(sqlx::Error::Database(error)) => Ok(error.code().unwrap_or_default().into_owned()),
+        Err(other) => Err(other.into()),
+    }
+}

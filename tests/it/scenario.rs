@@ -1,0 +1,309 @@
+//! The whole story of a month: from the registry file to the closed ledger.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use domain::{Institution, Money, Programme, Province, RunNo};
+use intake::Report;
+use ledger::{Account, AccountKind, AccountNo};
+use payments::RunSummary;
+use sandbox::people::{Plan, Written, write_people};
+use serde_json::to_value;
+
+use crate::world::World;
+
+const PEOPLE: u64 = 300;
+const APPROPRIATED: u64 = 900_000_000_000;
+/// The sandbox bank that leaves one line of each run's first partition without an answer.
+const SILENT: i32 = 970_436;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_is_paid_from_the_registry_file_to_the_closed_ledger() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    let written = people_of(&world).await?;
+    let mut runs = Vec::new();
+    for programme in Programme::ALL {
+        world
+            .appropriate(programme, Money::dong(APPROPRIATED))
+            .await?;
+        runs.push(world.open(programme).await?);
+    }
+    all_states(&world, &runs, "awaiting_approval").await?;
+    for run_no in &runs {
+        world.approve(*run_no).await?;
+    }
+    all_states(&world, &runs, "reserved").await?;
+    for run_no in &runs {
+        world.release(*run_no).await?;
+    }
+    all_states(&world, &runs, "released").await?;
+    let mut silent = 0;
+    for run_no in &runs {
+        silent += everybody_is_answered_but_the_silent(&world, *run_no).await?;
+    }
+    assert!(silent > 0, "nobody has a line at {SILENT} in partition 0");
+    world.end_of_day().await?;
+    let mut summaries = Vec::new();
+    for run_no in &runs {
+        world
+            .until("credited lines are matched", async || {
+                let it = world.summary(*run_no).await?;
+                Ok(it.matched_lines == it.credited_lines)
+            })
+            .await?;
+        world.close_run(*run_no).await?;
+        summaries.push(world.summary(*run_no).await?);
+    }
+    for it in &summaries {
+        everybody_has_an_end(&world, it).await?;
+        each_step_wrote_its_journals(&world, it).await?;
+    }
+    the_cash_list_is_who_has_no_link(&world, &written, &summaries).await?;
+    statements_wrote_their_journals(&world, &summaries).await?;
+    accounts_say_what_the_runs_say(&world, &summaries).await?;
+    what_was_done_is_not_done_again(&world, &written).await?;
+    world.close().await
+}
+
+async fn people_of(world: &World) -> anyhow::Result<Written> {
+    let written = write_people(&Plan::new(PEOPLE, 9, world.period), &world.ground.home)?;
+    let registered = world.register(std::fs::read(&written.people_csv)?).await?;
+    assert_eq!(registered.sums.accepted.rows, PEOPLE);
+    let linked = world.link(std::fs::read(&written.links_csv)?).await?;
+    assert_eq!(linked.sums.accepted.rows, written.linked);
+    Ok(written)
+}
+
+async fn all_states(world: &World, runs: &[RunNo], state: &str) -> anyhow::Result<()> {
+    for run_no in runs {
+        world.until_state(*run_no, state).await?;
+    }
+    Ok(())
+}
+
+/// One line of each run, where it has one at the silent bank; gives back how many.
+async fn everybody_is_answered_but_the_silent(world: &World, run_no: RunNo) -> anyhow::Result<i64> {
+    let at_silent = world
+        .lines(run_no)
+        .await?
+        .into_iter()
+        .filter(|it| it.institution.number() == SILENT && it.end_to_end_id.part.number() == 0);
+    let silent = at_silent.map(|it| it.end_to_end_id).min();
+    let expected = i64::from(silent.is_some());
+    world
+        .until("all but the silent line are answered", async || {
+            let it = world.summary(run_no).await?;
+            Ok(it.waiting_lines == 0 && it.unknown_lines == expected)
+        })
+        .await?;
+    for line in world.lines(run_no).await? {
+        let is_silent = Some(line.end_to_end_id) == silent;
+        assert_eq!(line.state == "unknown", is_silent, "{line:?}");
+        assert!(
+            is_silent || line.state == "credited" || line.state == "returned",
+            "{line:?}"
+        );
+    }
+    Ok(expected)
+}
+
+async fn everybody_has_an_end(world: &World, it: &RunSummary) -> anyhow::Result<()> {
+    assert_eq!(it.state, "closed");
+    assert!(it.closed_at.is_some() && it.lines > 0);
+    let people: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM eligibility.enrolments WHERE programme = $1 AND known_to IS NULL",
+    )
+    .bind(it.programme.number())
+    .fetch_one(&world.pool)
+    .await?;
+    assert_eq!((it.people, it.lines + it.not_owed), (people, people));
+    assert_eq!(
+        it.lines,
+        it.credited_lines + it.returned_lines + it.unknown_lines
+    );
+    let ends = [it.credited_total, it.returned_total, it.unknown_total];
+    assert_eq!(it.total, Money::sum(ends));
+    assert_eq!((it.released_lines, it.released_total), (it.lines, it.total));
+    assert_eq!(
+        (
+            it.matched_lines,
+            it.matched_total,
+            it.missing_lines,
+            it.breaks
+        ),
+        (it.credited_lines, it.credited_total, 0, 0)
+    );
+    assert_eq!(it.open_exceptions, it.unknown_lines);
+    let amounts: Vec<u64> = match it.programme {
+        Programme::SocialPension => vec![540_000],
+        Programme::SocialAssistance => vec![810_000, 1_080_000, 1_350_000],
+        Programme::RetirementPension | Programme::MeritAllowance => return Ok(()),
+    };
+    for line in world.lines(it.run_no).await? {
+        assert!(amounts.iter().any(|it| Money::dong(*it) == line.amount));
+    }
+    Ok(())
+}
+
+/// Count, lines and đồng of each kind of journal that names the run.
+async fn each_step_wrote_its_journals(world: &World, it: &RunSummary) -> anyhow::Result<()> {
+    let rows: Vec<(String, i64, i64, Money)> = sqlx::query_as(
+        "SELECT kind, count(*), sum(lines)::bigint, sum(total) FROM ledger.journals
+        WHERE run_no = $1 GROUP BY kind",
+    )
+    .bind(it.run_no.0)
+    .fetch_all(&world.pool)
+    .await?;
+    let mut journals: BTreeMap<String, (i64, i64, Money)> = rows
+        .into_iter()
+        .map(|(kind, count, lines, total)| (kind, (count, lines, total)))
+        .collect();
+    let mut of = |kind| journals.remove(kind).unwrap_or((0, 0, Money::ZERO));
+    assert_eq!(of("commit"), (1, 1, it.total));
+    assert_eq!(of("reserve"), (it.chunks, it.lines, it.total));
+    // A release also moves the treasury's cash of the whole chunk.
+    let twice = Money::sum([it.total, it.total]);
+    assert_eq!(of("release"), (it.chunks, it.lines + it.chunks, twice));
+    let (_, lines, total) = of("results");
+    assert_eq!(lines, it.credited_lines + it.returned_lines);
+    assert_eq!(total, Money::sum([it.credited_total, it.returned_total]));
+    // A line that was answered after its time was unknown for a while.
+    let late: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM ledger.transfers WHERE run_no = $1 AND debit / 10000000000 = 55",
+    )
+    .bind(it.run_no.0)
+    .fetch_one(&world.pool)
+    .await?;
+    let (_, lines, _) = of("overdue");
+    assert_eq!(lines, it.unknown_lines + late);
+    assert!(journals.is_empty(), "{journals:?}");
+    Ok(())
+}
+
+async fn the_cash_list_is_who_has_no_link(
+    world: &World,
+    written: &Written,
+    summaries: &[RunSummary],
+) -> anyhow::Result<()> {
+    let unlinked = world
+        .number(
+            "SELECT count(*) FROM payments.lines l WHERE NOT EXISTS
+            (SELECT FROM accounts.links k WHERE k.person_no = l.person_no)",
+        )
+        .await?;
+    let at_agents = world
+        .number(
+            "SELECT count(*) FROM payments.lines JOIN payments.chunks USING (run_no, part, chunk)
+            WHERE institution = 990001 AND channel = 'cash' AND account_sealed IS NULL",
+        )
+        .await?;
+    let unlinked_and_not_owed = world
+        .number(
+            "SELECT count(*) FROM eligibility.determinations d WHERE amount = 0 AND NOT EXISTS
+            (SELECT FROM accounts.links k WHERE k.person_no = d.person_no)",
+        )
+        .await?;
+    let cash: i64 = summaries.iter().map(|it| it.cash_lines).sum();
+    assert!(cash > 0);
+    assert_eq!((cash, at_agents), (unlinked, unlinked));
+    let people = i64::try_from(written.people - written.linked)?;
+    assert_eq!(cash + unlinked_and_not_owed, people);
+    Ok(())
+}
+
+/// One a bank and partition that paid anything, and each debit in it was matched.
+async fn statements_wrote_their_journals(
+    world: &World,
+    summaries: &[RunSummary],
+) -> anyhow::Result<()> {
+    let (count, total): (i64, Money) = sqlx::query_as(
+        "SELECT count(*), sum(total) FROM ledger.journals WHERE kind = 'statement' AND run_no = 0",
+    )
+    .fetch_one(&world.pool)
+    .await?;
+    let paying = "SELECT count(DISTINCT (institution, part)) FROM payments.tallies
+        WHERE credited_lines > 0";
+    assert_eq!(count, world.number(paying).await?);
+    assert_eq!(
+        total,
+        Money::sum(summaries.iter().map(|it| it.matched_total))
+    );
+    Ok(())
+}
+
+async fn accounts_say_what_the_runs_say(
+    world: &World,
+    summaries: &[RunSummary],
+) -> anyhow::Result<()> {
+    for it in summaries {
+        let programme = it.programme;
+        let fund = world.balance(Account::programme_fund(programme)).await?;
+        assert_eq!(fund, i128::from(APPROPRIATED) - it.total.units());
+        assert_eq!(world.balance(Account::commitment(programme)).await?, 0);
+        let payable = world.balance(Account::payable(programme)).await?;
+        assert_eq!(payable, it.returned_total.units());
+        let (mut unknown, mut paid) = (0, 0);
+        for bank in Institution::connected() {
+            let account = Account::in_transit(programme, bank.institution);
+            assert_eq!(world.balance(account).await?, 0, "in transit at {bank:?}");
+            let account = Account::unknown(programme, bank.institution);
+            unknown += world.balance(account).await?;
+        }
+        for (province, _) in Province::weighted() {
+            paid += world.balance(Account::paid(programme, province)).await?;
+        }
+        assert_eq!(unknown, it.unknown_total.units());
+        assert_eq!(paid, it.credited_total.units());
+    }
+    let (mut settled, mut suspended) = (0, 0);
+    for row in ledger::trial_balance(&world.pool).await? {
+        let turnover = row.debits.units() - row.credits.units();
+        match row.account_no.account().map(|it| it.kind) {
+            Some(AccountKind::SettlementAtBank) => settled += turnover,
+            Some(AccountKind::Suspense) => suspended += turnover,
+            Some(_) => {}
+            None => panic!("{:?} is in no chart", AccountNo(row.account_no.0)),
+        }
+    }
+    let matched = Money::sum(summaries.iter().map(|it| it.matched_total));
+    assert_eq!((settled, suspended), (matched.units(), 0));
+    Ok(())
+}
+
+async fn what_was_done_is_not_done_again(world: &World, written: &Written) -> anyhow::Result<()> {
+    let before = everything(world).await?;
+    let again: Report = world.register(std::fs::read(&written.people_csv)?).await?;
+    assert!(again.repeated && again.refusals.is_empty());
+    assert_eq!(again.sums.accepted.rows, PEOPLE);
+    let again = world.link(std::fs::read(&written.links_csv)?).await?;
+    assert!(again.repeated);
+    let opening = to_value(world.opening(Programme::SocialPension))?;
+    let key = format!("again-{}", Utc::now());
+    let problem = world.refused("open-run", &key, &opening).await?;
+    assert_eq!(
+        (problem.status, &problem.code[..]),
+        (409, "period_already_run")
+    );
+    assert_eq!(everything(world).await?, before);
+    Ok(())
+}
+
+/// How many rows each table has that an import or an opening would write.
+async fn everything(world: &World) -> anyhow::Result<Vec<i64>> {
+    let mut counts = Vec::new();
+    for statement in [
+        "SELECT count(*) FROM eligibility.persons",
+        "SELECT count(*) FROM eligibility.enrolments",
+        "SELECT count(*) FROM eligibility.imports",
+        "SELECT last FROM eligibility.counters WHERE name = 'import_no'",
+        "SELECT count(*) FROM accounts.links",
+        "SELECT count(*) FROM accounts.imports",
+        "SELECT count(*) FROM payments.runs",
+        "SELECT count(*) FROM payments.acts",
+        "SELECT count(*) FROM ledger.journals",
+        "SELECT count(*) FROM messaging.outbox",
+    ] {
+        counts.push(world.number(statement).await?);
+    }
+    Ok(counts)
+}

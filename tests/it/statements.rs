@@ -1,0 +1,269 @@
+//! What banks state, held against what they were told and what they answered.
+
+use chrono::Utc;
+use domain::{ChunkNo, LineNo, Money, Position, Programme, RunNo};
+use events::{Event, Instruction, StatementEntry, StatementPage};
+use ledger::Account;
+use uuid::Uuid;
+
+use crate::world::{
+    World, closing, credited, entry, institution, pension, pensioners, rejected, statement,
+};
+
+const PROGRAMME: Programme = Programme::RetirementPension;
+const OURS: &str = "970436";
+const OTHER: &str = "970405";
+const NOTHING: Money = Money::ZERO;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_statement_says_differently_is_named_and_its_money_is_set_apart()
+-> anyhow::Result<()> {
+    let world = World::with_hand_played_banks(|it| {
+        it.payments.result_sla_ms = 2_000;
+        it.reconciliation.grace_ms = 500;
+    })
+    .await?;
+    let (registry, links) = pensioners(&[[Some(OURS); 12].as_slice(), &[Some(OTHER); 2]].concat());
+    world.register(registry).await?;
+    world.link(links).await?;
+    let run_no = world.released(PROGRAMME).await?;
+    not_closed(&world, run_no, "answers_outstanding").await?;
+
+    let (bank, other) = (institution(OURS), institution(OTHER));
+    let ours = world.instructions(bank).await?;
+    let theirs = world.instructions(other).await?;
+    // The fourth is rejected, the fifth never answered.
+    let mut answers: Vec<_> = ours.iter().map(credited).collect();
+    answers[3] = rejected(&ours[3]);
+    answers.remove(4);
+    world.answer(bank, answers).await?;
+    world
+        .answer(other, theirs.iter().map(credited).collect())
+        .await?;
+    world
+        .until("the fifth is unknown", async || {
+            let it = world.summary(run_no).await?;
+            Ok((it.waiting_lines, it.unknown_lines) == (0, 1))
+        })
+        .await?;
+    not_closed(&world, run_no, "not_reconciled").await?;
+
+    differences_have_names(&world, run_no, &ours, &theirs).await?;
+    not_closed(&world, run_no, "not_reconciled").await?;
+    a_statement_that_does_not_add_up_leads_to_nothing(&world, &theirs).await?;
+    world.close_run(run_no).await?;
+    let it = world.summary(run_no).await?;
+    assert_eq!(
+        (&it.state[..], it.lines, it.credited_lines),
+        ("closed", 14, 12)
+    );
+    assert_eq!((it.matched_lines, it.missing_lines), (9, 3));
+    assert_eq!((it.returned_lines, it.unknown_lines), (1, 1));
+    world.close().await
+}
+
+async fn not_closed(world: &World, run_no: RunNo, code: &str) -> anyhow::Result<()> {
+    let problem = world
+        .refused("close-run", "too soon", &closing(run_no)?)
+        .await?;
+    assert_eq!(
+        (problem.status, &problem.code[..]),
+        (409, code),
+        "{problem}"
+    );
+    Ok(())
+}
+
+/// One debit of each kind, and one that is missing.
+async fn differences_have_names(
+    world: &World,
+    run_no: RunNo,
+    ours: &[Instruction],
+    theirs: &[Instruction],
+) -> anyhow::Result<()> {
+    let bank = institution(OURS);
+    let mut entries: Vec<StatementEntry> = ours.iter().map(entry).collect();
+    let more = Money::sum([pension(1), Money::dong(1)]);
+    entries[0].amount = more;
+    entries[1].account.clone_from(&ours[0].account);
+    entries.remove(5);
+    entries.push(entry(&ours[2]));
+    entries.push(entry(&theirs[0]));
+    let never = Position {
+        run: RunNo(999),
+        chunk: ChunkNo(7),
+        line: LineNo(7),
+        ..ours[0].end_to_end_id
+    };
+    for (id, amount) in [(never.to_string(), 70), ("PHI-DICH-VU".to_owned(), 7)] {
+        entries.push(StatementEntry {
+            end_to_end_id: id,
+            amount: Money::dong(amount),
+            ..entry(&ours[0])
+        });
+    }
+    let page = statement(bank, 1, (NOTHING, Money::dong(900_000_000)), entries);
+    assert_eq!(world.state(&page).await?, "matched");
+
+    let at = |index: usize| Some(ours[index].end_to_end_id);
+    let mut expected = vec![
+        ("account_differs", at(1), pension(2)),
+        ("amount_differs", at(0), more),
+        ("debited_though_rejected", at(3), pension(4)),
+        ("debited_twice", at(2), pension(3)),
+        ("debited_without_result", at(4), pension(5)),
+        ("not_instructed", None, Money::dong(7)),
+        ("not_instructed", Some(never), Money::dong(70)),
+        ("not_instructed", Some(theirs[0].end_to_end_id), pension(13)),
+    ];
+    let unmatched = Money::sum(expected.iter().map(|(_, _, amount)| *amount));
+    expected.extend([0, 1, 5].map(|it| ("not_on_statement", at(it), ours[it].amount)));
+    assert_eq!(breaks(world, "payments").await?, expected);
+    assert_eq!(breaks(world, "reconciliation").await?, expected);
+    let it = world.summary(run_no).await?;
+    assert_eq!((it.matched_lines, it.missing_lines, it.breaks), (7, 3, 9));
+
+    let suspense = world.balance(Account::suspense(bank)).await?;
+    assert_eq!(-suspense, unmatched.units());
+    let settled = world.balance(Account::settlement(bank)).await?;
+    assert_eq!(-settled, it.matched_total.units());
+    Ok(())
+}
+
+/// Kind, line and amount of every break that a service knows, in their order.
+async fn breaks(
+    world: &World,
+    service: &str,
+) -> anyhow::Result<Vec<(&'static str, Option<Position>, Money)>> {
+    type Row = (String, Option<i64>, i16, Option<i32>, Option<i32>, Money);
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "SELECT kind, run_no, part, chunk, line, amount FROM {service}.breaks
+        ORDER BY kind, amount"
+    )))
+    .fetch_all(&world.pool)
+    .await?;
+    let mut breaks = Vec::new();
+    for (kind, run_no, part, chunk, line, amount) in rows {
+        let position = match (run_no, chunk, line) {
+            (Some(run_no), Some(chunk), Some(line)) => Some(Position {
+                run: RunNo(run_no),
+                part: part.try_into()?,
+                chunk: ChunkNo(chunk),
+                line: LineNo(line),
+            }),
+            _ => None,
+        };
+        let kind = KINDS.into_iter().find(|it| *it == kind);
+        breaks.push((kind.expect("a kind of break"), position, amount));
+    }
+    Ok(breaks)
+}
+
+const KINDS: [&str; 7] = [
+    "not_instructed",
+    "amount_differs",
+    "account_differs",
+    "debited_twice",
+    "debited_though_rejected",
+    "debited_without_result",
+    "not_on_statement",
+];
+
+type Change = fn(&mut StatementPage);
+
+/// Refused as a whole, whatever is right in it; the bank's next number may be right.
+async fn a_statement_that_does_not_add_up_leads_to_nothing(
+    world: &World,
+    theirs: &[Instruction],
+) -> anyhow::Result<()> {
+    let bank = institution(OTHER);
+    let entries: Vec<StatementEntry> = theirs.iter().map(entry).collect();
+    let received = Money::sum(theirs.iter().map(|it| it.amount));
+    let right = |number| statement(bank, number, (NOTHING, received), entries.clone());
+    let wrong: [(Change, &str); 5] = [
+        (|it| it.entries_count += 1, "statement_total_mismatch"),
+        (
+            |it| it.debits = Money::sum([it.debits, Money::dong(1)]),
+            "statement_total_mismatch",
+        ),
+        (
+            |it| it.closing = Money::dong(1),
+            "statement_balance_mismatch",
+        ),
+        (
+            |it| it.received = Money::sum([it.received, Money::dong(1)]),
+            "statement_balance_mismatch",
+        ),
+        (
+            |it| (it.opening, it.closing) = (Money::dong(1), Money::dong(1)),
+            "statement_opening_mismatch",
+        ),
+    ];
+    let books = ledger::trial_balance(&world.pool).await?;
+    let mut refused = Vec::new();
+    for (number, (change, code)) in (1..).zip(wrong) {
+        let mut page = right(number);
+        change(&mut page);
+        assert_eq!(world.state(&page).await?, format!("refused {code}"));
+        refused.push((number, code.to_owned()));
+    }
+    assert_eq!(ledger::trial_balance(&world.pool).await?, books);
+    the_next_number_may_be_right(world, &right(6), &mut refused).await?;
+    let told: Vec<(i64, String)> = sqlx::query_as(
+        "SELECT statement_no, code FROM reconciliation.refusals WHERE institution = $1
+        ORDER BY refusal_no",
+    )
+    .bind(bank.number())
+    .fetch_all(&world.pool)
+    .await?;
+    assert_eq!(told, refused);
+    Ok(())
+}
+
+async fn the_next_number_may_be_right(
+    world: &World,
+    page: &StatementPage,
+    refused: &mut Vec<(i64, String)>,
+) -> anyhow::Result<()> {
+    let (bank, one) = (page.institution, Money::dong(1));
+    let books = ledger::trial_balance(&world.pool).await?;
+    let mut foreign = Event::of(
+        &statement(institution(OURS), 6, (NOTHING, one), vec![]),
+        Utc::now(),
+    );
+    foreign.speaker = events::bank_in_statement(bank);
+    foreign.subject = format!("{}.v1", foreign.speaker);
+    world.say(vec![foreign]).await?;
+    refused.push((6, "not_your_statement".to_owned()));
+    assert_eq!(ledger::trial_balance(&world.pool).await?, books);
+    assert_eq!(world.state(page).await?, "matched");
+    let settled = world.balance(Account::settlement(bank)).await?;
+    assert_eq!(-settled, page.debits.units());
+    assert_eq!(world.balance(Account::suspense(bank)).await?, 0);
+    let books = ledger::trial_balance(&world.pool).await?;
+    let again = Event {
+        id: Uuid::now_v7(),
+        ..Event::of(page, Utc::now())
+    };
+    world.say(vec![again]).await?;
+    refused.push((6, "statement_repeated".to_owned()));
+    let [mut first, mut second] = [1, 2].map(|page| StatementPage {
+        page,
+        pages: 2,
+        ..statement(bank, 7, (NOTHING, one), vec![])
+    });
+    first.part = "5".parse::<i16>()?.try_into()?;
+    second.part = first.part;
+    second.closing = NOTHING;
+    world.say(vec![Event::of(&first, Utc::now())]).await?;
+    assert_eq!(
+        world.state(&second).await?,
+        "refused statement_header_differs"
+    );
+    refused.push((7, "statement_header_differs".to_owned()));
+    // What was refused is no gap: the next one goes on from the last that was right.
+    let next_day = statement(bank, 8, (NOTHING, one), vec![]);
+    assert_eq!(world.state(&next_day).await?, "matched");
+    assert_eq!(ledger::trial_balance(&world.pool).await?, books);
+    Ok(())
+}

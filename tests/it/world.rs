@@ -1,0 +1,316 @@
+//! An Sinh whole and running, and the officers who act in it.
+
+mod bank;
+mod people;
+
+pub use bank::{HandPlayed, credited, entry, rejected, results, statement};
+pub use people::{REGISTRY_HEADER, institution, officer, pension, pensioner, pensioners};
+
+use std::time::Duration;
+
+use ansinh::{ServiceName, Services, Target, check_all, start_some};
+use anyhow::{Context, bail, ensure};
+use async_nats::Client;
+use boot::{Health, Settings};
+use chrono::{NaiveDate, Utc};
+use domain::{Money, Period, Programme, RunNo};
+use ledger::Account;
+use messaging::{CommandError, Problem};
+use payments::{Appropriate, ApproveRun, CloseRun, LineRow, OpenRun, ReleaseRun, RunSummary};
+use serde_json::{Value, json, to_value};
+use sqlx::PgPool;
+use tokio::time::{Instant, sleep};
+
+use crate::ground::Ground;
+
+/// How long anything may take before the test fails.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+const LOOK: Duration = Duration::from_millis(20);
+
+pub const MAKER: &str = "nguyen.an";
+pub const CHECKER: &str = "le.binh";
+pub const RELEASER: &str = "tran.chi";
+
+/// What the services are and the outside world is not.
+const HOUSE: [ServiceName; 4] = [
+    ServiceName::Reconciliation,
+    ServiceName::Payments,
+    ServiceName::Accounts,
+    ServiceName::Eligibility,
+];
+
+/// Servers, services and a way to act on them. It ends in [`World::close`].
+pub struct World {
+    pub ground: Ground,
+    /// With the rights of the owner, who may do what no service may.
+    pub pool: PgPool,
+    pub nats: Client,
+    pub target: Target,
+    pub period: Period,
+    pub business_date: NaiveDate,
+    services: Services,
+    banks: Option<HandPlayed>,
+}
+
+impl World {
+    /// All services, and the sandbox as the outside world.
+    pub async fn new() -> anyhow::Result<World> {
+        let world = World::start(&[ServiceName::All], |_| {}).await?;
+        world.until_served("sandbox").await?;
+        Ok(world)
+    }
+
+    /// All services but the sandbox: the test plays the banks.
+    pub async fn with_hand_played_banks(
+        change: impl FnOnce(&mut Settings),
+    ) -> anyhow::Result<World> {
+        let mut world = World::start(&HOUSE, change).await?;
+        world.banks = Some(HandPlayed::start(&world).await?);
+        Ok(world)
+    }
+
+    async fn start(
+        services: &[ServiceName],
+        change: impl FnOnce(&mut Settings),
+    ) -> anyhow::Result<World> {
+        let ground = Ground::new().await?;
+        let target = ground.target()?.with_settings(change);
+        let services = start_some(services, &target.settings, &Health::default()).await?;
+        let world = World {
+            pool: ground.pool().await?,
+            nats: target.nats().await?,
+            ground,
+            target,
+            period: "2026-12".parse()?,
+            business_date: NaiveDate::from_ymd_opt(2026, 12, 1).context("a date")?,
+            services,
+            banks: None,
+        };
+        world.until_served("payments").await?;
+        Ok(world)
+    }
+
+    /// Nobody answers commands in the first moments.
+    async fn until_served(&self, service: &str) -> anyhow::Result<()> {
+        self.until("commands are taken", async || {
+            let asked = messaging::ask(&self.nats, service, "no-such", "none", &json!({})).await;
+            Ok(!matches!(asked, Err(CommandError::Unavailable(_))))
+        })
+        .await
+    }
+
+    /// Imports a registry and waits until everybody in it can be linked.
+    pub async fn register(&self, text: impl AsRef<[u8]>) -> anyhow::Result<intake::Report> {
+        let file = self.ground.home.join("registry.csv");
+        std::fs::write(&file, text)?;
+        let pool = self.target.pool(Some("ansinh_eligibility")).await?;
+        let keys = self.target.keys()?;
+        let report = eligibility::import_registry(&pool, &keys, &file, Utc::now()).await?;
+        pool.close().await;
+        self.until_heard("accounts", events::ELIGIBILITY).await?;
+        Ok(report)
+    }
+
+    pub async fn link(&self, text: impl AsRef<[u8]>) -> anyhow::Result<intake::Report> {
+        let file = self.ground.home.join("links.csv");
+        std::fs::write(&file, text)?;
+        let pool = self.target.pool(Some("ansinh_accounts")).await?;
+        let report = accounts::import_links(&pool, &self.target.keys()?, &file, Utc::now()).await?;
+        pool.close().await;
+        Ok(report)
+    }
+
+    pub async fn appropriate(&self, programme: Programme, amount: Money) -> anyhow::Result<Value> {
+        let body = Appropriate {
+            officer: officer("pham.dung"),
+            programme,
+            budget_year: 2026,
+            amount,
+            reference: format!("QĐ 01/2026 {programme} {amount}"),
+        };
+        let key = format!("appropriate-{programme}-{amount}");
+        self.ask("appropriate", &key, &to_value(body)?).await
+    }
+
+    /// Opens a run of the world's period.
+    pub async fn open(&self, programme: Programme) -> anyhow::Result<RunNo> {
+        let body = self.opening(programme);
+        let key = format!("open-{programme}-{}", self.period);
+        let answer = self.ask("open-run", &key, &to_value(body)?).await?;
+        Ok(answer["run"].as_str().context("a number")?.parse()?)
+    }
+
+    pub fn opening(&self, programme: Programme) -> OpenRun {
+        OpenRun {
+            officer: officer(MAKER),
+            programme,
+            period: self.period,
+            business_date: self.business_date,
+        }
+    }
+
+    pub async fn approve(&self, run_no: RunNo) -> anyhow::Result<Value> {
+        let body = self.approval(run_no, CHECKER).await?;
+        self.ask(
+            "approve-run",
+            &format!("approve-{run_no}"),
+            &to_value(body)?,
+        )
+        .await
+    }
+
+    /// An approval of the run as it stands now.
+    pub async fn approval(&self, run_no: RunNo, by: &str) -> anyhow::Result<ApproveRun> {
+        let it = self.summary(run_no).await?;
+        Ok(ApproveRun {
+            officer: officer(by),
+            run_no,
+            root: it.root.context("a prepared run has a root")?,
+            lines: it.lines,
+            total: it.total,
+        })
+    }
+
+    pub async fn release(&self, run_no: RunNo) -> anyhow::Result<Value> {
+        let officer = officer(RELEASER);
+        let body = to_value(ReleaseRun { officer, run_no })?;
+        self.ask("release-run", &format!("release-{run_no}"), &body)
+            .await
+    }
+
+    pub async fn close_run(&self, run_no: RunNo) -> anyhow::Result<Value> {
+        let body = closing(run_no)?;
+        self.ask("close-run", &format!("close-{run_no}"), &body)
+            .await
+    }
+
+    /// A run of the programme whose money is set aside, and enough of it.
+    pub async fn reserved(&self, programme: Programme) -> anyhow::Result<RunNo> {
+        self.appropriate(programme, Money::dong(900_000_000_000))
+            .await?;
+        let run_no = self.open(programme).await?;
+        self.until_state(run_no, "awaiting_approval").await?;
+        self.approve(run_no).await?;
+        self.until_state(run_no, "reserved").await?;
+        Ok(run_no)
+    }
+
+    /// A run that is with the banks.
+    pub async fn released(&self, programme: Programme) -> anyhow::Result<RunNo> {
+        let run_no = self.reserved(programme).await?;
+        self.release(run_no).await?;
+        self.until_state(run_no, "released").await?;
+        Ok(run_no)
+    }
+
+    pub async fn end_of_day(&self) -> anyhow::Result<Value> {
+        let date = self.business_date;
+        let key = format!("day-{date}");
+        let body = json!({ "date": date });
+        Ok(messaging::ask(&self.nats, "sandbox", "end-of-day", &key, &body).await?)
+    }
+
+    /// Asks payments to do something.
+    pub async fn ask(&self, command: &str, key: &str, body: &Value) -> anyhow::Result<Value> {
+        Ok(messaging::ask(&self.nats, "payments", command, key, body).await?)
+    }
+
+    /// Asks payments for what it must not do; gives back why not.
+    pub async fn refused(&self, command: &str, key: &str, body: &Value) -> anyhow::Result<Problem> {
+        match messaging::ask(&self.nats, "payments", command, key, body).await {
+            Err(CommandError::Refused(problem)) => Ok(problem),
+            Err(other) => Err(other.into()),
+            Ok(answer) => bail!("{command} was done: {answer}"),
+        }
+    }
+
+    pub async fn summary(&self, run_no: RunNo) -> anyhow::Result<RunSummary> {
+        let summary = payments::run_summary(&self.pool, run_no).await?;
+        summary.with_context(|| format!("there is no {run_no}"))
+    }
+
+    pub async fn lines(&self, run_no: RunNo) -> anyhow::Result<Vec<LineRow>> {
+        Ok(payments::lines(&self.pool, run_no, None, None, 100_000).await?)
+    }
+
+    /// Credits less debits of an account, in đồng.
+    pub async fn balance(&self, account: Account) -> anyhow::Result<i128> {
+        let row = ledger::account_balance(&self.pool, account.number()).await?;
+        Ok(row.credits.units() - row.debits.units())
+    }
+
+    /// The one number that a statement of SQL gives.
+    pub async fn number(&self, statement: &'static str) -> anyhow::Result<i64> {
+        Ok(sqlx::query_scalar(statement).fetch_one(&self.pool).await?)
+    }
+
+    pub async fn until_state(&self, run_no: RunNo, state: &str) -> anyhow::Result<()> {
+        self.until(&format!("{run_no} is {state}"), async || {
+            Ok(self.summary(run_no).await?.state == state)
+        })
+        .await
+    }
+
+    pub async fn until_heard(&self, consumer: &str, speaker: &str) -> anyhow::Result<()> {
+        self.until(&format!("{consumer} has heard {speaker}"), async || {
+            Ok(messaging::caught_up(&self.pool, consumer, speaker).await?)
+        })
+        .await
+    }
+
+    /// Waits until something holds, a minute at most.
+    pub async fn until(
+        &self,
+        what: &str,
+        holds: impl AsyncFn() -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < WAIT_MAX {
+            if holds().await? {
+                return Ok(());
+            }
+            sleep(LOOK).await;
+        }
+        bail!(
+            "after {} s it does not hold that {what}",
+            WAIT_MAX.as_secs()
+        )
+    }
+
+    /// The books balance, every invariant holds, and nothing is left over.
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.close_with_parked(0).await
+    }
+
+    /// As [`World::close`], where so many events could not be applied.
+    pub async fn close_with_parked(self, parked: i64) -> anyhow::Result<()> {
+        self.until("all that was said is heard", async || {
+            let behind = "SELECT count(*) FROM messaging.cursors c
+                JOIN messaging.heads h USING (speaker, part) WHERE c.seq < h.seq";
+            Ok(self.number(behind).await? == 0)
+        })
+        .await?;
+        self.services.stop().await;
+        if let Some(banks) = self.banks {
+            banks.stop().await?;
+        }
+        for invariant in check_all(&self.pool).await? {
+            let (name, broken) = (invariant.name, &invariant.broken);
+            ensure!(invariant.holds(), "{name} is broken: {broken:?}");
+        }
+        let balance = ledger::trial_balance(&self.pool).await?;
+        assert_eq!(
+            Money::sum(balance.iter().map(|it| it.debits)),
+            Money::sum(balance.iter().map(|it| it.credits)),
+        );
+        assert_eq!(messaging::parked(&self.pool).await?, parked, "parked");
+        self.pool.close().await;
+        self.ground.clear().await
+    }
+}
+
+/// What the releaser says to close a run.
+pub fn closing(run_no: RunNo) -> anyhow::Result<Value> {
+    let officer = officer(RELEASER);
+    Ok(to_value(CloseRun { officer, run_no })?)
+}
