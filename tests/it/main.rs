@@ -1,5 +1,7 @@
 //! An Sinh as a whole, on a real PostgreSQL and a real NATS.
 
+mod approval;
+mod bank_messages;
 mod canary;
 mod chance;
 mod faults;
@@ -8,7 +10,10 @@ mod ground;
 mod health;
 mod pay_day;
 mod processes;
+mod registry;
+mod rights;
 mod scenario;
+mod statements;
 mod telemetry;
 mod tidy;
 mod world;

@@ -45,6 +45,11 @@ fn each_checked_query_is_described_and_no_description_is_stale() {
 }
 
 #[test]
+fn each_source_file_is_compiled() {
+    none("a file belongs to a crate", structure::orphans(&tree()));
+}
+
+#[test]
 fn migrations_are_numbered_without_a_gap() {
     let rule = "migrations are 0001, 0002, …";
     none(rule, structure::misnumbered_migrations(&tree()));

@@ -48,7 +48,7 @@ impl CitizenNumber {
     /// The sex digit and the year digits must say what the papers say.
     pub fn agrees_with(&self, sex: Sex, birth: BirthDate) -> Result<(), Refusal> {
         let digit = i32::from(self.0.as_bytes()[3] - b'0');
-        let declared = if sex == Sex::Male { 0 } else { 1 };
+        let declared = i32::from(sex == Sex::Female);
         if digit % 2 != declared {
             return Err(Refusal::new(
                 "citizen_number_sex",

@@ -12,7 +12,7 @@ use tracing::Instrument;
 use crate::{Error, Judged, Verdict, Wires, follow_trace, store};
 
 const KEY: &str = "Idempotency-Key";
-const ASK_MAX: Duration = Duration::from_secs(60);
+const ASK_MAX: Duration = Duration::from_mins(1);
 /// Commands of one service in work at the same time.
 const AT_ONCE: usize = 8;
 

@@ -31,7 +31,7 @@ fn stream_subjects(speaker: &str) -> String {
 pub(crate) fn filter_subject(speaker: &str) -> String {
     if speaker.starts_with("bank.") {
         // `bank.970436.in.results` is told as `bank.970436.in.results.v1`; `out` has many facts.
-        if speaker.ends_with(".out") {
+        if speaker.rsplit('.').next() == Some("out") {
             format!("{speaker}.>")
         } else {
             format!("{speaker}.v1")

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::hash_map::Entry;
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use domain::{Money, PersonNo, Refusal};
@@ -40,7 +41,7 @@ pub async fn import_links(
     };
     // Two batches wait at most: reading never runs ahead of the database.
     let (batches, mut read) = mpsc::channel(2);
-    let reader = tokio::task::spawn_blocking(move || read_batches(file, &batches));
+    let reader = tokio::task::spawn_blocking(move || read_batches(&file, &batches));
     while let Some(rows) = read.recv().await {
         let mut tx = pool.begin().await?;
         let (sums, refused) = apply(&mut tx, keys, rows, report.sums, now).await?;
@@ -60,8 +61,8 @@ pub async fn import_links(
 
 type LinkRow = Result<Link, Refused>;
 
-fn read_batches(path: PathBuf, batches: &mpsc::Sender<Vec<LinkRow>>) -> Result<(), FileError> {
-    let mut rows = Rows::open(&path, &HEADER)?;
+fn read_batches(path: &Path, batches: &mpsc::Sender<Vec<LinkRow>>) -> Result<(), FileError> {
+    let mut rows = Rows::open(path, &HEADER)?;
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(row) = rows.next_row()? {
         batch.push(row.and_then(|it| Link::parse(&it)));
@@ -115,45 +116,59 @@ async fn apply(
         };
         let account_index = keys.index(Field::BankAccount, link.account.expose());
         let current = linked.get(&person_no);
-        if current.is_some_and(|it| {
-            it.institution == link.institution && it.account_index == account_index
-        }) {
+        let same =
+            |it: &Linked| it.institution == link.institution && it.account_index == account_index;
+        if current.is_some_and(same) {
             sums.duplicates.add(Money::ZERO);
             continue;
         }
-        if accepted.contains_key(&person_no) {
-            let sentence = "this file links the person twice, to different accounts";
-            let twice = Refusal::new("link_differs", sentence);
-            refused.push(Refused::at(link.line, "account_number", twice));
-            continue;
-        }
         let link_no = current.map_or(1, |it| it.link_no + 1);
-        let context = person_no.0.to_be_bytes();
-        linked.insert(
-            person_no,
-            Linked {
-                link_no,
-                institution: link.institution,
-                account_index,
-            },
-        );
-        accepted.insert(
-            person_no,
-            NewLink {
-                person_no,
-                link_no,
-                channel: link.channel,
-                institution: link.institution,
-                account_sealed: keys.seal(Field::BankAccount, &context, link.account.expose()),
-                account_index,
-                holder_sealed: keys.seal(Field::PersonName, &context, link.holder.expose()),
-            },
-        );
-        sums.accepted.add(Money::ZERO);
+        match accepted.entry(person_no) {
+            Entry::Occupied(_) => {
+                let sentence = "this file links the person twice, to different accounts";
+                let twice = Refusal::new("link_differs", sentence);
+                refused.push(Refused::at(link.line, "account_number", twice));
+            }
+            Entry::Vacant(place) => {
+                let institution = link.institution;
+                linked.insert(
+                    person_no,
+                    Linked {
+                        link_no,
+                        institution,
+                        account_index,
+                    },
+                );
+                place.insert(sealed(keys, person_no, link_no, link, account_index));
+                sums.accepted.add(Money::ZERO);
+            }
+        }
     }
-    refused.iter().for_each(|it| sums.refused.add(it.amount));
+    for refusal in &refused {
+        sums.refused.add(refusal.amount);
+    }
     let mut accepted: Vec<NewLink> = accepted.into_values().collect();
     accepted.sort_by_key(|it| (it.person_no.part(), it.person_no));
     store::insert_links(tx, &accepted, now).await?;
     Ok((sums, refused))
+}
+
+/// The link as it is kept: account and holder sealed for this person.
+fn sealed(
+    keys: &Keys,
+    person_no: PersonNo,
+    link_no: i16,
+    link: &Link,
+    account_index: BlindIndex,
+) -> NewLink {
+    let context = person_no.0.to_be_bytes();
+    NewLink {
+        person_no,
+        link_no,
+        channel: link.channel,
+        institution: link.institution,
+        account_sealed: keys.seal(Field::BankAccount, &context, link.account.expose()),
+        account_index,
+        holder_sealed: keys.seal(Field::PersonName, &context, link.holder.expose()),
+    }
 }

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are the help that people read"
+)]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -101,6 +101,10 @@ pub(crate) fn table<R: IntoIterator<Item = String>>(
 }
 
 /// Digits in groups, as people in Viet Nam write them: `1.203.002`.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "figures are small and read better so"
+)]
 pub(crate) fn grouped(number: impl ToString) -> String {
     let digits = number.to_string();
     let (sign, digits) = match digits.strip_prefix('-') {

@@ -75,7 +75,7 @@ pub fn decide(
 ) -> Result<Determination, Error> {
     let age = facts.birth_date.age_on(period.last_day());
     if age < 0 {
-        return Ok(conclude(facts, age, Err(NotOwed::NotBorn)));
+        return Ok(conclude(facts, age, &Err(NotOwed::NotBorn)));
     }
     let find = |name: &str| rates.holding(name, age, period, known);
     let working = match facts.enrolment.programme {
@@ -99,7 +99,7 @@ pub fn decide(
             _ => Err(NotOwed::EvidenceMissing),
         },
     };
-    Ok(conclude(facts, age, working))
+    Ok(conclude(facts, age, &working))
 }
 
 /// Law 41/2024, Article 21: from 75; from 70 in poor and near-poor households.
@@ -174,7 +174,7 @@ fn round(amount: Decimal) -> Decimal {
     amount.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero)
 }
 
-fn conclude(facts: &Facts, age: i32, working: Result<Working<'_>, NotOwed>) -> Determination {
+fn conclude(facts: &Facts, age: i32, working: &Result<Working<'_>, NotOwed>) -> Determination {
     let enrolment = &facts.enrolment;
     // Written by hand in one fixed order: these bytes are compared years later. The texts in it
     // are codes and digits only, so nothing needs escaping.
@@ -190,7 +190,7 @@ fn conclude(facts: &Facts, age: i32, working: Result<Working<'_>, NotOwed>) -> D
     );
     add("category", enrolment.category.map(Category::code));
     add("household", enrolment.household.map(Household::code));
-    match &working {
+    match working {
         Ok(working) => add("working", Some(&working.formula)),
         Err(reason) => add("reason", Some(reason.code())),
     }
@@ -203,14 +203,14 @@ fn conclude(facts: &Facts, age: i32, working: Result<Working<'_>, NotOwed>) -> D
             ..
         }) => Determination {
             outcome: Outcome::Owed(
-                Money::try_from(round(amount)).expect("rates and grants are not negative"),
+                Money::try_from(round(*amount)).expect("rates and grants are not negative"),
             ),
             rate_no: Some(rate.rate_no),
             second_rate_no: second.map(|it| it.rate_no),
             explanation,
         },
         Err(reason) => Determination {
-            outcome: Outcome::NotOwed(reason),
+            outcome: Outcome::NotOwed(*reason),
             rate_no: None,
             second_rate_no: None,
             explanation,

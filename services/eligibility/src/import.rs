@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{PersonNo, Programme, Refusal, Sex};
@@ -57,7 +57,7 @@ pub async fn import_registry(
     };
     // Two batches wait at most: reading never runs ahead of the database.
     let (batches, mut read) = mpsc::channel(2);
-    let reader = tokio::task::spawn_blocking(move || read_batches(file, &batches));
+    let reader = tokio::task::spawn_blocking(move || read_batches(&file, &batches));
     while let Some(rows) = read.recv().await {
         import.batch += 1;
         let mut tx = pool.begin().await?;
@@ -75,8 +75,8 @@ pub async fn import_registry(
     Ok(import.report)
 }
 
-fn read_batches(path: PathBuf, batches: &mpsc::Sender<Vec<Refusable>>) -> Result<(), FileError> {
-    let mut rows = Rows::open(&path, &HEADER)?;
+fn read_batches(path: &Path, batches: &mpsc::Sender<Vec<Refusable>>) -> Result<(), FileError> {
+    let mut rows = Rows::open(path, &HEADER)?;
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(row) = rows.next_row()? {
         batch.push(row.and_then(|it| Registration::parse(&it)));
@@ -191,7 +191,9 @@ impl Import {
                 }
             }
         }
-        refused.iter().for_each(|it| sums.refused.add(it.amount));
+        for refusal in &refused {
+            sums.refused.add(refusal.amount);
+        }
         self.write(tx, &persons, &accepted, &refused, now).await?;
         Ok((sums, refused))
     }

@@ -5,7 +5,7 @@ use messaging::{Judged, Problem, Verdict};
 pub enum Error {
     /// A command that is refused; nothing has happened.
     #[error("{0}")]
-    Refused(#[from] Problem),
+    Refused(Box<Problem>),
     #[error("the database did not answer as expected: {0}")]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
@@ -46,10 +46,16 @@ impl Judged for Error {
     }
 }
 
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Error {
+        Error::Refused(Box::new(problem))
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {
-            Error::Refused(problem) => problem,
+            Error::Refused(problem) => *problem,
             Error::Ledger(ledger::Error::Overdrawn(account)) => Problem::new(
                 409,
                 "appropriation_exceeded",

@@ -106,75 +106,60 @@ mod tests {
     fn each_standing_and_answer_is_decided() {
         let bank: Institution = "970436".parse().unwrap();
         let other: Institution = "970405".parse().unwrap();
-        let part = Part::try_from(7).unwrap();
-        let found = |standing| {
-            Some(Found {
-                institution: bank,
-                amount: Money::dong(540_000),
-                standing,
-            })
-        };
-        let refuse = Judgement::Refuse;
-        for (given, from, line, expected) in [
+        let amount = Money::dong(540_000);
+        let (credited, rejected) = (line(Credited, 540_000), line(Rejected, 540_000));
+        for (standing, from, line, expected) in [
+            (None, bank, &credited, Err("unknown_payment")),
             (
-                None,
+                Some(Standing::NotReleased),
                 bank,
-                line(Credited, 540_000),
-                refuse("unknown_payment"),
+                &credited,
+                Err("unknown_payment"),
             ),
             (
-                found(Standing::NotReleased),
-                bank,
-                line(Credited, 540_000),
-                refuse("unknown_payment"),
-            ),
-            (
-                found(Standing::InTransit),
+                Some(Standing::InTransit),
                 other,
-                line(Credited, 540_000),
-                refuse("not_your_payment"),
+                &credited,
+                Err("not_your_payment"),
             ),
             (
-                found(Standing::InTransit),
+                Some(Standing::InTransit),
                 bank,
-                line(Credited, 540_001),
-                refuse("amount_mismatch"),
+                &line(Credited, 540_001),
+                Err("amount_mismatch"),
+            ),
+            (Some(Standing::InTransit), bank, &credited, Ok(Credited)),
+            (Some(Standing::Unknown), bank, &rejected, Ok(Rejected)),
+            (
+                Some(Standing::Answered(Credited)),
+                bank,
+                &credited,
+                Err("duplicate_result"),
             ),
             (
-                found(Standing::InTransit),
+                Some(Standing::Answered(Credited)),
                 bank,
-                line(Credited, 540_000),
-                Judgement::Apply(Credited),
+                &rejected,
+                Err("contradicting_result"),
             ),
             (
-                found(Standing::Unknown),
+                Some(Standing::Answered(Rejected)),
                 bank,
-                line(Rejected, 540_000),
-                Judgement::Apply(Rejected),
-            ),
-            (
-                found(Standing::Answered(Credited)),
-                bank,
-                line(Credited, 540_000),
-                refuse("duplicate_result"),
-            ),
-            (
-                found(Standing::Answered(Credited)),
-                bank,
-                line(Rejected, 540_000),
-                refuse("contradicting_result"),
-            ),
-            (
-                found(Standing::Answered(Rejected)),
-                bank,
-                line(Credited, 540_000),
-                refuse("contradicting_result"),
+                &credited,
+                Err("contradicting_result"),
             ),
         ] {
+            let found = standing.map(|standing| Found {
+                institution: bank,
+                amount,
+                standing,
+            });
+            let expected = expected.map_or_else(Judgement::Refuse, Judgement::Apply);
+            let part = Part::try_from(7).unwrap();
             assert_eq!(
-                judge(&line, from, part, given.as_ref()),
+                judge(line, from, part, found.as_ref()),
                 expected,
-                "{given:?}"
+                "{found:?}"
             );
         }
     }

@@ -15,7 +15,7 @@ pub(crate) use results::{
     insert_result_refusals, insert_results, lock_chunks, open_contradictions,
 };
 pub(crate) use runs::{
-    Act, acts_of, close_run, count_approvals, hold_line, insert_act, insert_appropriation,
+    Act, Ends, acts_of, close_run, count_approvals, hold_line, insert_act, insert_appropriation,
     insert_run, lock_run, run_ends, set_state, sum_up_run, void_approvals,
 };
 pub(crate) use work::{

@@ -167,6 +167,30 @@ pub fn crates_without_words(file: &File) -> Vec<Finding> {
     Vec::new()
 }
 
+/// Source files that no `mod` line reaches: they look alive and are never compiled.
+pub fn orphans(tree: &[File]) -> Vec<Finding> {
+    let roots = ["lib.rs", "main.rs", "build.rs"];
+    let files = tree.iter().filter(|it| it.is_rust());
+    let mut found = Vec::new();
+    for file in files.filter(|it| !roots.contains(&it.name())) {
+        let (folder, name) = file.path.rsplit_once('/').unwrap_or_default();
+        let line = format!("mod {}", name.trim_end_matches(".rs"));
+        let parents = [
+            format!("{folder}/lib.rs"),
+            format!("{folder}/main.rs"),
+            format!("{folder}.rs"),
+        ];
+        let parents = tree.iter().filter(|it| parents.contains(&it.path));
+        if !parents
+            .into_iter()
+            .any(|it| !lines_with(&it.source().code, &line).is_empty())
+        {
+            found.push(file.finding(1, format!("no `{line};` reaches it")));
+        }
+    }
+    found
+}
+
 pub fn query_descriptions(tree: &[File]) -> Vec<Finding> {
     let descriptions = tree.iter().filter(|it| it.path.starts_with(".sqlx/"));
     let described: BTreeSet<String> = descriptions.clone().map(query_of).collect();
@@ -297,6 +321,22 @@ mod tests {
         assert_eq!(at("tests/lib.rs", "\n//! Tests.\n"), [1]);
         assert!(at("libs/boot/src/lib.rs", "//! Boots.\n").is_empty());
         assert!(at(SERVICE, "mod a;\n").is_empty());
+    }
+
+    #[test]
+    fn a_source_file_that_nobody_compiles_is_found() {
+        let tree = [
+            File::new("libs/a/src/lib.rs", "mod b;\n// mod d;\nmod ee;\n"),
+            File::new("libs/a/src/b.rs", "#[cfg(test)]\npub(crate) mod tests;\n"),
+            File::new("libs/a/src/b/tests.rs", ""),
+            File::new("libs/a/src/d.rs", ""),
+            File::new("libs/a/src/e.rs", ""),
+            File::new("libs/a/build.rs", ""),
+        ];
+        assert_eq!(
+            places(orphans(&tree)),
+            ["libs/a/src/d.rs:1", "libs/a/src/e.rs:1"]
+        );
     }
 
     #[test]

@@ -80,7 +80,10 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
     target.migrate().await?;
     let period: Period = "2026-12".parse()?;
     // One run of one programme: the month's largest in people.
-    let plan = Plan { programmes: PROGRAMMES.to_vec(), ..Plan::new(people, seed, period) };
+    let plan = Plan {
+        programmes: PROGRAMMES.to_vec(),
+        ..Plan::new(people, seed, period)
+    };
     let out = home.join("people");
     let mut clock = Clock::default();
     let written = tokio::task::spawn_blocking(move || write_people(&plan, &out)).await??;

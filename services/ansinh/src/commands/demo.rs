@@ -47,7 +47,10 @@ pub(super) async fn demo(people: u64, seed: u64, output: Output) -> Result<ExitC
 /// Empties the folder of an earlier one; one that still runs is left alone.
 pub(super) fn fresh_home(home: &Path) -> Result<(), Failure> {
     if crate::servers::running(home).is_some() {
-        return Err(Failure::Refused(format!("servers run in {} already", home.display())));
+        return Err(Failure::Refused(format!(
+            "servers run in {} already",
+            home.display()
+        )));
     }
     if home.exists() {
         std::fs::remove_dir_all(home)?;

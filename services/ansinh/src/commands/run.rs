@@ -2,7 +2,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chrono::Utc;
-use domain::RunNo;
+use domain::{Position, RunNo};
 use payments::{ApproveRun, CloseRun, HoldLine, OpenRun, ReleaseRun, RunSummary};
 use sqlx::PgPool;
 
@@ -10,6 +10,7 @@ use crate::cli::{By, Output, Run, Shared};
 use crate::output::{Failure, grouped, print, say, show, table};
 use crate::target::Target;
 
+#[expect(clippy::too_many_lines, reason = "one short arm a command")]
 pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failure> {
     let target = Target::find(&shared.home)?;
     let output = shared.output;
@@ -31,8 +32,11 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
             super::ask(&target, output, "open-run", &by, &body).await
         }
         Run::Show { run } => {
-            let pool = target.pool(None).await?;
-            show(output, &summary(&pool, run).await?, summary_table)?;
+            show(
+                output,
+                &summary(&target.pool(None).await?, run).await?,
+                summary_table,
+            )?;
             Ok(ExitCode::SUCCESS)
         }
         Run::Watch { run } => watch(&target.pool(None).await?, run).await,
@@ -42,18 +46,15 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
             after,
             limit,
         } => {
-            let pool = target.pool(None).await?;
-            let state = state.as_deref();
-            let lines = payments::lines(&pool, run, after, state, i64::from(limit)).await?;
-            show(output, &lines, |lines| lines_table(lines))?;
-            Ok(ExitCode::SUCCESS)
+            lines(
+                &target.pool(None).await?,
+                output,
+                run,
+                (state, after, limit),
+            )
+            .await
         }
-        Run::Exceptions { run } => {
-            let pool = target.pool(None).await?;
-            let rows = payments::exceptions(&pool, run, 1000).await?;
-            show(output, &rows, |rows| exceptions_table(rows))?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Run::Exceptions { run } => exceptions(&target.pool(None).await?, output, run).await,
         Run::Hold { line, reason, by } => {
             let body = HoldLine {
                 officer: by.by.clone(),
@@ -90,6 +91,23 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
             super::ask(&target, output, "close-run", &by, &body).await
         }
     }
+}
+
+async fn lines(
+    pool: &PgPool,
+    output: Output,
+    run_no: RunNo,
+    (state, after, limit): (Option<String>, Option<Position>, u32),
+) -> Result<ExitCode, Failure> {
+    let lines = payments::lines(pool, run_no, after, state.as_deref(), i64::from(limit)).await?;
+    show(output, &lines, |lines| lines_table(lines))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn exceptions(pool: &PgPool, output: Output, run_no: RunNo) -> Result<ExitCode, Failure> {
+    let rows = payments::exceptions(pool, run_no, 1000).await?;
+    show(output, &rows, |rows| exceptions_table(rows))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Binds the approval to what is given, or to the run as it stands now, which is then shown.

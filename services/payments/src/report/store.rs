@@ -1,15 +1,18 @@
 //! SQL of the reports.
 
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, LineNo, Money, Officer, Part, Period, Position, RunNo};
 use sqlx::PgPool;
 
 use super::{ExceptionRow, InstitutionRow, LineRow, RunSummary};
 use crate::Error;
 use crate::run::State;
+use crate::store::Ends;
 
 /// `None` where there is no such run.
 pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSummary>, Error> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        RunRow,
         r#"
         SELECT r.programme, r.period AS "period: Period", r.business_date,
             r.state AS "state: State", r.maker AS "maker: Officer", r.approvals_required, r.root,
@@ -46,8 +49,39 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
     let Some(row) = row else { return Ok(None) };
     let mut connection = pool.acquire().await?;
     let ends = crate::store::run_ends(&mut connection, run_no).await?;
+    Ok(Some(summary_of(run_no, row, &ends)))
+}
+
+/// A run's own row and the sums of its partitions and chunks.
+struct RunRow {
+    programme: i16,
+    period: Period,
+    business_date: NaiveDate,
+    state: State,
+    maker: Officer,
+    approvals_required: i16,
+    root: Option<Vec<u8>>,
+    lines: i64,
+    total: Money,
+    opened_at: DateTime<Utc>,
+    closed_at: Option<DateTime<Utc>>,
+    approvals: i64,
+    breaks: i64,
+    open_exceptions: i64,
+    refused_results: i64,
+    arrived: i64,
+    not_owed: i64,
+    held_lines: i64,
+    held_total: Money,
+    reserved: i64,
+    chunks: i64,
+    cash_lines: i64,
+    cash_total: Money,
+}
+
+fn summary_of(run_no: RunNo, row: RunRow, ends: &Ends) -> RunSummary {
     let answered = ends.credited_lines + ends.returned_lines + ends.unknown_lines;
-    Ok(Some(RunSummary {
+    RunSummary {
         run_no,
         programme: domain::Programme::from_number(row.programme)
             .expect("only programmes are stored"),
@@ -91,7 +125,7 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
         refused_results: row.refused_results,
         opened_at: row.opened_at,
         closed_at: row.closed_at,
-    }))
+    }
 }
 
 /// All runs, the latest first, at most `limit`.
