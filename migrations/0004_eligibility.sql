@@ -93,6 +93,9 @@ CREATE TABLE eligibility.freezes (
     not_owed      bigint         NOT NULL DEFAULT 0,
     done          boolean        NOT NULL DEFAULT false,
     trace         text,
+    -- Why it cannot go on, and when it is tried again; other runs do not wait for it.
+    obstacle      text,
+    retry_at      timestamptz,
     PRIMARY KEY (run_no, part)
 ) WITH (fillfactor = 50);
 

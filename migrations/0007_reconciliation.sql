@@ -1,5 +1,11 @@
 -- What the bank's statement says against what was instructed and what the bank answered.
 
+-- Runs that banks were instructed for; a closed one is looked at no more.
+CREATE TABLE reconciliation.runs (
+    run_no bigint  PRIMARY KEY,
+    closed boolean NOT NULL DEFAULT false
+);
+
 CREATE TABLE reconciliation.instructions (
     run_no        bigint         NOT NULL,
     part          smallint       NOT NULL,
@@ -119,7 +125,7 @@ CREATE TABLE reconciliation.refusals (
 );
 
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA reconciliation TO ansinh_reconciliation;
-GRANT UPDATE ON reconciliation.statements TO ansinh_reconciliation;
+GRANT UPDATE ON reconciliation.statements, reconciliation.runs TO ansinh_reconciliation;
 DO $$
 DECLARE
     kept text;

@@ -355,13 +355,13 @@ async fn aborted_at_any_moment_nothing_is_lost_doubled_or_left_open() -> anyhow:
         sleep(Duration::from_millis(chance.below(120))).await;
         listener.abort();
     }
+    ensure!(
+        open_transactions(&talk.wires.pool).await? == 0,
+        "an aborted listener left a transaction open"
+    );
     talk.listen();
     let said: Vec<&str> = said.iter().map(String::as_str).collect();
     talk.until_heard(part(7), &said).await?;
-    ensure!(
-        open_transactions(&talk.wires.pool).await? == 0,
-        "one is left open"
-    );
     talk.end().await
 }
 

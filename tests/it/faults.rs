@@ -1,5 +1,7 @@
 //! Services and servers are killed in the middle of a pay day, and it ends the same.
 
+mod servers;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +28,7 @@ const PATIENT: [(&str, &str); 2] = [
     ("ANSINH_RECONCILIATION__GRACE_MS", "600000"),
 ];
 /// Milliseconds between two kills, drawn evenly.
-const PAUSE_MS: std::ops::Range<u64> = 80..500;
+const PAUSE_MS: std::ops::Range<u64> = 200..1_000;
 
 /// What a pay day leaves behind, without what may differ: numbers of journals depend on which
 /// came first, and what is sealed on its nonce.

@@ -2,18 +2,22 @@
 
 mod approval;
 mod bank_messages;
+mod by_hand;
 mod canary;
 mod chance;
+mod delivery;
 mod faults;
 mod golden;
 mod ground;
 mod health;
 mod pay_day;
 mod processes;
+mod redelivery;
 mod registry;
 mod rights;
 mod scenario;
 mod statements;
+mod tamper;
 mod telemetry;
 mod tidy;
 mod world;

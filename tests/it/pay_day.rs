@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::ground::Ground;
 
 /// How long a step may take, faults included, before the run counts as stuck.
-const STEP_MAX: Duration = Duration::from_secs(120);
+const STEP_MAX: Duration = Duration::from_mins(2);
 /// An answer that has not come by then died with the service; the same key is asked again.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);

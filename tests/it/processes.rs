@@ -25,7 +25,6 @@ const STOP_MAX: Duration = Duration::from_secs(30);
 /// `ansinh serve <service>`, as often as it takes.
 pub struct Process {
     pub service: &'static str,
-    pub kills: usize,
     env: Vec<(&'static str, String)>,
     log: PathBuf,
     child: Child,
@@ -46,7 +45,6 @@ impl Process {
         let child = spawn(service, &env, &log)?;
         Ok(Process {
             service,
-            kills: 0,
             env,
             log,
             child,
@@ -58,7 +56,6 @@ impl Process {
         self.refuse_ended()?;
         self.child.start_kill()?;
         self.child.wait().await?;
-        self.kills += 1;
         self.child = spawn(self.service, &self.env, &self.log)?;
         Ok(())
     }

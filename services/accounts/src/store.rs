@@ -69,14 +69,22 @@ pub(crate) async fn destinations(
     let numbers: Vec<i64> = persons.iter().map(|it| it.0).collect();
     let rows = sqlx::query!(
         r#"
-        SELECT p.person_no AS "person_no: PersonNo", p.name_sealed,
+        -- LATERAL with OFFSET 0 looks each person up by key, whatever the statistics say of
+        -- tables that have just grown.
+        SELECT n.person_no AS "person_no!: PersonNo", p.name_sealed AS "name_sealed!",
             l.channel AS "channel?: Channel", l.institution AS "institution?: Institution",
             l.account_sealed AS "account_sealed?", l.account_index AS "account_index?",
             l.holder_sealed AS "holder_sealed?"
-        FROM accounts.persons p
-        LEFT JOIN accounts.links l
-            ON l.part = p.part AND l.person_no = p.person_no AND l.replaced_at IS NULL
-        WHERE p.part = $1 AND p.person_no = ANY($2)
+        FROM unnest($2::bigint[]) AS n (person_no)
+        CROSS JOIN LATERAL (
+            SELECT name_sealed FROM accounts.persons p
+            WHERE p.part = $1 AND p.person_no = n.person_no OFFSET 0
+        ) p
+        LEFT JOIN LATERAL (
+            SELECT channel, institution, account_sealed, account_index, holder_sealed
+            FROM accounts.links l
+            WHERE l.part = $1 AND l.person_no = n.person_no AND l.replaced_at IS NULL OFFSET 0
+        ) l ON true
         "#,
         part.number(),
         &numbers,
@@ -130,8 +138,10 @@ pub(crate) async fn active_links(
         SELECT l.person_no AS "person_no: PersonNo", l.link_no,
             l.institution AS "institution: Institution", l.account_index
         FROM unnest($1::smallint[], $2::bigint[]) AS w (part, person_no)
-        JOIN accounts.links l USING (part, person_no)
-        WHERE l.replaced_at IS NULL
+        CROSS JOIN LATERAL (
+            SELECT * FROM accounts.links l
+            WHERE l.part = w.part AND l.person_no = w.person_no AND l.replaced_at IS NULL OFFSET 0
+        ) l
         "#,
         &parts,
         &numbers,

@@ -115,17 +115,21 @@ pub(crate) async fn insert_freeze(
 }
 
 /// The next unfinished partition that no other worker holds, locked.
-pub(crate) async fn take_freeze(tx: &mut PgConnection) -> Result<Option<Freeze>, Error> {
+pub(crate) async fn take_freeze(
+    tx: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<Option<Freeze>, Error> {
     let row = sqlx::query!(
         r#"
         SELECT run_no AS "run_no: RunNo", part AS "part: Part", programme,
             period AS "period: Period", business_date, frozen_at,
             last_person AS "last_person: PersonNo", chunks, lines, total AS "total: Money",
             not_owed, trace
-        FROM eligibility.freezes WHERE NOT done
+        FROM eligibility.freezes WHERE NOT done AND (retry_at IS NULL OR retry_at <= $1)
         ORDER BY run_no, part LIMIT 1
         FOR UPDATE SKIP LOCKED
-        "#
+        "#,
+        now,
     )
     .fetch_optional(tx)
     .await?;
@@ -146,11 +150,34 @@ pub(crate) async fn take_freeze(tx: &mut PgConnection) -> Result<Option<Freeze>,
     }))
 }
 
+/// Puts a partition aside until `retry_at`, with what stands in its way.
+pub(crate) async fn put_off(
+    pool: &PgPool,
+    freeze: &Freeze,
+    obstacle: &str,
+    retry_at: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        UPDATE eligibility.freezes SET obstacle = $3, retry_at = $4
+        WHERE run_no = $1 AND part = $2
+        "#,
+        freeze.run_no.0,
+        freeze.part.number(),
+        obstacle,
+        retry_at,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 pub(crate) async fn update_freeze(tx: &mut PgConnection, freeze: &Freeze) -> Result<(), Error> {
     sqlx::query!(
         r#"
         UPDATE eligibility.freezes
-        SET last_person = $3, chunks = $4, lines = $5, total = $6, not_owed = $7, done = $8
+        SET last_person = $3, chunks = $4, lines = $5, total = $6, not_owed = $7, done = $8,
+            obstacle = NULL, retry_at = NULL
         WHERE run_no = $1 AND part = $2
         "#,
         freeze.run_no.0,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boot::Context;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{CHUNK_LINES_MAX, ChunkNo, LineNo, Money};
 use events::{EntitlementLine, EntitlementsDetermined, Event, PartDetermined, RateCited};
 use sqlx::PgConnection;
@@ -17,6 +17,8 @@ use crate::{Error, Rates};
 pub(crate) const WORKERS: usize = 2;
 /// People determined in one transaction.
 const BATCH: i64 = 5000;
+/// How long a run whose rates are missing is put off.
+const RATES_RETRY: TimeDelta = TimeDelta::seconds(30);
 const IDLE: Duration = Duration::from_millis(500);
 
 /// Wakes the workers when there is something to determine.
@@ -62,7 +64,7 @@ pub(crate) async fn determine(ctx: Context, work: Work) {
 /// One transaction of the next unfinished partition; false where there is none.
 async fn step(ctx: &Context, rates: &Rates, now: DateTime<Utc>) -> Result<bool, Error> {
     let mut tx = ctx.pool.begin().await?;
-    let Some(freeze) = store::take_freeze(&mut tx).await? else {
+    let Some(freeze) = store::take_freeze(&mut tx, now).await? else {
         return Ok(false);
     };
     let span = tracing::info_span!(
@@ -73,9 +75,17 @@ async fn step(ctx: &Context, rates: &Rates, now: DateTime<Utc>) -> Result<bool, 
         part = freeze.part.number(),
     );
     messaging::follow_trace(&span, freeze.trace.as_deref());
-    determine_batch(&mut tx, freeze, rates, now)
+    let determined = determine_batch(&mut tx, freeze.clone(), rates, now)
         .instrument(span)
-        .await?;
+        .await;
+    if let Err(error @ Error::NoRate { .. }) = determined {
+        // The law is missing, not the machine: this run waits for it, the others do not.
+        tx.rollback().await?;
+        tracing::error!(run = freeze.run_no.0, error = %error, "A run waits for its rates");
+        store::put_off(&ctx.pool, &freeze, &error.to_string(), now + RATES_RETRY).await?;
+        return Ok(true);
+    }
+    determined?;
     tx.commit().await?;
     Ok(true)
 }

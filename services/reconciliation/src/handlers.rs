@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, Institution, LineNo, Part, Position, RunNo};
-use events::{Envelope, Fact, Instructions, ResultsApplied, StatementPage};
+use events::{Envelope, Fact, Instructions, ResultsApplied, RunClosed, StatementPage};
 use messaging::{Delivered, Handler};
 use privacy::{Field, Keys};
 use sqlx::PgConnection;
@@ -57,6 +57,9 @@ impl Handler for ResultsHeard {
         _: DateTime<Utc>,
     ) -> Result<(), Error> {
         on_results_applied(tx, &read(batch)?).await?;
+        for closed in read::<RunClosed>(batch)? {
+            store::close_run(tx, closed.run_no).await?;
+        }
         self.news.notify_one();
         Ok(())
     }

@@ -35,7 +35,7 @@ pub(crate) struct Rounds {
 /// What is known of a statement that is looked at again and again.
 #[derive(Default)]
 struct Waiting {
-    runs: Option<Vec<i64>>,
+    runs: Option<Vec<(i64, bool)>>,
     /// The entry that each partition waits for: all before it have their counterparts.
     entries: BTreeMap<Part, i64>,
 }
@@ -216,7 +216,7 @@ impl Rounds {
         Ok(open.is_some())
     }
 
-    async fn runs(&mut self, statement: &Received) -> Result<Vec<i64>, Error> {
+    async fn runs(&mut self, statement: &Received) -> Result<Vec<(i64, bool)>, Error> {
         if let Some(runs) = &self.waiting(statement).runs {
             return Ok(runs.clone());
         }

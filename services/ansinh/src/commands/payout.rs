@@ -14,7 +14,7 @@ use sqlx::PgPool;
 
 /// How long a step of a run may take before it counts as stuck.
 const STEP_MAX: Duration = Duration::from_mins(30);
-const LOOK: Duration = Duration::from_millis(25);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The runs of one month's pay day.
 pub(super) struct Payout {

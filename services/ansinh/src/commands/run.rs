@@ -118,20 +118,19 @@ async fn approve(
     seen: Option<(String, i64, domain::Money)>,
     by: &By,
 ) -> Result<ExitCode, Failure> {
-    let (root, lines, total) = match seen {
-        Some(seen) => seen,
-        None => {
-            let summary = summary(&target.pool(None).await?, run_no).await?;
-            let root = summary.root.ok_or_else(|| {
-                Failure::Refused(format!("illegal_transition: {run_no} is {}", summary.state))
-            })?;
-            say(&format!(
-                "Approving {run_no}: {} lines, {}, root {root}",
-                grouped(summary.lines),
-                summary.total.vi()
-            ));
-            (root, summary.lines, summary.total)
-        }
+    let (root, lines, total) = if let Some(seen) = seen {
+        seen
+    } else {
+        let summary = summary(&target.pool(None).await?, run_no).await?;
+        let root = summary.root.ok_or_else(|| {
+            Failure::Refused(format!("illegal_transition: {run_no} is {}", summary.state))
+        })?;
+        say(&format!(
+            "Approving {run_no}: {} lines, {}, root {root}",
+            grouped(summary.lines),
+            summary.total.vi()
+        ));
+        (root, summary.lines, summary.total)
     };
     let body = ApproveRun {
         officer: by.by.clone(),

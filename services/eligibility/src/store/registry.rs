@@ -175,8 +175,11 @@ pub(crate) async fn current_enrolments(
         SELECT DISTINCT e.person_no AS "person_no: PersonNo", e.programme, e.version, e.import_no,
             e.province, e.granted_amount AS "granted: Money", e.category, e.household
         FROM unnest($1::smallint[], $2::smallint[], $3::bigint[]) AS w (part, programme, person_no)
-        JOIN eligibility.enrolments e USING (part, programme, person_no)
-        WHERE e.known_to IS NULL
+        CROSS JOIN LATERAL (
+            SELECT * FROM eligibility.enrolments e
+            WHERE e.part = w.part AND e.programme = w.programme AND e.person_no = w.person_no
+                AND e.known_to IS NULL OFFSET 0
+        ) e
         "#,
         &parts,
         &programmes,

@@ -57,8 +57,15 @@ pub(crate) async fn obliged(
     let persons: Vec<i64> = persons.iter().map(|it| it.0).collect();
     let rows = sqlx::query!(
         r#"
-        SELECT person_no AS "person_no: PersonNo", determination_no FROM payments.obligations
-        WHERE part = $1 AND programme = $2 AND period = $3 AND person_no = ANY($4)
+        -- LATERAL with OFFSET 0 looks each person up by key, whatever the statistics say of a
+        -- table that grows while the run is prepared.
+        SELECT o.person_no AS "person_no: PersonNo", o.determination_no
+        FROM unnest($4::bigint[]) AS n (person_no)
+        CROSS JOIN LATERAL (
+            SELECT person_no, determination_no FROM payments.obligations o
+            WHERE o.part = $1 AND o.programme = $2 AND o.period = $3
+                AND o.person_no = n.person_no OFFSET 0
+        ) o
         "#,
         part.number(),
         programme.number(),

@@ -70,23 +70,35 @@ pub(crate) async fn find_lines(
     let columns = Columns::of(positions);
     let rows = sqlx::query!(
         r#"
+        -- LATERAL with OFFSET 0 looks each line up by key, whatever the statistics say of tables
+        -- that grow while the banks answer.
         SELECT DISTINCT l.run_no AS "run_no: RunNo", l.chunk AS "chunk: ChunkNo",
             l.line AS "line: LineNo", l.person_no AS "person_no: PersonNo",
             l.amount AS "amount: Money", l.province, c.institution, r.programme,
-            c.released_at IS NOT NULL AND h.line IS NULL AS "released!",
-            a.status AS "status?: ResultStatus", u.line IS NOT NULL AS "unknown!"
+            c.released_at IS NOT NULL AND x.held IS NOT TRUE AS "released!",
+            a.status AS "status?: ResultStatus", x.unknown IS TRUE AS "unknown!"
         FROM unnest($2::bigint[], $3::int[], $4::int[]) AS n (run_no, chunk, line)
-        JOIN payments.lines l ON (l.run_no, l.part, l.chunk, l.line) = (n.run_no, $1, n.chunk, n.line)
-        JOIN payments.chunks c ON (c.run_no, c.part, c.chunk) = (l.run_no, l.part, l.chunk)
-        JOIN payments.runs r ON r.run_no = l.run_no
-        LEFT JOIN payments.results a
-            ON (a.run_no, a.part, a.chunk, a.line) = (l.run_no, l.part, l.chunk, l.line)
-        LEFT JOIN payments.exceptions h
-            ON (h.run_no, h.part, h.chunk, h.line, h.kind)
-            = (l.run_no, l.part, l.chunk, l.line, 'held')
-        LEFT JOIN payments.exceptions u
-            ON (u.run_no, u.part, u.chunk, u.line, u.kind)
-            = (l.run_no, l.part, l.chunk, l.line, 'unknown') AND u.resolved_at IS NULL
+        CROSS JOIN LATERAL (
+            SELECT * FROM payments.lines l WHERE l.run_no = n.run_no AND l.part = $1
+                AND l.chunk = n.chunk AND l.line = n.line OFFSET 0
+        ) l
+        CROSS JOIN LATERAL (
+            SELECT institution, released_at FROM payments.chunks c
+            WHERE c.run_no = n.run_no AND c.part = $1 AND c.chunk = n.chunk OFFSET 0
+        ) c
+        CROSS JOIN LATERAL (
+            SELECT programme FROM payments.runs r WHERE r.run_no = n.run_no OFFSET 0
+        ) r
+        LEFT JOIN LATERAL (
+            SELECT status FROM payments.results a WHERE a.run_no = n.run_no AND a.part = $1
+                AND a.chunk = n.chunk AND a.line = n.line OFFSET 0
+        ) a ON true
+        LEFT JOIN LATERAL (
+            SELECT bool_or(kind = 'held') AS held,
+                bool_or(kind = 'unknown' AND resolved_at IS NULL) AS unknown
+            FROM payments.exceptions x WHERE x.run_no = n.run_no AND x.part = $1
+                AND x.chunk = n.chunk AND x.line = n.line
+        ) x ON true
         "#,
         part.number(),
         &columns.run_nos,

@@ -79,8 +79,14 @@ pub(crate) async fn lines_after(
         SELECT l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo", c.institution,
             l.person_no AS "person_no: PersonNo", l.determination_no, l.amount AS "amount: Money",
             l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed
-        FROM payments.lines l JOIN payments.chunks c USING (run_no, part, chunk)
-        WHERE l.run_no = $1 AND l.part = $2 AND l.chunk > $3 AND l.chunk <= $4
+        FROM (
+            SELECT chunk, institution FROM payments.chunks
+            WHERE run_no = $1 AND part = $2 AND chunk > $3 AND chunk <= $4 OFFSET 0
+        ) c
+        CROSS JOIN LATERAL (
+            SELECT * FROM payments.lines l
+            WHERE l.run_no = $1 AND l.part = $2 AND l.chunk = c.chunk OFFSET 0
+        ) l
         ORDER BY l.chunk, l.line
         "#,
         run_no.0,

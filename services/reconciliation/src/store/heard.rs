@@ -1,4 +1,4 @@
-use domain::{Institution, Money, Position};
+use domain::{Institution, Money, Position, RunNo};
 use events::{ResultStatus, ResultsApplied};
 use sqlx::PgConnection;
 
@@ -39,6 +39,29 @@ pub(crate) async fn insert_instructions(
         &amounts as &[Money],
         &indexes as &[Option<&[u8]>],
         institution.number(),
+    )
+    .execute(&mut *tx)
+    .await?;
+    let mut named = runs;
+    named.sort_unstable();
+    named.dedup();
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.runs (run_no) SELECT unnest($1::bigint[])
+        ON CONFLICT DO NOTHING
+        "#,
+        &named,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Nothing of a closed run can be missing.
+pub(crate) async fn close_run(tx: &mut PgConnection, run_no: RunNo) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE reconciliation.runs SET closed = true WHERE run_no = $1",
+        run_no.0
     )
     .execute(tx)
     .await?;

@@ -172,31 +172,50 @@ pub(crate) async fn insert_matches(
     Ok(())
 }
 
-/// The runs that any entry of the statement names.
-pub(crate) async fn mentioned_runs(pool: &PgPool, statement: &Received) -> Result<Vec<i64>, Error> {
+/// The runs in which lines may be missing: those that any entry of the statement names (true),
+/// and those that are not closed yet.
+pub(crate) async fn mentioned_runs(
+    pool: &PgPool,
+    statement: &Received,
+) -> Result<Vec<(i64, bool)>, Error> {
     let parts: Vec<i16> = Part::all().map(Part::number).collect();
-    Ok(sqlx::query_scalar!(
+    let rows = sqlx::query!(
         r#"
-        SELECT DISTINCT run_no FROM reconciliation.entries
-        WHERE part = ANY($1) AND institution = $2 AND statement_no = $3 AND run_no > 0
-        ORDER BY run_no
+        SELECT run_no AS "run_no!", bool_or(mentioned) AS "mentioned!" FROM (
+            SELECT DISTINCT run_no, true AS mentioned FROM reconciliation.entries
+            WHERE part = ANY($1) AND institution = $2 AND statement_no = $3 AND run_no > 0
+            UNION ALL
+            SELECT run_no, false FROM reconciliation.runs WHERE NOT closed
+        ) r
+        GROUP BY run_no ORDER BY run_no
         "#,
         &parts,
         statement.institution.number(),
         statement.statement_no,
     )
     .fetch_all(pool)
-    .await?)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|it| (it.run_no, it.mentioned))
+        .collect())
 }
 
-/// Lines of these runs that the bank said it credited by the statement's day, that no statement
-/// shows as instructed, and that were not told of before.
+/// Lines of these runs that the bank said it credited by the statement's day (in a run that the
+/// statement does not name: before its day), that no statement shows as instructed, and that were
+/// not told of before.
 pub(crate) async fn missing(
     tx: &mut PgConnection,
     statement: &Received,
     part: Part,
-    runs: &[i64],
+    runs: &[(i64, bool)],
 ) -> Result<Vec<(Place, Money)>, Error> {
+    let all: Vec<i64> = runs.iter().map(|(run_no, _)| *run_no).collect();
+    let named: Vec<i64> = runs
+        .iter()
+        .filter(|(_, named)| *named)
+        .map(|(run_no, _)| *run_no)
+        .collect();
     let rows = sqlx::query!(
         r#"
         SELECT r.run_no AS "run_no: RunNo", r.chunk AS "chunk: ChunkNo", r.line AS "line: LineNo",
@@ -204,16 +223,18 @@ pub(crate) async fn missing(
         FROM reconciliation.results r
         WHERE r.run_no = ANY($1) AND r.part = $2 AND r.institution = $3
             AND r.status = 'credited' AND r.booked_on <= $4
+            AND (r.booked_on < $4 OR r.run_no = ANY($5))
             AND NOT EXISTS (SELECT FROM reconciliation.matches m WHERE
                 (m.run_no, m.part, m.chunk, m.line) = (r.run_no, r.part, r.chunk, r.line))
             AND NOT EXISTS (SELECT FROM reconciliation.breaks b WHERE
                 (b.run_no, b.part, b.chunk, b.line) = (r.run_no, r.part, r.chunk, r.line)
                 AND b.kind = 'not_on_statement')
         "#,
-        runs,
+        &all,
         part.number(),
         statement.institution.number(),
         statement.date,
+        &named,
     )
     .fetch_all(tx)
     .await?;
