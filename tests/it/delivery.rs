@@ -105,7 +105,7 @@ struct Talk {
 impl Talk {
     async fn new() -> anyhow::Result<Talk> {
         let ground = Ground::new().await?;
-        let nats = ground.target()?.nats().await?;
+        let nats = ground.target().nats().await?;
         let wires = Wires {
             pool: boot::database::connect(&ground.database_url, None, 8).await?,
             database_url: ground.database_url.clone(),

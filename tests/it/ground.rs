@@ -39,7 +39,7 @@ impl Ground {
             nats,
             home,
         };
-        ground.target()?.migrate().await?;
+        ground.target().migrate().await?;
         Ok(ground)
     }
 
@@ -69,15 +69,15 @@ impl Ground {
         settings
     }
 
-    pub fn target(&self) -> anyhow::Result<Target> {
-        Ok(Target {
+    pub fn target(&self) -> Target {
+        Target {
             settings: std::sync::Arc::new(self.settings()),
-        })
+        }
     }
 
     /// A connection with the rights of the owner, who may do what no service may.
     pub async fn pool(&self) -> anyhow::Result<PgPool> {
-        self.target()?.pool(None).await
+        self.target().pool(None).await
     }
 
     /// The same settings as environment variables, for a child process.

@@ -48,7 +48,7 @@ pub fn registry(
 
 impl PayDay {
     pub async fn of(ground: &Ground, programmes: &[Programme]) -> anyhow::Result<PayDay> {
-        let target = ground.target()?;
+        let target = ground.target();
         Ok(PayDay {
             pool: ground.pool().await?,
             nats: target.nats().await?,

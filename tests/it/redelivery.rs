@@ -26,7 +26,7 @@ async fn every_event_again_in_any_order_changes_nothing() -> anyhow::Result<()> 
     let services = ansinh::start_services(&Arc::new(ground.settings()), &Health::default()).await?;
     let mut day = PayDay::of(&ground, &PROGRAMMES).await?;
     day.carry(&people).await?;
-    let jetstream = jetstream::new(ground.target()?.nats().await?);
+    let jetstream = jetstream::new(ground.target().nats().await?);
     until_taken(&jetstream).await?;
     let before = digests(&day.pool).await?;
     let said = said(&day.pool).await?;

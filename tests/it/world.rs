@@ -74,7 +74,7 @@ impl World {
         change: impl FnOnce(&mut Settings),
     ) -> anyhow::Result<World> {
         let ground = Ground::new().await?;
-        let target = ground.target()?.with_settings(change);
+        let target = ground.target().with_settings(change);
         let services = start_some(services, &target.settings, &Health::default()).await?;
         let world = World {
             pool: ground.pool().await?,

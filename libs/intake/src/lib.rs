@@ -8,4 +8,4 @@ mod report;
 mod rows;
 
 pub use report::{Refused, Report, Sums, Tally};
-pub use rows::{FileError, LINE_BYTES_MAX, Row, Rows, digest};
+pub use rows::{FileError, LINE_BYTES_MAX, Row, Rows, digest, read_batches};

@@ -61,6 +61,29 @@ pub fn digest(path: &Path) -> Result<[u8; 32], FileError> {
     }
 }
 
+/// Reads a file and hands its rows over in batches of `size`, so that a file of any length takes
+/// the memory of a few; ends early where `take` says false.
+pub fn read_batches<T>(
+    path: &Path,
+    header: &[&str],
+    size: usize,
+    parse: impl Fn(&Row) -> Result<T, Refused>,
+    mut take: impl FnMut(Vec<Result<T, Refused>>) -> bool,
+) -> Result<(), FileError> {
+    let mut rows = Rows::open(path, header)?;
+    let mut batch = Vec::with_capacity(size);
+    while let Some(row) = rows.next_row()? {
+        batch.push(row.and_then(|it| parse(&it)));
+        if batch.len() == size && !take(std::mem::take(&mut batch)) {
+            return Ok(());
+        }
+    }
+    if !batch.is_empty() {
+        take(batch);
+    }
+    Ok(())
+}
+
 impl Rows<BufReader<File>> {
     pub fn open(path: &Path, header: &[&str]) -> Result<Rows<BufReader<File>>, FileError> {
         Rows::new(BufReader::with_capacity(1 << 18, File::open(path)?), header)

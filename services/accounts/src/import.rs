@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use domain::{Money, PersonNo, Refusal};
-use intake::{FileError, Refused, Report, Rows, Sums};
+use intake::{Refused, Report, Sums};
 use privacy::{BlindIndex, Field, Keys};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
@@ -41,7 +41,11 @@ pub async fn import_links(
     };
     // Two batches wait at most: reading never runs ahead of the database.
     let (batches, mut read) = mpsc::channel(2);
-    let reader = tokio::task::spawn_blocking(move || read_batches(&file, &batches));
+    let reader = tokio::task::spawn_blocking(move || {
+        // Nobody listens only where the import has failed; its error is the one to tell.
+        let take = |rows| batches.blocking_send(rows).is_ok();
+        intake::read_batches(&file, &HEADER, BATCH, Link::parse, take)
+    });
     while let Some(rows) = read.recv().await {
         let mut tx = pool.begin().await?;
         let (sums, refused) = apply(&mut tx, keys, rows, report.sums, now).await?;
@@ -60,22 +64,6 @@ pub async fn import_links(
 }
 
 type LinkRow = Result<Link, Refused>;
-
-fn read_batches(path: &Path, batches: &mpsc::Sender<Vec<LinkRow>>) -> Result<(), FileError> {
-    let mut rows = Rows::open(path, &HEADER)?;
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(row) = rows.next_row()? {
-        batch.push(row.and_then(|it| Link::parse(&it)));
-        if batch.len() == BATCH && batches.blocking_send(std::mem::take(&mut batch)).is_err() {
-            return Ok(()); // the import failed; its error is the one to tell
-        }
-    }
-    if !batch.is_empty() {
-        // As above: nobody listens only where the import has failed.
-        let _unheard = batches.blocking_send(batch);
-    }
-    Ok(())
-}
 
 /// One batch inside its transaction.
 async fn apply(

@@ -4,7 +4,7 @@ use std::path::Path;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{PersonNo, Programme, Refusal, Sex};
 use events::{Event, PersonsRegistered, RegisteredPerson};
-use intake::{FileError, Refused, Report, Rows, Sums};
+use intake::{Refused, Report, Sums};
 use privacy::{BlindIndex, Field, Keys};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
@@ -57,7 +57,11 @@ pub async fn import_registry(
     };
     // Two batches wait at most: reading never runs ahead of the database.
     let (batches, mut read) = mpsc::channel(2);
-    let reader = tokio::task::spawn_blocking(move || read_batches(&file, &batches));
+    let reader = tokio::task::spawn_blocking(move || {
+        // Nobody listens only where the import has failed; its error is the one to tell.
+        let take = |rows| batches.blocking_send(rows).is_ok();
+        intake::read_batches(&file, &HEADER, BATCH, Registration::parse, take)
+    });
     while let Some(rows) = read.recv().await {
         import.batch += 1;
         let mut tx = pool.begin().await?;
@@ -73,22 +77,6 @@ pub async fn import_registry(
     );
     store::insert_import(pool, import.import_no, &sha256, &import.report.sums, now).await?;
     Ok(import.report)
-}
-
-fn read_batches(path: &Path, batches: &mpsc::Sender<Vec<Refusable>>) -> Result<(), FileError> {
-    let mut rows = Rows::open(path, &HEADER)?;
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(row) = rows.next_row()? {
-        batch.push(row.and_then(|it| Registration::parse(&it)));
-        if batch.len() == BATCH && batches.blocking_send(std::mem::take(&mut batch)).is_err() {
-            return Ok(()); // the import failed; its error is the one to tell
-        }
-    }
-    if !batch.is_empty() {
-        // As above: nobody listens only where the import has failed.
-        let _unheard = batches.blocking_send(batch);
-    }
-    Ok(())
 }
 
 struct Import {

@@ -102,7 +102,7 @@ async fn a_killed_postgresql_is_waited_for() -> anyhow::Result<()> {
         nats: Nats::start(&home).await?,
         home,
     };
-    ground.target()?.migrate().await?;
+    ground.target().migrate().await?;
     let people = registry(PEOPLE, 13, &PROGRAMMES, &ground.home)?;
     let services = serve(&ground).await?;
     let mut day = PayDay::of(&ground, &PROGRAMMES).await?;

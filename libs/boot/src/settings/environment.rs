@@ -7,10 +7,13 @@ use figment::{Error, Metadata, Profile, Provider};
 
 use crate::BootError;
 
-/// Names the settings file; the one variable of ours that is not a setting.
+/// Names the settings file; it is no setting itself.
 pub const FILE_VARIABLE: &str = "ANSINH_CONFIG";
 
 const PREFIX: &str = "ANSINH_";
+
+/// Where the embedded servers' programs are looked for; read by those who start them.
+const PROGRAMS: [&str; 2] = ["ANSINH_PG_BIN", "ANSINH_NATS_BIN"];
 
 /// Variables that other programs know as well, and the keys they stand for.
 const SHARED: [(&str, &str); 4] = [
@@ -39,7 +42,7 @@ pub fn variables<K: Into<OsString>, V: Into<OsString>>(
         let known = SHARED.iter().find(|(it, _)| *it == name);
         let (layer, key) = match (known, name.strip_prefix(PREFIX)) {
             (Some((_, key)), _) => (&mut shared, (*key).to_owned()),
-            (None, Some(rest)) if name != FILE_VARIABLE => {
+            (None, Some(rest)) if name != FILE_VARIABLE && !PROGRAMS.contains(&&name[..]) => {
                 (&mut own, rest.replace("__", ".").to_lowercase())
             }
             _ => continue,

@@ -62,6 +62,8 @@ pub(crate) async fn lock_chunks(
     Ok(())
 }
 
+/// Finds lines by their positions. LATERAL with OFFSET 0 looks each up by key, whatever the
+/// statistics say of tables that grow while the banks answer.
 pub(crate) async fn find_lines(
     tx: &mut PgConnection,
     part: Part,
@@ -70,8 +72,6 @@ pub(crate) async fn find_lines(
     let columns = Columns::of(positions);
     let rows = sqlx::query!(
         r#"
-        -- LATERAL with OFFSET 0 looks each line up by key, whatever the statistics say of tables
-        -- that grow while the banks answer.
         SELECT DISTINCT l.run_no AS "run_no: RunNo", l.chunk AS "chunk: ChunkNo",
             l.line AS "line: LineNo", l.person_no AS "person_no: PersonNo",
             l.amount AS "amount: Money", l.province, c.institution, r.programme,
