@@ -315,6 +315,10 @@ async fn a_run_of_the_canaries() -> anyhow::Result<()> {
             let (status, text) = port.get(page).await?;
             ensure!(status == 200, "{service} {page} {status}");
             not_seen_in(&format!("{page} of {service}"), &text);
+            ensure!(
+                page != "/metrics" || text.contains("ansinh_events_applied_total"),
+                "{service} counts nothing:\n{text}"
+            );
         }
     }
     Processes(processes).stop().await?;

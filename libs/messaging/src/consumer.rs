@@ -16,7 +16,7 @@ use crate::redrive::Redrives;
 use crate::relay::{HASH, PART, Redrive, SEQ, SPEAKER, TRACEPARENT, Watermark};
 use crate::store;
 use crate::stream::{ensure_stream, filter_subject, stream_name};
-use crate::{Error, Wires, follow_trace};
+use crate::{Error, Wires, follow_trace, meter};
 
 /// Events taken from JetStream before their effects are committed.
 const PULL_MAX: usize = 48;
@@ -315,6 +315,7 @@ impl<H: Handler> Ear<H> {
             self.handler.apply(&mut tx, part, &fresh, now).await?;
             claimed(store::move_cursor(&mut tx, consumer, speaker, part, place).await)?;
             tx.commit().await?;
+            meter::applied(consumer, speaker, fresh.len());
         }
         if gap {
             self.ask_redrive(part, place.seq).await;
@@ -335,7 +336,9 @@ impl<H: Handler> Ear<H> {
             store::park(&mut tx, consumer, event, &error.to_string(), Utc::now()).await?;
             store::move_cursor(&mut tx, consumer, speaker, event.part, place).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        meter::parked(consumer, speaker);
+        Ok(())
     }
 
     /// A sequence that stands still behind the relay's watermark has lost its tail.
@@ -371,6 +374,7 @@ impl<H: Handler> Ear<H> {
             after,
             "Asking for a re-drive"
         );
+        meter::redrive(consumer, speaker);
         let body = serde_json::to_vec(&Redrive { part, after }).expect("numbers serialize");
         let asked = self
             .wires

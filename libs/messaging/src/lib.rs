@@ -9,6 +9,7 @@ mod command;
 mod consumer;
 mod delivered;
 mod error;
+mod meter;
 mod outbox;
 mod redrive;
 mod relay;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::store::{self, Outgoing};
 use crate::stream::ensure_stream;
-use crate::{Error, Wires};
+use crate::{Error, Wires, meter};
 
 pub(crate) const PART: &str = "Ansinh-Part";
 pub(crate) const SEQ: &str = "Ansinh-Seq";
@@ -217,6 +217,7 @@ impl Relay {
                 failed.insert(sequence);
             } else if let Some(progress) = session.progress.get_mut(&sequence) {
                 progress.after = seq;
+                meter::published(&sequence.0);
             }
         }
         for speaker in failed
