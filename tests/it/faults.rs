@@ -24,7 +24,7 @@ const PROGRAMMES: [Programme; 2] = [Programme::SocialPension, Programme::Retirem
 const PEOPLE: u64 = 4_000;
 /// Longer than any recovery, so that only the line that nobody ever answers becomes unknown.
 const PATIENT: [(&str, &str); 2] = [
-    ("ANSINH_PAYMENTS__RESULT_SLA_MS", "20000"),
+    ("ANSINH_PAYMENTS__RESULT_SLA_MS", "30000"),
     ("ANSINH_RECONCILIATION__GRACE_MS", "600000"),
 ];
 /// Milliseconds between two kills, drawn evenly.

@@ -26,10 +26,7 @@ impl Ground {
         let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
         sqlx::raw_sql(create).execute(&mut connection).await?;
         connection.close().await?;
-        let (server, _) = admin
-            .rsplit_once('/')
-            .context("DATABASE_URL names a database")?;
-        let database_url = format!("{server}/{name}");
+        let database_url = url_of_database(&admin, &name)?;
         let home = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&home)?;
         Keys::generate(&home.join("keys"))?;
@@ -103,15 +100,27 @@ impl Ground {
         self.nats.stop().await?;
         let admin = std::env::var("DATABASE_URL")?;
         let mut connection = PgConnection::connect(&admin).await?;
-        let (_, name) = self
-            .database_url
-            .rsplit_once('/')
-            .context("a URL with a database")?;
+        let name = database_of_url(&self.database_url)?;
         let drop = sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
         sqlx::raw_sql(drop).execute(&mut connection).await?;
         std::fs::remove_dir_all(&self.home)?;
         Ok(())
     }
+}
+
+/// The same server's database of another name; what follows a `?` says how to get there.
+pub fn url_of_database(url: &str, name: &str) -> anyhow::Result<String> {
+    let (place, way) = url.split_once('?').unwrap_or((url, ""));
+    let (server, _) = place.rsplit_once('/').context("a URL with a database")?;
+    let mark = if way.is_empty() { "" } else { "?" };
+    Ok(format!("{server}/{name}{mark}{way}"))
+}
+
+/// The database that a URL names.
+pub fn database_of_url(url: &str) -> anyhow::Result<&str> {
+    let (place, _) = url.split_once('?').unwrap_or((url, ""));
+    let (_, name) = place.rsplit_once('/').context("a URL with a database")?;
+    Ok(name)
 }
 
 /// The built program, beside this test's own binary.

@@ -8,7 +8,7 @@ use domain::Programme;
 use sqlx::{Connection, PgConnection};
 use tokio::process::Command;
 
-use crate::ground::{Ground, ansinh_binary};
+use crate::ground::{Ground, ansinh_binary, database_of_url, url_of_database};
 use crate::pay_day::{PayDay, registry};
 
 const PROGRAMMES: [Programme; 1] = [Programme::SocialPension];
@@ -163,17 +163,14 @@ async fn every_tampering_is_found_and_its_place_is_named() -> anyhow::Result<()>
 
 /// Changes a copy of the world and checks it: the place that is to be named, and what was said.
 async fn tamper(ground: &Ground, tampering: &Tampering) -> anyhow::Result<(String, Output)> {
-    let (server, name) = ground
-        .database_url
-        .rsplit_once('/')
-        .context("a URL with a database")?;
+    let name = database_of_url(&ground.database_url)?;
     let mut admin = PgConnection::connect(&std::env::var("DATABASE_URL")?).await?;
     let copy = format!("{name}_copy");
     let create = format!("CREATE DATABASE {copy} TEMPLATE {name}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(create))
         .execute(&mut admin)
         .await?;
-    let url = format!("{server}/{copy}");
+    let url = url_of_database(&ground.database_url, &copy)?;
     let mut connection = PgConnection::connect(&url).await?;
     let disable = format!("ALTER TABLE {} DISABLE TRIGGER USER", tampering.table);
     sqlx::raw_sql(sqlx::AssertSqlSafe(disable))

@@ -132,50 +132,30 @@ pub(crate) async fn insert_transfers(
     part: Part,
     rows: &[JournalRow<'_>],
 ) -> Result<(), Error> {
-    let count = rows.iter().map(|it| it.journal.transfers.len()).sum();
-    let mut run_nos: Vec<i64> = Vec::with_capacity(count);
-    let mut seqs: Vec<i64> = Vec::with_capacity(count);
-    let mut lines: Vec<i32> = Vec::with_capacity(count);
-    let mut debits: Vec<i64> = Vec::with_capacity(count);
-    let mut credits: Vec<i64> = Vec::with_capacity(count);
-    let mut amounts: Vec<Decimal> = Vec::with_capacity(count);
-    let mut persons: Vec<i64> = Vec::with_capacity(count);
-    let mut chunks: Vec<i32> = Vec::with_capacity(count);
-    let mut chunk_lines: Vec<i32> = Vec::with_capacity(count);
+    let mut copied = bulk::Rows::into(
+        "COPY ledger.transfers (part, run_no, seq, line, debit, credit, amount, person_no, chunk,
+            chunk_line) FROM STDIN (FORMAT binary)",
+        10,
+    );
     for row in rows {
-        for (line, transfer) in (1..).zip(&row.journal.transfers) {
-            run_nos.push(row.journal.run_no.0);
-            seqs.push(row.seq);
-            lines.push(line);
-            debits.push(transfer.debit.number().0);
-            credits.push(transfer.credit.number().0);
-            amounts.push(transfer.amount.decimal());
-            persons.push(transfer.line.map_or(0, |it| it.person_no.0));
-            chunks.push(transfer.line.map_or(0, |it| it.chunk.0));
-            chunk_lines.push(transfer.line.map_or(0, |it| it.line.0));
+        for (line, transfer) in (1i32..).zip(&row.journal.transfers) {
+            let of_person = transfer.line;
+            copied
+                .row()
+                .with(part.number())
+                .with(row.journal.run_no.0)
+                .with(row.seq)
+                .with(line)
+                .with(transfer.debit.number().0)
+                .with(transfer.credit.number().0)
+                .with(transfer.amount.decimal())
+                .with(of_person.map_or(0, |it| it.person_no.0))
+                .with(of_person.map_or(0, |it| it.chunk.0))
+                .with(of_person.map_or(0, |it| it.line.0))
+                .end();
         }
     }
-    sqlx::query!(
-        r#"
-        INSERT INTO ledger.transfers
-            (part, run_no, seq, line, debit, credit, amount, person_no, chunk, chunk_line)
-        SELECT $1, t.*
-        FROM unnest($2::bigint[], $3::bigint[], $4::int[], $5::bigint[], $6::bigint[],
-            $7::numeric[], $8::bigint[], $9::int[], $10::int[]) AS t
-        "#,
-        part.number(),
-        &run_nos,
-        &seqs,
-        &lines,
-        &debits,
-        &credits,
-        &amounts,
-        &persons,
-        &chunks,
-        &chunk_lines,
-    )
-    .execute(tx)
-    .await?;
+    copied.send(tx).await?;
     Ok(())
 }
 

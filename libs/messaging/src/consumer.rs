@@ -19,7 +19,7 @@ use crate::stream::{ensure_stream, filter_subject, stream_name};
 use crate::{Error, Wires, follow_trace, meter};
 
 /// Events taken from JetStream before their effects are committed.
-const PULL_MAX: usize = 48;
+const PULL_MAX: usize = 24;
 /// Events of one partition in one transaction.
 const BATCH_MAX: usize = 5;
 /// Partitions applied at the same time.

@@ -191,6 +191,7 @@ impl Relay {
     ) -> Result<Vec<(String, Part, i64)>, Error> {
         let mut waiting: Vec<(Sequence, i64, PublishAckFuture)> = Vec::with_capacity(events.len());
         let mut failed: BTreeSet<Sequence> = BTreeSet::new();
+        let mut moved: BTreeMap<Sequence, i64> = BTreeMap::new();
         for event in events {
             let sequence = (event.speaker.clone(), event.part);
             let (seq, subject) = (event.seq, event.subject.clone());
@@ -218,6 +219,7 @@ impl Relay {
             } else if let Some(progress) = session.progress.get_mut(&sequence) {
                 progress.after = seq;
                 meter::published(&sequence.0);
+                moved.insert(sequence, seq);
             }
         }
         for speaker in failed
@@ -227,12 +229,9 @@ impl Relay {
         {
             ensure_stream(&self.wires.jetstream, speaker).await?;
         }
-        let moved = session
-            .progress
-            .iter()
-            .filter(|(it, _)| !failed.contains(*it));
+        let moved = moved.into_iter();
         Ok(moved
-            .map(|((speaker, part), it)| (speaker.clone(), *part, it.after))
+            .map(|((speaker, part), seq)| (speaker, part, seq))
             .collect())
     }
 

@@ -1,18 +1,20 @@
 //! All SQL of payments, by the step of a payment's life.
 
+mod found;
 mod preparation;
 mod results;
 mod runs;
 mod work;
 
+pub(crate) use found::{FoundLine, find_lines};
 pub(crate) use preparation::{
     OpenChunk, Prepared, add_prepared, announce, finish_preparation, insert_lines,
     insert_obligation_exceptions, insert_obligations, obliged, open_chunks, set_roots,
     upsert_chunks,
 };
 pub(crate) use results::{
-    FoundLine, Refusal, add_matched, close_unknown, count_answers, find_lines, insert_breaks,
-    insert_result_refusals, insert_results, lock_chunks, open_contradictions,
+    Refusal, add_matched, close_unknown, count_answers, insert_breaks, insert_result_refusals,
+    insert_results, lock_chunks, open_contradictions,
 };
 pub(crate) use runs::{
     Act, Ends, acts_of, close_run, count_approvals, hold_line, insert_act, insert_appropriation,

@@ -6,7 +6,7 @@ use events::{Instructions, MalformedEvent, Results};
 use sqlx::{PgConnection, PgPool};
 
 use crate::Error;
-use crate::banks::{Entry, Status};
+use crate::banks::Entry;
 use crate::statement::{Last, Paid, PartTotals, Statement};
 
 /// Late messages sent at a time.
@@ -69,31 +69,26 @@ pub(crate) async fn insert_entries(
     message: &Instructions,
     entries: &[Entry],
 ) -> Result<(), Error> {
-    let lines: Vec<i32> = entries.iter().map(|it| it.line.0).collect();
-    let amounts: Vec<Money> = entries.iter().map(|it| it.amount).collect();
-    let accounts: Vec<Option<&str>> = entries.iter().map(|it| it.account.as_deref()).collect();
-    let statuses: Vec<Status> = entries.iter().map(|it| it.status).collect();
-    let refs: Vec<&str> = entries.iter().map(|it| &it.bank_ref[..]).collect();
-    sqlx::query!(
-        r#"
-        INSERT INTO sandbox.entries
-            (institution, part, run_no, chunk, line, amount, account, status, bank_ref)
-        SELECT $6, $7, $8, $9, e.line, e.amount, e.account, e.status, e.bank_ref
-        FROM unnest($1::integer[], $2::numeric[], $3::text[], $4::text[], $5::text[])
-            AS e (line, amount, account, status, bank_ref)
-        "#,
-        &lines,
-        &amounts as &[Money],
-        &accounts as &[Option<&str>],
-        &statuses as &[Status],
-        &refs as &[&str],
-        message.institution.number(),
-        message.part.number(),
-        message.run_no.0,
-        message.chunk.0,
-    )
-    .execute(tx)
-    .await?;
+    let mut copied = bulk::Rows::into(
+        "COPY sandbox.entries (institution, part, run_no, chunk, line, amount, account, status,
+            bank_ref) FROM STDIN (FORMAT binary)",
+        9,
+    );
+    for entry in entries {
+        copied
+            .row()
+            .with(message.institution.number())
+            .with(message.part.number())
+            .with(message.run_no.0)
+            .with(message.chunk.0)
+            .with(entry.line.0)
+            .with(entry.amount)
+            .with(entry.account.as_deref())
+            .with(entry.status)
+            .with(&entry.bank_ref[..])
+            .end();
+    }
+    copied.send(tx).await?;
     Ok(())
 }
 

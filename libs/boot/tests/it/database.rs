@@ -17,9 +17,12 @@ fn url(connect: &PgConnectOptions) -> String {
     connect.to_url_lossy().to_string()
 }
 
-/// The same database through another port of this machine.
+/// The same database through another port of this machine, also where its own way is a socket.
 fn url_through(connect: &PgConnectOptions, port: u16) -> String {
-    url(&connect.clone().host("127.0.0.1").port(port))
+    let whole = url(connect);
+    let (login, place) = whole.rsplit_once('@').expect("a URL with a login");
+    let (_, database) = place.split_once('/').expect("a URL with a database");
+    format!("{login}@127.0.0.1:{port}/{database}")
 }
 
 /// Cuts a `begin()` off while its answer is under way, then writes a row on the same connection

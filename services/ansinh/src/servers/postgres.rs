@@ -38,10 +38,8 @@ const STOP: [(Signal, Duration); 2] = [
 
 /// Settings for bulk work on a ledger, on a small machine (2 cores, 24 GiB) that also runs the
 /// services. A larger one has room to spare with them; a smaller one still starts.
-const SETTINGS: [(&str, &str); 26] = [
+const SETTINGS: [(&str, &str); 25] = [
     ("listen_addresses", "127.0.0.1"),
-    // A socket's path is short by law of the system; a project's may be long.
-    ("unix_socket_directories", ""),
     // Services with their pools, and tests side by side.
     ("max_connections", "100"),
     // The ledger's promise: what is committed is on disk, whole.
@@ -101,6 +99,21 @@ pub struct Postgres {
 struct Login {
     port: u16,
     password: String,
+    /// Where the server's Unix socket lies. Over TCP the driver leaves Nagle's algorithm on, and
+    /// whatever is longer than one segment waits up to 40 ms for an acknowledgement.
+    socket: Option<PathBuf>,
+}
+
+/// The longest path of a socket's folder: the system's 107 bytes less `/.s.PGSQL.65535`.
+const SOCKET_FOLDER_MAX: usize = 92;
+
+/// The cluster's place, private to its account, where its path fits; else there is only TCP.
+fn socket_folder(place: &Place) -> Option<PathBuf> {
+    let plain = |it: char| it.is_ascii_alphanumeric() || "/._-".contains(it);
+    let path = place.path();
+    let text = path.to_str()?;
+    let fits = path.is_absolute() && text.len() <= SOCKET_FOLDER_MAX && text.chars().all(plain);
+    fits.then(|| path.to_owned())
 }
 
 impl Postgres {
@@ -119,6 +132,7 @@ impl Postgres {
             let login = Login {
                 port,
                 password: password.clone(),
+                socket: socket_folder(&place),
             };
             match launch(&folder, &place, &bin, &login).await {
                 Err(ServersError::Exited { .. }) if starts < STARTS_MAX => starts += 1,
@@ -188,8 +202,22 @@ impl fmt::Debug for Postgres {
 
 impl Login {
     fn url(&self) -> String {
-        let Login { port, password } = self;
-        format!("postgres://{DATABASE}:{password}@127.0.0.1:{port}/{DATABASE}")
+        let Login {
+            port,
+            password,
+            socket,
+        } = self;
+        let url = format!("postgres://{DATABASE}:{password}@127.0.0.1:{port}/{DATABASE}");
+        match socket {
+            Some(folder) => format!("{url}?host={}", folder.display()),
+            None => url,
+        }
+    }
+
+    /// Empty where there is none, as the server's setting has it.
+    fn socket_folder(&self) -> String {
+        let folder = self.socket.as_deref().unwrap_or(Path::new(""));
+        folder.display().to_string()
     }
 
     /// A connection to the database that every cluster has. It proves that the server on the
@@ -221,7 +249,11 @@ async fn launch(
         .arg("-D")
         .arg(place.data())
         .args(["-p", &login.port.to_string()])
-        .args(["-c", &format!("wal_compression={compression}")]);
+        .args(["-c", &format!("wal_compression={compression}")])
+        .args([
+            "-c",
+            &format!("unix_socket_directories={}", login.socket_folder()),
+        ]);
     for (name, value) in SETTINGS {
         command.args(["-c", &format!("{name}={value}")]);
     }
@@ -329,7 +361,6 @@ mod tests {
             ("server_encoding", "UTF8"),
             ("lc_collate", "C"),
             ("listen_addresses", "127.0.0.1"),
-            ("unix_socket_directories", ""),
             ("password_encryption", "scram-sha-256"),
         ] {
             assert_eq!(setting(&mut connection, name).await, value, "{name}");

@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, Position};
 use events::{AppliedResult, ResultLine, ResultStatus, Results, ResultsApplied};
@@ -21,10 +19,7 @@ pub(super) async fn on_results(
     let positions: Vec<Position> = message.lines.iter().map(|it| it.end_to_end_id).collect();
     // The chunks stay locked until the end: nobody else may call their lines unknown meanwhile.
     store::lock_chunks(tx, part, &positions).await?;
-    let mut found: HashMap<Position, FoundLine> = store::find_lines(tx, part, &positions)
-        .await?
-        .into_iter()
-        .collect();
+    let mut found = store::find_lines(tx, part, &positions).await?;
     let (mut answered, mut applied, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
     for (entry, line) in (1..).zip(&message.lines) {
         let known = found.get_mut(&line.end_to_end_id);

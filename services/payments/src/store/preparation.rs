@@ -118,47 +118,31 @@ pub(crate) async fn open_chunks(
 }
 
 pub(crate) async fn insert_lines(tx: &mut PgConnection, lines: &[Line]) -> Result<(), Error> {
-    let run_nos: Vec<i64> = lines.iter().map(|it| it.position.run.0).collect();
-    let parts: Vec<i16> = lines.iter().map(|it| it.position.part.number()).collect();
-    let chunks: Vec<i32> = lines.iter().map(|it| it.position.chunk.0).collect();
-    let numbers: Vec<i32> = lines.iter().map(|it| it.position.line.0).collect();
-    let persons: Vec<i64> = lines.iter().map(|it| it.person_no.0).collect();
-    let determinations: Vec<i16> = lines.iter().map(|it| it.determination_no).collect();
-    let amounts: Vec<Decimal> = lines.iter().map(|it| it.amount.decimal()).collect();
-    let provinces: Vec<i16> = lines.iter().map(|it| it.province.number()).collect();
-    let rates: Vec<i32> = lines.iter().map(|it| it.rate_no).collect();
-    let accounts: Vec<Option<&[u8]>> = lines
-        .iter()
-        .map(|it| it.account.as_ref().map(privacy::Sealed::as_bytes))
-        .collect();
-    let indexes: Vec<Option<&[u8]>> = lines
-        .iter()
-        .map(|it| it.account_index.as_ref().map(|it| &it.as_bytes()[..]))
-        .collect();
-    let holders: Vec<&[u8]> = lines.iter().map(|it| it.holder.as_bytes()).collect();
-    sqlx::query!(
-        r#"
-        INSERT INTO payments.lines (run_no, part, chunk, line, person_no, determination_no, amount,
+    let mut copied = bulk::Rows::into(
+        "COPY payments.lines (run_no, part, chunk, line, person_no, determination_no, amount,
             province, rate_no, account_sealed, account_index, holder_sealed)
-        SELECT l.* FROM unnest($1::bigint[], $2::smallint[], $3::int[], $4::int[], $5::bigint[],
-            $6::smallint[], $7::numeric[], $8::smallint[], $9::int[], $10::bytea[], $11::bytea[],
-            $12::bytea[]) AS l
-        "#,
-        &run_nos,
-        &parts,
-        &chunks,
-        &numbers,
-        &persons,
-        &determinations,
-        &amounts,
-        &provinces,
-        &rates,
-        &accounts as &[Option<&[u8]>],
-        &indexes as &[Option<&[u8]>],
-        &holders as &[&[u8]],
-    )
-    .execute(tx)
-    .await?;
+            FROM STDIN (FORMAT binary)",
+        12,
+    );
+    for line in lines {
+        let at = line.position;
+        copied
+            .row()
+            .with(at.run.0)
+            .with(at.part.number())
+            .with(at.chunk.0)
+            .with(at.line.0)
+            .with(line.person_no.0)
+            .with(line.determination_no)
+            .with(line.amount.decimal())
+            .with(line.province.number())
+            .with(line.rate_no)
+            .with(line.account.as_ref().map(privacy::Sealed::as_bytes))
+            .with(line.account_index.as_ref().map(|it| &it.as_bytes()[..]))
+            .with(line.holder.as_bytes())
+            .end();
+    }
+    copied.send(tx).await?;
     Ok(())
 }
 
@@ -168,29 +152,26 @@ pub(crate) async fn insert_obligations(
     (part, programme, period): (Part, Programme, Period),
     lines: &[Line],
 ) -> Result<(), Error> {
-    let persons: Vec<i64> = lines.iter().map(|it| it.person_no.0).collect();
-    let determinations: Vec<i16> = lines.iter().map(|it| it.determination_no).collect();
-    let run_nos: Vec<i64> = lines.iter().map(|it| it.position.run.0).collect();
-    let chunks: Vec<i32> = lines.iter().map(|it| it.position.chunk.0).collect();
-    let numbers: Vec<i32> = lines.iter().map(|it| it.position.line.0).collect();
-    sqlx::query!(
-        r#"
-        INSERT INTO payments.obligations
-            (part, programme, period, person_no, determination_no, run_no, chunk, line)
-        SELECT $1, $2, $3, o.*
-        FROM unnest($4::bigint[], $5::smallint[], $6::bigint[], $7::int[], $8::int[]) AS o
-        "#,
-        part.number(),
-        programme.number(),
-        period.first_day(),
-        &persons,
-        &determinations,
-        &run_nos,
-        &chunks,
-        &numbers,
-    )
-    .execute(tx)
-    .await?;
+    let mut copied = bulk::Rows::into(
+        "COPY payments.obligations (part, programme, period, person_no, determination_no, run_no,
+            chunk, line) FROM STDIN (FORMAT binary)",
+        8,
+    );
+    for line in lines {
+        let at = line.position;
+        copied
+            .row()
+            .with(part.number())
+            .with(programme.number())
+            .with(period.first_day())
+            .with(line.person_no.0)
+            .with(line.determination_no)
+            .with(at.run.0)
+            .with(at.chunk.0)
+            .with(at.line.0)
+            .end();
+    }
+    copied.send(tx).await?;
     Ok(())
 }
 

@@ -2,27 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
-use domain::{ChunkNo, LineNo, Money, Part, PersonNo, Position, Programme, Province, RunNo};
+use chrono::{DateTime, Utc};
+use domain::{ChunkNo, Money, Part, PersonNo, Position, RunNo};
 use events::{ResultLine, ResultStatus, Results, StatementMatched};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
-use super::{Columns, institution_of, programme_of, province_of};
+use super::Columns;
 use crate::Error;
 use crate::posting::Answered;
-use crate::result::{Found, Standing};
 
-/// A line that a result names, as our books have it.
-#[derive(Debug)]
-pub(crate) struct FoundLine {
-    pub found: Found,
-    pub person_no: PersonNo,
-    pub programme: Programme,
-    pub province: Province,
-}
-
-/// A result line that changed nothing.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     /// The line's number in its message, from 1.
@@ -62,112 +51,33 @@ pub(crate) async fn lock_chunks(
     Ok(())
 }
 
-/// Finds lines by their positions. LATERAL with OFFSET 0 looks each up by key, whatever the
-/// statistics say of tables that grow while the banks answer.
-pub(crate) async fn find_lines(
-    tx: &mut PgConnection,
-    part: Part,
-    positions: &[Position],
-) -> Result<Vec<(Position, FoundLine)>, Error> {
-    let columns = Columns::of(positions);
-    let rows = sqlx::query!(
-        r#"
-        SELECT DISTINCT l.run_no AS "run_no: RunNo", l.chunk AS "chunk: ChunkNo",
-            l.line AS "line: LineNo", l.person_no AS "person_no: PersonNo",
-            l.amount AS "amount: Money", l.province, c.institution, r.programme,
-            c.released_at IS NOT NULL AND x.held IS NOT TRUE AS "released!",
-            a.status AS "status?: ResultStatus", x.unknown IS TRUE AS "unknown!"
-        FROM unnest($2::bigint[], $3::int[], $4::int[]) AS n (run_no, chunk, line)
-        CROSS JOIN LATERAL (
-            SELECT * FROM payments.lines l WHERE l.run_no = n.run_no AND l.part = $1
-                AND l.chunk = n.chunk AND l.line = n.line OFFSET 0
-        ) l
-        CROSS JOIN LATERAL (
-            SELECT institution, released_at FROM payments.chunks c
-            WHERE c.run_no = n.run_no AND c.part = $1 AND c.chunk = n.chunk OFFSET 0
-        ) c
-        CROSS JOIN LATERAL (
-            SELECT programme FROM payments.runs r WHERE r.run_no = n.run_no OFFSET 0
-        ) r
-        LEFT JOIN LATERAL (
-            SELECT status FROM payments.results a WHERE a.run_no = n.run_no AND a.part = $1
-                AND a.chunk = n.chunk AND a.line = n.line OFFSET 0
-        ) a ON true
-        LEFT JOIN LATERAL (
-            SELECT bool_or(kind = 'held') AS held,
-                bool_or(kind = 'unknown' AND resolved_at IS NULL) AS unknown
-            FROM payments.exceptions x WHERE x.run_no = n.run_no AND x.part = $1
-                AND x.chunk = n.chunk AND x.line = n.line
-        ) x ON true
-        "#,
-        part.number(),
-        &columns.run_nos,
-        &columns.chunks,
-        &columns.lines,
-    )
-    .fetch_all(tx)
-    .await?;
-    let found = rows.into_iter().map(|it| {
-        let standing = match (it.released, it.status, it.unknown) {
-            (false, ..) => Standing::NotReleased,
-            (true, Some(status), _) => Standing::Answered(status),
-            (true, None, true) => Standing::Unknown,
-            (true, None, false) => Standing::InTransit,
-        };
-        let institution = institution_of(it.institution);
-        let line = FoundLine {
-            found: Found {
-                institution,
-                amount: it.amount,
-                standing,
-            },
-            person_no: it.person_no,
-            programme: programme_of(it.programme),
-            province: province_of(it.province),
-        };
-        (
-            Position {
-                run: it.run_no,
-                part,
-                chunk: it.chunk,
-                line: it.line,
-            },
-            line,
-        )
-    });
-    Ok(found.collect())
-}
-
 pub(crate) async fn insert_results(
     tx: &mut PgConnection,
     part: Part,
     message_id: &str,
     applied: &[&ResultLine],
 ) -> Result<(), Error> {
-    let columns = Columns::of(applied.iter().map(|it| &it.end_to_end_id));
-    let statuses: Vec<&str> = applied.iter().map(|it| status_text(it.status)).collect();
-    let reasons: Vec<Option<&str>> = applied.iter().map(|it| it.reason.as_deref()).collect();
-    let refs: Vec<&str> = applied.iter().map(|it| &it.bank_ref[..]).collect();
-    let dates: Vec<NaiveDate> = applied.iter().map(|it| it.booked_on).collect();
-    sqlx::query!(
-        r#"
-        INSERT INTO payments.results
-            (part, message_id, run_no, chunk, line, status, reason, bank_ref, booked_on)
-        SELECT $1, $2, r.* FROM unnest($3::bigint[], $4::int[], $5::int[], $6::text[], $7::text[],
-            $8::text[], $9::date[]) AS r
-        "#,
-        part.number(),
-        message_id,
-        &columns.run_nos,
-        &columns.chunks,
-        &columns.lines,
-        &statuses as &[&str],
-        &reasons as &[Option<&str>],
-        &refs as &[&str],
-        &dates,
-    )
-    .execute(tx)
-    .await?;
+    let mut copied = bulk::Rows::into(
+        "COPY payments.results (run_no, part, chunk, line, status, reason, bank_ref, booked_on,
+            message_id) FROM STDIN (FORMAT binary)",
+        9,
+    );
+    for it in applied {
+        let at = it.end_to_end_id;
+        copied
+            .row()
+            .with(at.run.0)
+            .with(part.number())
+            .with(at.chunk.0)
+            .with(at.line.0)
+            .with(status_text(it.status))
+            .with(it.reason.as_deref())
+            .with(&it.bank_ref[..])
+            .with(it.booked_on)
+            .with(message_id)
+            .end();
+    }
+    copied.send(tx).await?;
     Ok(())
 }
 

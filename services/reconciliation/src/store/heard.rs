@@ -17,32 +17,26 @@ pub(crate) async fn insert_instructions(
     institution: Institution,
     lines: &[Instructed],
 ) -> Result<(), Error> {
-    let runs: Vec<i64> = lines.iter().map(|it| it.position.run.0).collect();
-    let parts: Vec<i16> = lines.iter().map(|it| it.position.part.number()).collect();
-    let chunks: Vec<i32> = lines.iter().map(|it| it.position.chunk.0).collect();
-    let numbers: Vec<i32> = lines.iter().map(|it| it.position.line.0).collect();
-    let amounts: Vec<Money> = lines.iter().map(|it| it.amount).collect();
-    let indexes: Vec<Option<&[u8]>> = lines.iter().map(|it| it.account_index.as_deref()).collect();
-    sqlx::query!(
-        r#"
-        INSERT INTO reconciliation.instructions
-            (run_no, part, chunk, line, institution, amount, account_index)
-        SELECT l.run_no, l.part, l.chunk, l.line, $7, l.amount, l.account_index
-        FROM unnest($1::bigint[], $2::smallint[], $3::integer[], $4::integer[], $5::numeric[],
-            $6::bytea[]) AS l (run_no, part, chunk, line, amount, account_index)
-        ON CONFLICT DO NOTHING
-        "#,
-        &runs,
-        &parts,
-        &chunks,
-        &numbers,
-        &amounts as &[Money],
-        &indexes as &[Option<&[u8]>],
-        institution.number(),
-    )
-    .execute(&mut *tx)
-    .await?;
-    let mut named = runs;
+    let mut copied = bulk::Rows::into(
+        "COPY reconciliation.instructions (run_no, part, chunk, line, institution, amount,
+            account_index) FROM STDIN (FORMAT binary)",
+        7,
+    );
+    for line in lines {
+        let at = line.position;
+        copied
+            .row()
+            .with(at.run.0)
+            .with(at.part.number())
+            .with(at.chunk.0)
+            .with(at.line.0)
+            .with(institution.number())
+            .with(line.amount)
+            .with(line.account_index.as_deref())
+            .end();
+    }
+    copied.send(tx).await?;
+    let mut named: Vec<i64> = lines.iter().map(|it| it.position.run.0).collect();
     named.sort_unstable();
     named.dedup();
     sqlx::query!(
@@ -73,36 +67,28 @@ pub(crate) async fn insert_results(
     tx: &mut PgConnection,
     results: &ResultsApplied,
 ) -> Result<(), Error> {
-    let lines = &results.lines;
-    let runs: Vec<i64> = lines.iter().map(|it| it.run_no.0).collect();
-    let chunks: Vec<i32> = lines.iter().map(|it| it.chunk.0).collect();
-    let numbers: Vec<i32> = lines.iter().map(|it| it.line.0).collect();
-    let credited: Vec<bool> = lines
-        .iter()
-        .map(|it| it.status == ResultStatus::Credited)
-        .collect();
-    let amounts: Vec<Money> = lines.iter().map(|it| it.amount).collect();
-    let booked: Vec<chrono::NaiveDate> = lines.iter().map(|it| it.booked_on).collect();
-    sqlx::query!(
-        r#"
-        INSERT INTO reconciliation.results
-            (run_no, part, chunk, line, institution, status, amount, booked_on)
-        SELECT l.run_no, $7, l.chunk, l.line, $8,
-            CASE WHEN l.credited THEN 'credited' ELSE 'rejected' END, l.amount, l.booked_on
-        FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::boolean[], $5::numeric[],
-            $6::date[]) AS l (run_no, chunk, line, credited, amount, booked_on)
-        ON CONFLICT DO NOTHING
-        "#,
-        &runs,
-        &chunks,
-        &numbers,
-        &credited,
-        &amounts as &[Money],
-        &booked,
-        results.part.number(),
-        results.institution.number(),
-    )
-    .execute(tx)
-    .await?;
+    let mut copied = bulk::Rows::into(
+        "COPY reconciliation.results (run_no, part, chunk, line, institution, status, amount,
+            booked_on) FROM STDIN (FORMAT binary)",
+        8,
+    );
+    for line in &results.lines {
+        let status = match line.status {
+            ResultStatus::Credited => "credited",
+            ResultStatus::Rejected => "rejected",
+        };
+        copied
+            .row()
+            .with(line.run_no.0)
+            .with(results.part.number())
+            .with(line.chunk.0)
+            .with(line.line.0)
+            .with(results.institution.number())
+            .with(status)
+            .with(line.amount)
+            .with(line.booked_on)
+            .end();
+    }
+    copied.send(tx).await?;
     Ok(())
 }

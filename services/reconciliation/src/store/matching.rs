@@ -147,28 +147,25 @@ pub(crate) async fn insert_matches(
     part: Part,
     matches: &[Match],
 ) -> Result<(), Error> {
-    let runs: Vec<i64> = matches.iter().map(|it| it.place.0.0).collect();
-    let chunks: Vec<i32> = matches.iter().map(|it| it.place.1.0).collect();
-    let lines: Vec<i32> = matches.iter().map(|it| it.place.2.0).collect();
-    let entries: Vec<i64> = matches.iter().map(|it| it.entry_no).collect();
-    sqlx::query!(
-        r#"
-        INSERT INTO reconciliation.matches
-            (run_no, part, chunk, line, institution, statement_no, entry_no)
-        SELECT m.run_no, $5, m.chunk, m.line, $6, $7, m.entry_no
-        FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::bigint[])
-            AS m (run_no, chunk, line, entry_no)
-        "#,
-        &runs,
-        &chunks,
-        &lines,
-        &entries,
-        part.number(),
-        statement.institution.number(),
-        statement.statement_no,
-    )
-    .execute(tx)
-    .await?;
+    let mut copied = bulk::Rows::into(
+        "COPY reconciliation.matches (run_no, part, chunk, line, institution, statement_no,
+            entry_no) FROM STDIN (FORMAT binary)",
+        7,
+    );
+    for it in matches {
+        let (run_no, chunk, line) = it.place;
+        copied
+            .row()
+            .with(run_no.0)
+            .with(part.number())
+            .with(chunk.0)
+            .with(line.0)
+            .with(statement.institution.number())
+            .with(statement.statement_no)
+            .with(it.entry_no)
+            .end();
+    }
+    copied.send(tx).await?;
     Ok(())
 }
 

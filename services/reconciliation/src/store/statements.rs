@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use domain::{Institution, Money, Position};
 use events::StatementPage;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::Error;
 use crate::statement::{Header, RefusalCode, Totals, totals_of};
@@ -141,42 +141,40 @@ pub(crate) async fn insert_entries(
     page: &StatementPage,
     entries: &[Claimed],
 ) -> Result<bool, Error> {
-    let parts: Vec<i16> = entries.iter().map(|it| it.position.part.number()).collect();
-    let numbers: Vec<i64> = entries.iter().map(|it| it.entry_no).collect();
-    let runs: Vec<i64> = entries.iter().map(|it| it.position.run.0).collect();
-    let chunks: Vec<i32> = entries.iter().map(|it| it.position.chunk.0).collect();
-    let lines: Vec<i32> = entries.iter().map(|it| it.position.line.0).collect();
-    let amounts: Vec<Money> = entries.iter().map(|it| it.amount).collect();
-    let indexes: Vec<Option<&[u8]>> = entries
-        .iter()
-        .map(|it| it.account_index.as_deref())
-        .collect();
-    let refs: Vec<&str> = entries.iter().map(|it| &it.bank_ref[..]).collect();
-    let inserted = sqlx::query!(
-        r#"
-        INSERT INTO reconciliation.entries (part, institution, statement_no, entry_no, run_no,
-            chunk, line, amount, account_index, bank_ref)
-        SELECT e.part, $9, $10, e.entry_no, e.run_no, e.chunk, e.line, e.amount,
-            e.account_index, e.bank_ref
-        FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::integer[], $5::integer[],
-            $6::numeric[], $7::bytea[], $8::text[])
-            AS e (part, entry_no, run_no, chunk, line, amount, account_index, bank_ref)
-        ON CONFLICT DO NOTHING
-        "#,
-        &parts,
-        &numbers,
-        &runs,
-        &chunks,
-        &lines,
-        &amounts as &[Money],
-        &indexes as &[Option<&[u8]>],
-        &refs as &[&str],
-        page.institution.number(),
-        page.statement_no,
-    )
-    .execute(tx)
-    .await?;
-    Ok(usize::try_from(inserted.rows_affected()) == Ok(entries.len()))
+    let mut copied = bulk::Rows::into(
+        "COPY reconciliation.entries (part, institution, statement_no, entry_no, run_no, chunk,
+            line, amount, account_index, bank_ref) FROM STDIN (FORMAT binary)",
+        10,
+    );
+    for entry in entries {
+        let at = entry.position;
+        copied
+            .row()
+            .with(at.part.number())
+            .with(page.institution.number())
+            .with(page.statement_no)
+            .with(entry.entry_no)
+            .with(at.run.0)
+            .with(at.chunk.0)
+            .with(at.line.0)
+            .with(entry.amount)
+            .with(entry.account_index.as_deref())
+            .with(&entry.bank_ref[..])
+            .end();
+    }
+    // The bank's mistake must not cost the transaction: it is undone to here.
+    let mut inner = tx.begin().await?;
+    match copied.send(&mut inner).await {
+        Ok(_) => {
+            inner.commit().await?;
+            Ok(true)
+        }
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            inner.rollback().await?;
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Refuses a statement that is not decided yet.

@@ -1,0 +1,163 @@
+//! What our books have of the lines that a bank names.
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::{
+    ChunkNo, Institution, LineNo, Money, Part, PersonNo, Position, Programme, Province, RunNo,
+};
+use events::ResultStatus;
+use sqlx::PgConnection;
+
+use super::{institution_of, programme_of, province_of};
+use crate::Error;
+use crate::result::{Found, Standing};
+
+/// A line that a result names, as our books have it.
+#[derive(Debug)]
+pub(crate) struct FoundLine {
+    pub found: Found,
+    pub person_no: PersonNo,
+    pub programme: Programme,
+    pub province: Province,
+}
+
+/// A result line that changed nothing.
+/// Finds lines by their positions, chunk after chunk: a message names most lines of one.
+pub(crate) async fn find_lines(
+    tx: &mut PgConnection,
+    part: Part,
+    positions: &[Position],
+) -> Result<HashMap<Position, FoundLine>, Error> {
+    let mut chunks: BTreeMap<(RunNo, ChunkNo), Vec<i32>> = BTreeMap::new();
+    for at in positions {
+        chunks
+            .entry((at.run, at.chunk))
+            .or_default()
+            .push(at.line.0);
+    }
+    let mut found = HashMap::with_capacity(positions.len());
+    for ((run, chunk), lines) in chunks {
+        let Some(named) = find_chunk(tx, run, part, chunk).await? else {
+            continue;
+        };
+        let standing = standing_of(tx, (run, part, chunk), &lines).await?;
+        let rows = sqlx::query!(
+            r#"
+            SELECT line AS "line: LineNo", person_no AS "person_no: PersonNo",
+                amount AS "amount: Money", province
+            FROM payments.lines
+            WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = ANY($4)
+            "#,
+            run.0,
+            part.number(),
+            chunk.0,
+            &lines,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        for row in rows {
+            let line = row.line;
+            let standing = match standing.get(&line) {
+                _ if !named.released => Standing::NotReleased,
+                Some(standing) => *standing,
+                None => Standing::InTransit,
+            };
+            let known = FoundLine {
+                found: Found {
+                    institution: named.institution,
+                    amount: row.amount,
+                    standing,
+                },
+                person_no: row.person_no,
+                programme: named.programme,
+                province: province_of(row.province),
+            };
+            let at = Position {
+                run,
+                part,
+                chunk,
+                line,
+            };
+            found.insert(at, known);
+        }
+    }
+    Ok(found)
+}
+
+/// What all lines of a chunk share.
+struct NamedChunk {
+    institution: Institution,
+    programme: Programme,
+    released: bool,
+}
+
+async fn find_chunk(
+    tx: &mut PgConnection,
+    run: RunNo,
+    part: Part,
+    chunk: ChunkNo,
+) -> Result<Option<NamedChunk>, Error> {
+    let row = sqlx::query!(
+        r#"
+        SELECT c.institution, r.programme, c.released_at IS NOT NULL AS "released!"
+        FROM payments.chunks c JOIN payments.runs r USING (run_no)
+        WHERE c.run_no = $1 AND c.part = $2 AND c.chunk = $3
+        "#,
+        run.0,
+        part.number(),
+        chunk.0,
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.map(|it| NamedChunk {
+        institution: institution_of(it.institution),
+        programme: programme_of(it.programme),
+        released: it.released,
+    }))
+}
+
+/// Where lines stand that are answered, held, or unknown; of the others nothing is known yet.
+async fn standing_of(
+    tx: &mut PgConnection,
+    (run, part, chunk): (RunNo, Part, ChunkNo),
+    lines: &[i32],
+) -> Result<HashMap<LineNo, Standing>, Error> {
+    let mut standing = HashMap::new();
+    let exceptions = sqlx::query!(
+        r#"
+        SELECT line AS "line!: LineNo", kind = 'held' AS "held!"
+        FROM payments.exceptions
+        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = ANY($4)
+            AND (kind = 'held' OR kind = 'unknown' AND resolved_at IS NULL)
+        "#,
+        run.0,
+        part.number(),
+        chunk.0,
+        lines,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for it in exceptions.iter().filter(|it| !it.held) {
+        standing.insert(it.line, Standing::Unknown);
+    }
+    let answered = sqlx::query!(
+        r#"
+        SELECT line AS "line: LineNo", status AS "status: ResultStatus" FROM payments.results
+        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = ANY($4)
+        "#,
+        run.0,
+        part.number(),
+        chunk.0,
+        lines,
+    )
+    .fetch_all(tx)
+    .await?;
+    for it in answered {
+        standing.insert(it.line, Standing::Answered(it.status));
+    }
+    // A line set aside never left, whatever a bank says of it.
+    for it in exceptions.iter().filter(|it| it.held) {
+        standing.insert(it.line, Standing::NotReleased);
+    }
+    Ok(standing)
+}
