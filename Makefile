@@ -1,6 +1,7 @@
 # The commands that people type. `make` alone lists them.
 
 PEOPLE ?= 100000
+DETERMINE ?= 1000000
 
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
@@ -27,9 +28,11 @@ lint: ## Format and lints, as before a commit
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-bench: setup ## Measure a payout; PEOPLE=100000 says how large
+bench: setup ## Measure a payout, PEOPLE=100000, and determining, DETERMINE=1000000
 	cargo build --release -p ansinh
 	$(TARGET)/release/ansinh bench --people $(PEOPLE)
+	$(TARGET)/release/ansinh bench --determine --people $(DETERMINE)
+	cargo run --release --quiet -p rules --example pace -- services/eligibility/programmes
 
 # A query that was changed does not build before it is prepared, so a program that was built
 # before the change does as well.

@@ -218,7 +218,13 @@ fn an_amount_is_a_string_of_digits_and_nothing_else() {
 
 /// `<speaker>.<part>.<fact>.v1`, or a bank's own fixed subject.
 fn has_the_shape_of_a_subject(subject: &str) -> bool {
-    let services = ["eligibility", "accounts", "payments", "reconciliation"];
+    let services = [
+        "eligibility",
+        "accounts",
+        "payments",
+        "reconciliation",
+        "population",
+    ];
     let two_digits = |it: &str| it.len() == 2 && it.bytes().all(|it| it.is_ascii_digit());
     let words =
         |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_lowercase() || it == b'-');

@@ -1,6 +1,7 @@
 //! An Sinh as a whole, on a real PostgreSQL and a real NATS.
 
 mod approval;
+mod arrears;
 mod bank_messages;
 mod by_hand;
 mod canary;
@@ -10,8 +11,10 @@ mod faults;
 mod golden;
 mod ground;
 mod health;
+mod life_events;
 mod pay_day;
 mod processes;
+mod programme;
 mod redelivery;
 mod registry;
 mod rights;

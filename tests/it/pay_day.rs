@@ -64,8 +64,9 @@ impl PayDay {
     pub async fn register(&self, people: &Written) -> anyhow::Result<()> {
         let keys = self.target.keys()?;
         let pool = self.target.pool(Some("ansinh_eligibility")).await?;
-        let report =
-            eligibility::import_registry(&pool, &keys, &people.people_csv, Utc::now()).await?;
+        let law = eligibility::law_in_force(&pool, Utc::now()).await?.law;
+        let file = &people.people_csv;
+        let report = eligibility::import_registry(&pool, &keys, &law, file, Utc::now()).await?;
         ensure!(
             report.sums.refused.rows == 0,
             "made-up people are not refused"

@@ -60,8 +60,12 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 19] = [
+const APPEND_ONLY: [&str; 24] = [
     "eligibility.determinations",
+    "eligibility.law_files",
+    "eligibility.life_events",
+    "eligibility.revocations",
+    "eligibility.withdrawals",
     "ledger.accounts",
     "ledger.journals",
     "ledger.transfers",
@@ -72,6 +76,7 @@ const APPEND_ONLY: [&str; 19] = [
     "payments.obligations",
     "payments.result_refusals",
     "payments.results",
+    "payments.withdrawals",
     "reconciliation.breaks",
     "reconciliation.entries",
     "reconciliation.instructions",

@@ -105,7 +105,8 @@ impl World {
         std::fs::write(&file, text)?;
         let pool = self.target.pool(Some("ansinh_eligibility")).await?;
         let keys = self.target.keys()?;
-        let report = eligibility::import_registry(&pool, &keys, &file, Utc::now()).await?;
+        let law = eligibility::law_in_force(&pool, Utc::now()).await?.law;
+        let report = eligibility::import_registry(&pool, &keys, &law, &file, Utc::now()).await?;
         pool.close().await;
         self.until_heard("accounts", events::ELIGIBILITY).await?;
         Ok(report)

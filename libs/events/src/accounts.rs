@@ -5,6 +5,7 @@ use domain::{
 use privacy::{BlindIndex, Sealed};
 use serde::{Deserialize, Serialize};
 
+use crate::eligibility::{WithdrawnLine, withdrawal_key};
 use crate::{ACCOUNTS, Fact};
 
 /// Where each line of a determined chunk is to be paid; positions are eligibility's.
@@ -27,6 +28,9 @@ pub struct PayeeLine {
     pub amount: Money,
     pub province: Province,
     pub rate_no: i32,
+    /// The past period whose arrears this is; the run's own where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<Period>,
     pub channel: Channel,
     pub institution: Institution,
     /// Sealed account number, base64; none for cash. Its context is the person number.
@@ -48,6 +52,29 @@ pub struct PartResolved {
     pub lines: i64,
     pub total: Money,
     pub not_owed: i64,
+}
+
+/// What eligibility withdrew or restored, told on in the order of the lines it concerns.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PayeesWithdrawn {
+    pub part: Part,
+    pub lines: Vec<WithdrawnLine>,
+}
+
+impl Fact for PayeesWithdrawn {
+    const NAME: &'static str = "payees-withdrawn.v1";
+
+    fn speaker(&self) -> String {
+        ACCOUNTS.to_owned()
+    }
+
+    fn part(&self) -> Part {
+        self.part
+    }
+
+    fn key(&self) -> String {
+        withdrawal_key(&self.lines)
+    }
 }
 
 impl Fact for PayeesResolved {

@@ -2,6 +2,7 @@ use chrono::NaiveDate;
 use domain::{ChunkNo, LineNo, Money, Part, Period, PersonNo, Programme, Province, RunNo};
 use privacy::{BlindIndex, Sealed};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{ELIGIBILITY, Fact};
 
@@ -57,7 +58,44 @@ pub struct EntitlementLine {
     pub determination_no: i16,
     pub amount: Money,
     pub province: Province,
+    /// The parameter that the amount rests on; 0 where a table alone gives it.
     pub rate_no: i32,
+    /// The past period whose arrears this is; the run's own where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<Period>,
+    /// The version of the rules that held: `HTXH/2025-07`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Facts, working and law of the decision, as stored with the determination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<RawValue>>,
+}
+
+/// What was obligated before and is not owed after all, or is owed again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EntitlementsWithdrawn {
+    pub part: Part,
+    pub lines: Vec<WithdrawnLine>,
+}
+
+/// One obligation, by its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawnLine {
+    pub person_no: PersonNo,
+    pub programme: Programme,
+    pub period: Period,
+    pub determination_no: i16,
+    /// Odd numbers withdraw, even ones restore what the one before withdrew.
+    pub turn: i16,
+    pub amount: Money,
+    /// `stopped_death`, `suspended_detained`, `rule_changed`, …
+    pub reason: String,
+}
+
+impl WithdrawnLine {
+    pub fn is_restored(&self) -> bool {
+        self.turn % 2 == 0
+    }
 }
 
 /// A partition of a run is determined to its end; the control totals of all its chunks.
@@ -102,6 +140,40 @@ impl Fact for EntitlementsDetermined {
     fn key(&self) -> String {
         format!("{}-{}-{:04}", self.run_no, self.part, self.chunk.0)
     }
+}
+
+impl Fact for EntitlementsWithdrawn {
+    const NAME: &'static str = "entitlements-withdrawn.v1";
+
+    fn speaker(&self) -> String {
+        ELIGIBILITY.to_owned()
+    }
+
+    fn part(&self) -> Part {
+        self.part
+    }
+
+    fn key(&self) -> String {
+        withdrawal_key(&self.lines)
+    }
+}
+
+/// A withdrawal is said once: its first line with its turn tells it from all others.
+pub(crate) fn withdrawal_key(lines: &[WithdrawnLine]) -> String {
+    lines.first().map_or_else(String::new, |it| {
+        let WithdrawnLine {
+            person_no,
+            programme,
+            period,
+            determination_no,
+            turn,
+            ..
+        } = it;
+        format!(
+            "{programme}/{period}/{}/{determination_no}/{turn}",
+            person_no.0
+        )
+    })
 }
 
 impl Fact for PartDetermined {

@@ -9,22 +9,26 @@ mod bank;
 mod eligibility;
 mod envelope;
 mod payments;
+mod population;
 mod reconciliation;
 
-pub use accounts::{PartResolved, PayeeLine, PayeesResolved};
+pub use accounts::{PartResolved, PayeeLine, PayeesResolved, PayeesWithdrawn};
 pub use bank::{
     Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry, StatementPage,
     bank_in_results, bank_in_statement, bank_out,
 };
 pub use eligibility::{
-    EntitlementLine, EntitlementsDetermined, PartDetermined, PersonsRegistered, RateCited,
-    RegisteredPerson,
+    EntitlementLine, EntitlementsDetermined, EntitlementsWithdrawn, PartDetermined,
+    PersonsRegistered, RateCited, RegisteredPerson, WithdrawnLine,
 };
 pub use envelope::{CONTENT_TYPE, Envelope, Event, Fact, MalformedEvent};
 pub use payments::{AppliedResult, ResultsApplied, RunClosed, RunOpened};
+pub use population::{LifeEventTold, LifeEventsTold};
 pub use reconciliation::{Break, BreakKind, MatchedRun, StatementMatched};
 
 pub const ELIGIBILITY: &str = "eligibility";
 pub const ACCOUNTS: &str = "accounts";
 pub const PAYMENTS: &str = "payments";
+/// The population register, the sandbox's or the real one.
+pub const POPULATION: &str = "population";
 pub const RECONCILIATION: &str = "reconciliation";

@@ -4,8 +4,15 @@
 //! duplicate; the three add up to the rows of the file, and so do their amounts. A refused row
 //! never stops the others; a broken header stops all before the first row.
 
+mod error;
+mod mirror;
 mod report;
 mod rows;
+mod table;
+mod workbook;
 
+pub use error::FileError;
+pub use mirror::{Mirror, MirrorError, Told};
 pub use report::{Refused, Report, Sums, Tally};
-pub use rows::{FileError, LINE_BYTES_MAX, Row, Rows, digest, read_batches};
+pub use rows::{Broken, COLUMNS_MAX, Kind, LINE_BYTES_MAX, Row, Rows, digest, read_batches};
+pub use table::TableFile;

@@ -1,31 +1,29 @@
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use csv_core::{ReadRecordResult, Reader};
 use domain::Refusal;
 use sha2::{Digest, Sha256};
 
-use crate::Refused;
+use crate::{FileError, Refused};
 
 /// The longest line that is read; a longer one is skipped and refused, so that memory stays flat.
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
 
-/// Why a file was refused as a whole, before its first row.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    #[error("the file cannot be read: {0}")]
-    Io(#[from] io::Error),
-    #[error("header_invalid: the header must be exactly {expected}")]
-    Header { expected: String },
-}
+/// The most columns that a file has.
+pub const COLUMNS_MAX: usize = 256;
+
+/// UTF-8's byte order mark, which some programs begin a file with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The rows of a CSV file in UTF-8 (with or without BOM), one line each.
 #[derive(Debug)]
 pub struct Rows<R> {
     reader: R,
     parser: Reader,
-    columns: usize,
+    /// `None` before the header has said how many there are.
+    columns: Option<usize>,
     line: u64,
     buffer: Vec<u8>,
     output: Vec<u8>,
@@ -38,9 +36,52 @@ pub struct Row {
     pub line: u64,
     text: String,
     ends: Vec<usize>,
+    /// Empty where all fields are text, as in CSV.
+    kinds: Vec<Kind>,
+}
+
+/// What a workbook keeps a field as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    #[default]
+    Text,
+    /// Whole, below 2^53; leading zeros that somebody typed are lost.
+    Number,
+    /// The field is yyyy-mm-dd.
+    Date,
+}
+
+/// A row that is none, and what stands there as far as fields can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    pub refused: Refused,
+    pub written: Vec<String>,
 }
 
 impl Row {
+    pub(crate) fn of_cells<'a>(line: u64, cells: impl Iterator<Item = (&'a str, Kind)>) -> Row {
+        let mut row = Row {
+            line,
+            text: String::new(),
+            ends: Vec::new(),
+            kinds: Vec::new(),
+        };
+        for (text, kind) in cells {
+            row.text.push_str(text);
+            row.ends.push(row.text.len());
+            row.kinds.push(kind);
+        }
+        row
+    }
+
+    pub fn kind(&self, index: usize) -> Kind {
+        self.kinds.get(index).copied().unwrap_or_default()
+    }
+
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len()).map(|it| self.field(it))
+    }
+
     pub fn field(&self, index: usize) -> &str {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.text[start..self.ends[index]]
@@ -91,30 +132,49 @@ impl Rows<BufReader<File>> {
 }
 
 impl<R: BufRead> Rows<R> {
+    /// A file whose header is known: exactly these columns.
     pub fn new(reader: R, header: &[&str]) -> Result<Rows<R>, FileError> {
+        let expected = || FileError::Header {
+            expected: header.join(","),
+        };
+        match Rows::headed(reader) {
+            Ok((rows, found)) if found == header => Ok(rows),
+            Ok(_) | Err(FileError::Columns { .. }) => Err(expected()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A file that says itself which columns it has.
+    pub fn headed(reader: R) -> Result<(Rows<R>, Vec<String>), FileError> {
         let mut rows = Rows {
             reader,
             parser: Reader::new(),
-            columns: header.len(),
+            columns: None,
             line: 0,
             buffer: Vec::new(),
             output: vec![0; LINE_BYTES_MAX],
-            ends: vec![0; header.len() + 1],
+            ends: vec![0; COLUMNS_MAX + 1],
         };
-        let first = rows.next_row()?;
-        let same = |row: &Row| {
-            (0..header.len()).all(|it| row.field(it).trim_start_matches('\u{feff}') == header[it])
-        };
-        match first {
-            Some(Ok(row)) if same(&row) => Ok(rows),
-            _ => Err(FileError::Header {
-                expected: header.join(","),
+        match rows.next_line()? {
+            Some(Ok(header)) => {
+                rows.columns = Some(header.ends.len());
+                let names = header.fields().map(str::to_owned).collect();
+                Ok((rows, names))
+            }
+            _ => Err(FileError::Columns {
+                sentence: format!("the first line names at most {COLUMNS_MAX} columns, in UTF-8"),
             }),
         }
     }
 
     /// The next row, the refusal of a line that is none, or `None` at the end.
     pub fn next_row(&mut self) -> Result<Option<Result<Row, Refused>>, FileError> {
+        let line = self.next_line()?;
+        Ok(line.map(|it| it.map_err(|broken| broken.refused)))
+    }
+
+    /// As [`Rows::next_row`], with what stands in a line that is no row.
+    pub fn next_line(&mut self) -> Result<Option<Result<Row, Broken>>, FileError> {
         loop {
             self.buffer.clear();
             let limit = u64::try_from(LINE_BYTES_MAX).expect("16 KiB");
@@ -129,9 +189,11 @@ impl<R: BufRead> Rows<R> {
             self.line += 1;
             if count == LINE_BYTES_MAX && !self.buffer.ends_with(b"\n") {
                 self.reader.skip_until(b'\n')?;
-                return Ok(Some(Err(
-                    self.refused("line_too_long", "a line has at most 16 KiB")
-                )));
+                let sentence = "a line has at most 16 KiB";
+                return Ok(Some(Err(self.broken("line_too_long", sentence))));
+            }
+            if self.line == 1 && self.buffer.starts_with(BYTE_ORDER_MARK) {
+                self.buffer.drain(..BYTE_ORDER_MARK.len());
             }
             if self.buffer.iter().any(|it| !it.is_ascii_whitespace()) {
                 return Ok(Some(self.parse()));
@@ -139,7 +201,7 @@ impl<R: BufRead> Rows<R> {
         }
     }
 
-    fn parse(&mut self) -> Result<Row, Refused> {
+    fn parse(&mut self) -> Result<Row, Broken> {
         self.parser.reset();
         let line = &self.buffer[..];
         let (result, read, written, fields) =
@@ -160,27 +222,51 @@ impl<R: BufRead> Rows<R> {
         let quotes = line.split(|it| *it == b'"').count() - 1;
         let open_quote = quotes % 2 == 1 && read == line.len();
         if open_quote {
-            return Err(self.refused("quote_open", "a quotation mark is never closed"));
+            return Err(self.broken("quote_open", "a quotation mark is never closed"));
         }
-        if !matches!(result, ReadRecordResult::Record) || fields != self.columns {
-            let sentence = format!("a row has exactly {} fields", self.columns);
-            return Err(self.refused("columns_invalid", &sentence));
+        let whole = matches!(result, ReadRecordResult::Record) && fields <= COLUMNS_MAX;
+        if !whole || self.columns.is_some_and(|it| it != fields) {
+            let columns = self.columns.unwrap_or(COLUMNS_MAX);
+            let sentence = format!("a row has exactly {columns} fields");
+            let mut broken = self.broken("columns_invalid", &sentence);
+            if whole {
+                broken.written = self.split(fields);
+            }
+            return Err(broken);
         }
         match std::str::from_utf8(&self.output[..written]) {
             Ok(text) if text.contains('\0') => {
-                Err(self.refused("encoding_invalid", "the row contains a NUL character"))
+                Err(self.broken("encoding_invalid", "the row contains a NUL character"))
             }
             Ok(text) => Ok(Row {
                 line: self.line,
                 text: text.to_owned(),
                 ends: self.ends[..fields].to_vec(),
+                kinds: Vec::new(),
             }),
-            Err(_) => Err(self.refused("encoding_invalid", "the row is not UTF-8")),
+            Err(_) => Err(self.broken("encoding_invalid", "the row is not UTF-8")),
         }
     }
 
-    fn refused(&self, code: &'static str, sentence: &str) -> Refused {
-        Refused::at(self.line, "row", Refusal::new(code, sentence))
+    /// The fields of the line that was parsed last.
+    fn split(&self, fields: usize) -> Vec<String> {
+        let mut start = 0;
+        let ends = self.ends[..fields].iter();
+        ends.map(|end| {
+            let field = String::from_utf8_lossy(&self.output[start..*end]).into_owned();
+            start = *end;
+            field
+        })
+        .collect()
+    }
+
+    /// The line is kept as one field.
+    fn broken(&self, code: &'static str, sentence: &str) -> Broken {
+        let line = String::from_utf8_lossy(&self.buffer);
+        Broken {
+            refused: Refused::at(self.line, "row", Refusal::new(code, sentence)),
+            written: vec![line.trim_end_matches(['\r', '\n']).to_owned()],
+        }
     }
 }
 

@@ -14,12 +14,18 @@ pub enum AccountKind {
     Commitment,
     /// Owed to beneficiaries; the person sub-ledger hangs here.
     Payable,
+    /// Owed to beneficiaries for past periods, shown apart.
+    PayableArrears,
     /// Handed to an institution, outcome not known yet.
     InTransit,
     /// An institution never answered: not paid, not failed, to be enquired about.
     Unknown,
     /// Credited to beneficiaries, by programme and province.
     Paid,
+    /// Credited to beneficiaries for past periods, by programme and province.
+    PaidArrears,
+    /// Credited, but not owed after all: to be recovered, by programme and province.
+    Receivable,
     /// What an institution's statement says it debited.
     SettlementAtBank,
     /// Debits of an institution that match no payment of ours.
@@ -51,14 +57,17 @@ pub struct Account {
 pub struct AccountNo(pub i64);
 
 impl AccountKind {
-    pub const ALL: [AccountKind; 9] = [
+    pub const ALL: [AccountKind; 12] = [
         AccountKind::TreasuryCash,
         AccountKind::ProgrammeFund,
         AccountKind::Commitment,
         AccountKind::Payable,
+        AccountKind::PayableArrears,
         AccountKind::InTransit,
         AccountKind::Unknown,
         AccountKind::Paid,
+        AccountKind::PaidArrears,
+        AccountKind::Receivable,
         AccountKind::SettlementAtBank,
         AccountKind::Suspense,
     ];
@@ -69,9 +78,12 @@ impl AccountKind {
             AccountKind::ProgrammeFund => 20,
             AccountKind::Commitment => 30,
             AccountKind::Payable => 40,
+            AccountKind::PayableArrears => 41,
             AccountKind::InTransit => 50,
             AccountKind::Unknown => 55,
             AccountKind::Paid => 60,
+            AccountKind::PaidArrears => 61,
+            AccountKind::Receivable => 65,
             AccountKind::SettlementAtBank => 70,
             AccountKind::Suspense => 80,
         }
@@ -83,9 +95,12 @@ impl AccountKind {
             AccountKind::ProgrammeFund => "programme fund",
             AccountKind::Commitment => "commitment",
             AccountKind::Payable => "payable to beneficiaries",
+            AccountKind::PayableArrears => "payable to beneficiaries, arrears",
             AccountKind::InTransit => "in transit",
             AccountKind::Unknown => "unknown at institution",
             AccountKind::Paid => "paid",
+            AccountKind::PaidArrears => "paid, arrears",
+            AccountKind::Receivable => "overpaid, to be recovered",
             AccountKind::SettlementAtBank => "settlement at institution",
             AccountKind::Suspense => "suspense",
         }
@@ -100,9 +115,12 @@ impl AccountKind {
             }
             AccountKind::ProgrammeFund
             | AccountKind::Payable
+            | AccountKind::PayableArrears
             | AccountKind::InTransit
             | AccountKind::Unknown
-            | AccountKind::Paid => Normal::Credit,
+            | AccountKind::Paid
+            | AccountKind::PaidArrears
+            | AccountKind::Receivable => Normal::Credit,
             AccountKind::SettlementAtBank => Normal::Debit,
         }
     }
@@ -151,6 +169,13 @@ impl Account {
         }
     }
 
+    pub fn payable_arrears(programme: Programme) -> Account {
+        Account {
+            kind: AccountKind::PayableArrears,
+            ..Account::payable(programme)
+        }
+    }
+
     pub fn in_transit(programme: Programme, institution: Institution) -> Account {
         Account {
             programme: Some(programme),
@@ -171,6 +196,20 @@ impl Account {
             programme: Some(programme),
             province: Some(province),
             ..Account::new(AccountKind::Paid)
+        }
+    }
+
+    pub fn paid_arrears(programme: Programme, province: Province) -> Account {
+        Account {
+            kind: AccountKind::PaidArrears,
+            ..Account::paid(programme, province)
+        }
+    }
+
+    pub fn receivable(programme: Programme, province: Province) -> Account {
+        Account {
+            kind: AccountKind::Receivable,
+            ..Account::paid(programme, province)
         }
     }
 
@@ -275,6 +314,15 @@ mod tests {
         let paid = Account::paid(Programme::MeritAllowance, "79".parse().unwrap());
         assert_eq!(paid.number().to_string(), "60-04-000000-79");
         assert_eq!(paid.number().account(), Some(paid));
+        let arrears = Account::payable_arrears(Programme::SocialPension);
+        assert_eq!(arrears.number().to_string(), "41-01-000000-00");
+        let apart = [Account::paid_arrears, Account::receivable]
+            .map(|it| it(Programme::MeritLumpSum, "79".parse().unwrap()));
+        let numbers = apart.map(|it| it.number().to_string());
+        assert_eq!(numbers, ["61-14-000000-79", "65-14-000000-79"]);
+        for account in apart {
+            assert_eq!(account.number().account(), Some(account));
+        }
         for bad in [
             "",
             "51-01-970436-00",

@@ -17,6 +17,8 @@ pub enum JournalKind {
     Results,
     /// An institution did not answer within its time.
     Overdue,
+    /// What was credited is not owed, or is owed again after all.
+    Overpayment,
     /// An institution's statement.
     Statement,
 }
@@ -30,6 +32,7 @@ impl JournalKind {
             JournalKind::Release => "release",
             JournalKind::Results => "results",
             JournalKind::Overdue => "overdue",
+            JournalKind::Overpayment => "overpayment",
             JournalKind::Statement => "statement",
         }
     }

@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use domain::{Part, PersonNo};
 use events::{
-    EntitlementsDetermined, Envelope, Event, PartDetermined, PartResolved, PayeeLine,
-    PayeesResolved, PersonsRegistered,
+    EntitlementsDetermined, EntitlementsWithdrawn, Envelope, Event, PartDetermined, PartResolved,
+    PayeeLine, PayeesResolved, PayeesWithdrawn, PersonsRegistered,
 };
 use messaging::{Delivered, Handler};
 use sqlx::PgConnection;
@@ -34,6 +34,9 @@ impl Handler for OnEligibility {
                 said.push(Event::of(&resolved, now));
             } else if envelope.is::<PartDetermined>() {
                 said.push(Event::of(&on_part_determined(&envelope.read()?), now));
+            } else if envelope.is::<EntitlementsWithdrawn>() {
+                let EntitlementsWithdrawn { part, lines } = envelope.read()?;
+                said.push(Event::of(&PayeesWithdrawn { part, lines }, now));
             }
         }
         messaging::append(tx, said, now).await?;
@@ -55,14 +58,16 @@ async fn on_entitlements_determined(
     part: Part,
     determined: EntitlementsDetermined,
 ) -> Result<PayeesResolved, Error> {
-    let persons: Vec<PersonNo> = determined.lines.iter().map(|it| it.person_no).collect();
-    let mut destinations: HashMap<PersonNo, Destination> = store::destinations(tx, part, &persons)
+    let mut persons: Vec<PersonNo> = determined.lines.iter().map(|it| it.person_no).collect();
+    // Arrears stand beside the month's line of the same person.
+    persons.dedup();
+    let destinations: HashMap<PersonNo, Destination> = store::destinations(tx, part, &persons)
         .await?
         .into_iter()
         .collect();
     let mut lines = Vec::with_capacity(determined.lines.len());
     for line in determined.lines {
-        let found = destinations.remove(&line.person_no);
+        let found = destinations.get(&line.person_no).cloned();
         let destination = found.ok_or(Error::PersonUnknown(line.person_no))?;
         lines.push(PayeeLine {
             line: line.line,
@@ -71,6 +76,7 @@ async fn on_entitlements_determined(
             amount: line.amount,
             province: line.province,
             rate_no: line.rate_no,
+            period: line.period,
             channel: destination.channel,
             institution: destination.institution,
             account: destination.account,

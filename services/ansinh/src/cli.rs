@@ -3,6 +3,8 @@
     reason = "these comments are the help that people read"
 )]
 
+mod law;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +13,8 @@ use domain::{Money, Officer, Period, Position, Programme, RunNo};
 
 use crate::commands;
 use crate::output::Failure;
+
+pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
 
 /// Pays pensions and allowances, exactly once, and can prove it.
 #[derive(Debug, Parser)]
@@ -78,10 +82,22 @@ pub(crate) enum Top {
         people: u64,
         #[arg(long, default_value_t = 7)]
         seed: u64,
+        /// Only determine, people of mixed programmes
+        #[arg(long)]
+        determine: bool,
     },
+    /// The law as data: programmes, their versions, and who made them hold
+    #[command(subcommand)]
+    Programme(Programmes),
     /// The registry of people
     #[command(subcommand)]
     Registry(Registry),
+    /// What happens in people's lives
+    #[command(subcommand)]
+    Event(Events),
+    /// Who is owed what, and why
+    #[command(subcommand)]
+    Eligibility(Eligibility),
     /// Where people are paid
     #[command(subcommand)]
     Account(Account),
@@ -115,12 +131,40 @@ pub enum ServiceName {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Registry {
-    /// Print a file to fill in
-    #[command(before_help = "Example:  ansinh registry template > people.csv")]
-    Template,
+    /// Print a file to fill in, with an example row for each programme
+    #[command(before_help = "Example:  ansinh registry template --programme HTXH > people.csv")]
+    Template {
+        /// Only what this programme asks for
+        #[arg(long)]
+        programme: Option<Programme>,
+    },
     /// Import people; each row is accepted, refused with its place, or a duplicate
-    #[command(before_help = "Example:  ansinh registry import people.csv")]
-    Import { file: PathBuf },
+    #[command(before_help = "Example:  ansinh registry import people.xlsx --report refused.xlsx")]
+    Import(Intake),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Events {
+    /// Import what happened to people, or never did: event_id, citizen_number, kind, happened_on,
+    /// revokes
+    #[command(before_help = "Example:  ansinh event import deaths.csv --report refused.csv")]
+    Import(Intake),
+}
+
+/// A file of rows from outside.
+#[derive(Debug, Args)]
+pub(crate) struct Intake {
+    /// CSV in UTF-8, or an Excel workbook
+    pub file: PathBuf,
+    /// Sheet of a workbook; its first one where left out
+    #[arg(long)]
+    pub sheet: Option<String>,
+    /// Write the refused rows here, beside what is wrong with each; a new .csv or .xlsx
+    #[arg(long, value_name = "OUT")]
+    pub report: Option<PathBuf>,
+    /// Report the other rows as well
+    #[arg(long, requires = "report")]
+    pub all: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,8 +4,11 @@ mod account;
 mod bench;
 mod check;
 mod demo;
+mod eligibility;
+mod event;
 mod ledger;
 mod payout;
+mod programme;
 mod registry;
 mod run;
 mod sandbox;
@@ -30,8 +33,16 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Up => serve::up(&shared).await,
         Top::Migrate => serve::migrate(&shared).await,
         Top::Demo { people, seed } => demo::demo(people, seed, shared.output).await,
-        Top::Bench { people, seed } => bench::bench(people, seed).await,
+        Top::Bench {
+            people,
+            seed,
+            determine: false,
+        } => bench::bench(people, seed).await,
+        Top::Bench { people, seed, .. } => bench::determine(people, seed).await,
+        Top::Programme(command) => programme::programme(command, &shared).await,
         Top::Registry(command) => registry::registry(command, &shared).await,
+        Top::Event(command) => event::event(command, &shared).await,
+        Top::Eligibility(command) => eligibility::eligibility(command, &shared).await,
         Top::Account(command) => account::account(command, &shared).await,
         Top::Run(command) => run::run(command, &shared).await,
         Top::Ledger(command) => ledger::ledger(command, &shared).await,

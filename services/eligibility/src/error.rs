@@ -11,17 +11,24 @@ pub enum Error {
     Event(#[from] events::MalformedEvent),
     #[error(transparent)]
     File(#[from] intake::FileError),
-    /// The programme data that ships with the program does not read; the program is broken.
-    #[error("programme data: {0}")]
-    Rates(String),
-    #[error("rate {0} stands in the database with another content")]
-    RateChanged(String),
-    #[error("no rate {name} is valid for {period} and known on {known}")]
-    NoRate {
-        name: String,
-        period: domain::Period,
-        known: chrono::NaiveDate,
-    },
+    /// A law that does not read, with each of its flaws; or one that changes what stands.
+    #[error("the law does not hold:\n{0}")]
+    Law(String),
+    #[error("the same law is there already as number {0}")]
+    LawRepeated(i64),
+    #[error("there is no law {0}")]
+    LawUnknown(i64),
+    #[error("law {0} is approved already, or a later one is; propose it again")]
+    LawApproved(i64),
+    #[error("the person who proposed a law does not approve it")]
+    LawSamePerson,
+    #[error("no law is in force")]
+    NoLaw,
+    /// The law does not say, or a version of it is wrong.
+    #[error(transparent)]
+    Undecided(#[from] rules::Error),
+    #[error("stored inputs of a determination cannot be read: {0}")]
+    Inputs(String),
 }
 
 impl Judged for Error {
@@ -29,8 +36,15 @@ impl Judged for Error {
         match self {
             Error::Event(_) => Verdict::Park,
             Error::Database(_) | Error::Messaging(_) | Error::File(_) => Verdict::Retry,
-            // Nothing is owed by guess: the run waits until the law is in the tables.
-            Error::Rates(_) | Error::RateChanged(_) | Error::NoRate { .. } => Verdict::Halt,
+            // Nothing is owed by guess: the run waits until the law says what.
+            Error::Law(_)
+            | Error::LawRepeated(_)
+            | Error::LawUnknown(_)
+            | Error::LawApproved(_)
+            | Error::LawSamePerson
+            | Error::NoLaw
+            | Error::Undecided(_)
+            | Error::Inputs(_) => Verdict::Halt,
         }
     }
 }

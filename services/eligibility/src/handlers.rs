@@ -1,14 +1,19 @@
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use domain::Part;
-use events::{Envelope, RunOpened};
+use events::{Envelope, LifeEventsTold, RunOpened};
 use messaging::{Delivered, Handler};
 use sqlx::PgConnection;
 
+use crate::law::Laws;
+use crate::life_event::{Told, Word};
 use crate::work::Work;
-use crate::{Error, store};
+use crate::{Error, life_event, reconsider, store};
 
 pub(crate) struct OnPayments {
     pub work: Work,
+    pub laws: Laws,
 }
 
 impl Handler for OnPayments {
@@ -24,7 +29,7 @@ impl Handler for OnPayments {
         for event in batch {
             let envelope = Envelope::parse(&event.body)?;
             if envelope.is::<RunOpened>() {
-                on_run_opened(tx, &envelope.read()?, now).await?;
+                on_run_opened(tx, &self.laws, &envelope.read()?, now).await?;
                 self.work.wake();
             }
         }
@@ -32,11 +37,81 @@ impl Handler for OnPayments {
     }
 }
 
-/// An opened run freezes its partition: whoever is enrolled now is determined, nobody later.
+pub(crate) struct OnPopulation {
+    pub laws: Laws,
+}
+
+impl Handler for OnPopulation {
+    type Error = Error;
+
+    async fn apply(
+        &self,
+        tx: &mut PgConnection,
+        _part: Part,
+        batch: &[Delivered],
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        for event in batch {
+            let envelope = Envelope::parse(&event.body)?;
+            if envelope.is::<LifeEventsTold>() {
+                on_life_events_told(tx, &self.laws, envelope.read()?, now).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What happened in lives: kept, and what was obligated for those people is decided again.
+async fn on_life_events_told(
+    tx: &mut PgConnection,
+    laws: &Laws,
+    told: LifeEventsTold,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let source: Arc<str> = format!("population {}", told.message_id).into();
+    let (mut words, mut strange) = (Vec::with_capacity(told.events.len()), 0_u64);
+    for it in told.events {
+        let word = match it.kind.parse() {
+            _ if it.revoked => Word::Revoked,
+            Ok(kind) => Word::Happened {
+                kind,
+                happened_on: it.happened_on,
+            },
+            // A new kind of event is for a newer program; the register tells it again then.
+            Err(_) => {
+                strange += 1;
+                continue;
+            }
+        };
+        words.push(Told {
+            citizen_index: it.citizen_index,
+            event_id: it.event_id,
+            word,
+            source: Arc::clone(&source),
+        });
+    }
+    let recorded = life_event::record(tx, &words, now).await?;
+    if recorded.unknown + recorded.differing + strange > 0 {
+        let (unknown, differing) = (recorded.unknown, recorded.differing);
+        tracing::warn!(
+            unknown,
+            differing,
+            strange,
+            "Life events that nothing came of"
+        );
+    }
+    let law = laws.in_force(tx).await?;
+    reconsider::people(tx, &law, &recorded.news, now).await
+}
+
+/// An opened run freezes its partition: whoever is enrolled now is determined by the law of now,
+/// nobody and nothing later.
 async fn on_run_opened(
     tx: &mut PgConnection,
+    laws: &Laws,
     opened: &RunOpened,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    store::insert_freeze(tx, opened, messaging::current_trace(), now).await
+    let law_no = laws.in_force(tx).await?.law_no;
+    store::insert_freeze(tx, opened, law_no, messaging::current_trace(), now).await
 }

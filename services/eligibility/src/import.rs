@@ -1,42 +1,43 @@
 use std::collections::HashMap;
-use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::{PersonNo, Programme, Refusal, Sex};
+use domain::{PersonNo, Programme, Province, Refusal, Sex};
 use events::{Event, PersonsRegistered, RegisteredPerson};
-use intake::{Refused, Report, Sums};
+use intake::{FileError, Refused, Report, Row, Sums, TableFile};
 use privacy::{BlindIndex, Field, Keys};
+use rules::{Facts, Law};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use crate::registry::{Enrolment, HEADER, Registration};
+use crate::Error;
+use crate::registry::{Asked, Enrolment, Layout, Refusable, Registration};
 use crate::store::{self, NewEnrolment, NewPerson};
-use crate::{Error, Refusable};
 
-/// A registry file to fill in, with one example row a programme.
-pub const TEMPLATE: &str = "\
-citizen_number,full_name,birth_date,sex,province,programme,granted_amount,category,household
-001148000001,Nguyễn Thị Ánh,12/05/1948,nữ,01,HTXH,,,
-079050000002,Trần Văn Bình,1950,nam,79,LUONG_HUU,5200000,,
-038190000003,Lê Thị Chi,03/02/1990,nữ,38,TCXH,,severe,poor
-040045000004,Phạm Văn Đức,20/11/1945,nam,40,NCC_THANG,,martyr_relative_1,
-";
+mod mirror;
+mod sentence;
+
+pub use mirror::write_mirror;
 
 /// Rows of one transaction.
 const BATCH: usize = 5000;
 
-/// Imports a registry file. Rows stream in batches, each of them in one transaction; whatever
-/// stops the import, the same file imported again completes it and changes nothing else.
+/// Imports a registry file, CSV or workbook, whose columns are what the programmes of `law` ask
+/// for. Rows stream in batches, each of them in one transaction; whatever stops the import, the
+/// same file imported again completes it and changes nothing else.
+///
+/// # Errors
+/// [`Error::File`] where the file or its header cannot be read, and then nothing has happened.
 pub async fn import_registry(
     pool: &PgPool,
     keys: &Keys,
-    path: &Path,
+    law: &Law,
+    file: impl Into<TableFile>,
     now: DateTime<Utc>,
 ) -> Result<Report, Error> {
-    let (file, sha256) = (path.to_owned(), path.to_owned());
-    let sha256 = tokio::task::spawn_blocking(move || intake::digest(&sha256));
-    let sha256 = sha256.await.expect("reading a file does not panic")?;
-    if let Some(sums) = store::import_of(pool, &sha256).await? {
+    let file = &file.into();
+    let sha256 = digest(file).await?;
+    if let Some((_, sums)) = store::import_of(pool, &sha256).await? {
         return Ok(Report {
             sums,
             repeated: true,
@@ -45,23 +46,16 @@ pub async fn import_registry(
     }
     messaging::register(pool, &[events::ELIGIBILITY.to_owned()]).await?;
     let mut import = Import {
+        law,
         import_no: store::next_import_no(pool).await?,
         batch: 0,
         today: boot::clock::today_in_vietnam(now),
         repeated: Repeated::default(),
-        report: Report {
-            sums: Sums::default(),
-            repeated: false,
-            refusals: Vec::new(),
-        },
+        report: empty_report(),
     };
-    // Two batches wait at most: reading never runs ahead of the database.
-    let (batches, mut read) = mpsc::channel(2);
-    let reader = tokio::task::spawn_blocking(move || {
-        // Nobody listens only where the import has failed; its error is the one to tell.
-        let take = |rows| batches.blocking_send(rows).is_ok();
-        intake::read_batches(&file, &HEADER, BATCH, Registration::parse, take)
-    });
+    let asked = Asked::by(law);
+    let header = move |columns: &[&'static str]| Layout::of(&asked, columns);
+    let (mut read, reader) = read_in_background(file, header, Layout::parse);
     while let Some(rows) = read.recv().await {
         import.batch += 1;
         let mut tx = pool.begin().await?;
@@ -75,11 +69,47 @@ pub async fn import_registry(
         import.report.sums.add_up(),
         "a row is accepted, refused or a duplicate"
     );
-    store::insert_import(pool, import.import_no, &sha256, &import.report.sums, now).await?;
+    let sheet = file.sheet.as_deref();
+    let done = (import.import_no, &sha256, sheet);
+    store::insert_import(pool, done, &import.report.sums, now).await?;
     Ok(import.report)
 }
 
-struct Import {
+pub(crate) async fn digest(file: &TableFile) -> Result<[u8; 32], Error> {
+    let file = file.clone();
+    let digest = tokio::task::spawn_blocking(move || file.digest());
+    Ok(digest.await.expect("reading a file does not panic")?)
+}
+
+pub(crate) fn empty_report() -> Report {
+    Report {
+        sums: Sums::default(),
+        repeated: false,
+        refusals: Vec::new(),
+    }
+}
+
+type Read<T> = mpsc::Receiver<Vec<Result<T, Refused>>>;
+
+/// Reads a file beside those who wait for the database. Two batches wait at most: reading never
+/// runs ahead of it.
+pub(crate) fn read_in_background<H, T: Send + 'static>(
+    file: &TableFile,
+    header: impl FnOnce(&[&'static str]) -> Result<H, FileError> + Send + 'static,
+    parse: impl Fn(&H, &Row) -> Result<T, Refused> + Send + 'static,
+) -> (Read<T>, JoinHandle<Result<(), FileError>>) {
+    let file = file.clone();
+    let (batches, read) = mpsc::channel(2);
+    let reader = tokio::task::spawn_blocking(move || {
+        // Nobody listens only where the import has failed; its error is the one to tell.
+        let take = |rows| batches.blocking_send(rows).is_ok();
+        file.read_batches(BATCH, header, parse, take)
+    });
+    (read, reader)
+}
+
+struct Import<'a> {
+    law: &'a Law,
     import_no: i64,
     batch: i64,
     today: NaiveDate,
@@ -115,7 +145,26 @@ impl Repeated {
     }
 }
 
-impl Import {
+/// A row beside what it is found by.
+struct Candidate {
+    index: BlindIndex,
+    identity: BlindIndex,
+    /// Canonical JSON, as it is stored.
+    facts: String,
+    registration: Registration,
+}
+
+/// An enrolment as it stands.
+struct Held {
+    version: i16,
+    province: Province,
+    valid_from: Option<NaiveDate>,
+    facts: String,
+    /// Whether this very file had it before.
+    ours: bool,
+}
+
+impl Import<'_> {
     /// One batch; the new sums and refusals count once its transaction is committed.
     async fn apply(
         &mut self,
@@ -132,11 +181,7 @@ impl Import {
                     .map_or_else(|it| it.amount, Registration::amount),
             );
             match row.and_then(|it| self.born(it)) {
-                Ok(registration) => {
-                    let number = registration.citizen_number.expose();
-                    let index = keys.index(Field::CitizenNumber, number);
-                    read.push((index, identity_of(keys, &registration), registration));
-                }
+                Ok(registration) => read.push(Candidate::of(keys, registration)),
                 Err(refusal) => refused.push(refusal),
             }
         }
@@ -145,36 +190,27 @@ impl Import {
         let persons = self.admit(tx, keys, &read, &mut known).await?;
         let mut enrolled = self.enrolled(tx, &read, &known).await?;
         let mut accepted: Vec<NewEnrolment> = Vec::with_capacity(read.len());
-        for (index, identity, registration) in &read {
+        for row in read {
             let Known {
                 person_no,
-                identity: papers,
-            } = known[index];
-            let amount = registration.amount();
-            let key = (person_no, registration.enrolment.programme);
-            let verdict = judge(
-                enrolled.get(&key),
-                &registration.enrolment,
-                papers == *identity,
-            );
-            match verdict {
+                identity,
+            } = known[&row.index];
+            let amount = row.registration.amount();
+            let key = (person_no, row.registration.enrolment.programme);
+            match self.judge(enrolled.get(&key), &row, identity) {
                 Verdict::New { version } => {
-                    accepted.push(NewEnrolment {
-                        person_no,
-                        version,
-                        enrolment: registration.enrolment,
-                    });
-                    enrolled.insert(key, (registration.enrolment, version, true));
+                    enrolled.insert(key, row.held(version));
+                    accepted.push(row.enrol(person_no, version));
                     sums.accepted.add(amount);
                 }
                 Verdict::Duplicate => {
                     sums.duplicates.add(amount);
                     self.repeated.add(key);
-                    enrolled.entry(key).and_modify(|it| it.2 = true);
+                    enrolled.entry(key).and_modify(|it| it.ours = true);
                 }
                 Verdict::Refused(column, code, sentence) => {
                     let refusal = Refusal::new(code, sentence);
-                    let at = Refused::at(registration.line, column, refusal);
+                    let at = Refused::at(row.registration.line, column, refusal);
                     refused.push(at.with_amount(amount));
                 }
             }
@@ -192,7 +228,7 @@ impl Import {
             return Ok(registration);
         }
         let future = Refusal::new("birth_date_future", "the date of birth is in the future");
-        let refused = Refused::at(registration.line, HEADER[2], future);
+        let refused = Refused::at(registration.line, "birth_date", future);
         Err(refused.with_amount(registration.amount()))
     }
 
@@ -201,66 +237,98 @@ impl Import {
         &self,
         tx: &mut PgConnection,
         keys: &Keys,
-        read: &[(BlindIndex, BlindIndex, Registration)],
+        read: &[Candidate],
         known: &mut HashMap<BlindIndex, Known>,
     ) -> Result<Vec<NewPerson>, Error> {
-        let mut fresh: Vec<&(BlindIndex, BlindIndex, Registration)> = Vec::new();
+        let mut fresh: Vec<&Candidate> = Vec::new();
         for row in read {
-            if let std::collections::hash_map::Entry::Vacant(place) = known.entry(row.0) {
+            if let std::collections::hash_map::Entry::Vacant(place) = known.entry(row.index) {
                 place.insert(Known {
                     person_no: PersonNo(0),
-                    identity: row.1,
+                    identity: row.identity,
                 });
                 fresh.push(row);
             }
         }
         let first = store::take_person_numbers(tx, fresh.len()).await?;
         let mut persons = Vec::with_capacity(fresh.len());
-        for (number, (index, identity, registration)) in (first..).zip(fresh) {
+        for (number, row) in (first..).zip(fresh) {
             let person_no = PersonNo(number);
-            let context = number.to_be_bytes();
             known.insert(
-                *index,
+                row.index,
                 Known {
                     person_no,
-                    identity: *identity,
+                    identity: row.identity,
                 },
             );
-            persons.push(NewPerson {
-                person_no,
-                citizen_index: *index,
-                citizen_sealed: keys.seal(
-                    Field::CitizenNumber,
-                    &context,
-                    registration.citizen_number.expose(),
-                ),
-                name_sealed: keys.seal(Field::PersonName, &context, registration.name.expose()),
-                identity_index: *identity,
-                birth_date: registration.birth_date,
-                sex: registration.sex,
-            });
+            persons.push(row.person(keys, person_no));
         }
         Ok(persons)
     }
 
-    /// Current enrolments of the people of this batch; true where this very file had them before.
+    /// Current enrolments of the people of this batch.
     async fn enrolled(
         &self,
         tx: &mut PgConnection,
-        read: &[(BlindIndex, BlindIndex, Registration)],
+        read: &[Candidate],
         known: &HashMap<BlindIndex, Known>,
-    ) -> Result<HashMap<(PersonNo, Programme), (Enrolment, i16, bool)>, Error> {
+    ) -> Result<HashMap<(PersonNo, Programme), Held>, Error> {
         let wanted: Vec<(PersonNo, Programme)> = read
             .iter()
-            .map(|(it, _, row)| (known[it].person_no, row.enrolment.programme))
+            .map(|it| {
+                (
+                    known[&it.index].person_no,
+                    it.registration.enrolment.programme,
+                )
+            })
             .collect();
         let current = store::current_enrolments(tx, &wanted).await?;
         let entry = |it: store::Current| {
-            let key = (it.person_no, it.enrolment.programme);
-            let ours = it.import_no == self.import_no || self.repeated.has(key);
-            (key, (it.enrolment, it.version, ours))
+            let key = (it.person_no, it.programme);
+            let held = Held {
+                version: it.version,
+                province: it.province,
+                valid_from: it.valid_from,
+                facts: it.facts,
+                ours: it.import_no == self.import_no || self.repeated.has(key),
+            };
+            (key, held)
         };
         Ok(current.into_iter().map(entry).collect())
+    }
+
+    /// What a row means beside what is enrolled already, and beside whose papers are known.
+    fn judge(&self, held: Option<&Held>, row: &Candidate, papers: BlindIndex) -> Verdict {
+        if papers != row.identity {
+            let sentence = "this citizen number stands in the registry with another name, \
+                            birth date or sex";
+            return Verdict::Refused("citizen_number", "identity_conflict", sentence);
+        }
+        match held {
+            None => Verdict::New { version: 1 },
+            Some(held) if self.same(held, row) => Verdict::Duplicate,
+            Some(held) if held.ours => {
+                let sentence =
+                    "this file has the person in this programme twice, with different facts";
+                Verdict::Refused("row", "duplicate_differs", sentence)
+            }
+            // Another file: what is known changes from now on.
+            Some(held) => Verdict::New {
+                version: held.version + 1,
+            },
+        }
+    }
+
+    /// Facts that were written by other hands than ours are compared by what they say.
+    fn same(&self, held: &Held, row: &Candidate) -> bool {
+        let enrolment = &row.registration.enrolment;
+        let stated = || {
+            let rules = self.law.programme(enrolment.programme)?;
+            Facts::stored(rules, &held.facts).ok()
+        };
+        held.province == enrolment.province
+            && held.valid_from == enrolment.valid_from
+            && (held.facts == row.facts || stated().is_some_and(|it| it == enrolment.facts))
     }
 
     async fn write(
@@ -299,12 +367,76 @@ impl Import {
     }
 }
 
+impl Candidate {
+    fn of(keys: &Keys, registration: Registration) -> Candidate {
+        let number = registration.citizen_number.expose();
+        Candidate {
+            index: keys.index(Field::CitizenNumber, number),
+            identity: identity_of(keys, &registration),
+            facts: registration.enrolment.facts.to_json(),
+            registration,
+        }
+    }
+
+    fn person(&self, keys: &Keys, person_no: PersonNo) -> NewPerson {
+        let Registration {
+            citizen_number,
+            name,
+            birth_date,
+            sex,
+            ..
+        } = &self.registration;
+        let context = person_no.0.to_be_bytes();
+        NewPerson {
+            person_no,
+            citizen_index: self.index,
+            citizen_sealed: keys.seal(Field::CitizenNumber, &context, citizen_number.expose()),
+            name_sealed: keys.seal(Field::PersonName, &context, name.expose()),
+            identity_index: self.identity,
+            birth_date: *birth_date,
+            sex: *sex,
+        }
+    }
+
+    fn held(&self, version: i16) -> Held {
+        let Enrolment {
+            province,
+            valid_from,
+            ..
+        } = self.registration.enrolment;
+        Held {
+            version,
+            province,
+            valid_from,
+            facts: self.facts.clone(),
+            ours: true,
+        }
+    }
+
+    fn enrol(self, person_no: PersonNo, version: i16) -> NewEnrolment {
+        let Enrolment {
+            province,
+            programme,
+            valid_from,
+            ..
+        } = self.registration.enrolment;
+        NewEnrolment {
+            person_no,
+            version,
+            programme,
+            province,
+            valid_from,
+            facts: self.facts,
+        }
+    }
+}
+
 /// Those of a batch who are in the registry.
 async fn known(
     tx: &mut PgConnection,
-    read: &[(BlindIndex, BlindIndex, Registration)],
+    read: &[Candidate],
 ) -> Result<HashMap<BlindIndex, Known>, Error> {
-    let indexes: Vec<Vec<u8>> = read.iter().map(|(it, ..)| it.as_bytes().to_vec()).collect();
+    let indexes: Vec<Vec<u8>> = read.iter().map(|it| it.index.as_bytes().to_vec()).collect();
     let persons = store::persons_by_index(tx, &indexes).await?.into_iter();
     let known = |(index, person_no, identity)| {
         let known = Known {
@@ -320,27 +452,6 @@ enum Verdict {
     New { version: i16 },
     Duplicate,
     Refused(&'static str, &'static str, &'static str),
-}
-
-/// What a row means beside what is enrolled already.
-fn judge(enrolled: Option<&(Enrolment, i16, bool)>, row: &Enrolment, same_papers: bool) -> Verdict {
-    if !same_papers {
-        let sentence =
-            "this citizen number stands in the registry with another name, birth date or sex";
-        return Verdict::Refused("citizen_number", "identity_conflict", sentence);
-    }
-    match enrolled {
-        None => Verdict::New { version: 1 },
-        Some((current, ..)) if current == row => Verdict::Duplicate,
-        Some((.., true)) => {
-            let sentence = "this file has the person in this programme twice, with different facts";
-            Verdict::Refused("row", "duplicate_differs", sentence)
-        }
-        // Another file: what is known changes from now on.
-        Some((_, version, false)) => Verdict::New {
-            version: version + 1,
-        },
-    }
 }
 
 fn identity_of(keys: &Keys, registration: &Registration) -> BlindIndex {

@@ -1,22 +1,35 @@
 //! All SQL of eligibility that runs write with; the registry's import has its own part.
 
+mod determinations;
+mod laws;
+mod life_events;
+mod people;
 mod registry;
 
+pub(crate) use determinations::{
+    Decided, Past, StoredDetermination, earlier_freezes, insert_determinations, insert_withdrawals,
+    obligations, stored_determination, stored_determinations,
+};
+pub(crate) use laws::{
+    approve_law, insert_law, latest_law_no, law_by_hash, law_files, laws, lock_laws, next_law_no,
+};
+pub(crate) use life_events::{
+    EventKey, NewLifeEvent, NewRevocation, insert_life_events, insert_revocations, life_events,
+    revocations,
+};
+pub(crate) use people::{Known, lock_news, next_people, people, people_with_news, programmes_of};
 pub(crate) use registry::{
-    Current, NewEnrolment, NewPerson, current_enrolments, import_of, insert_enrolments,
-    insert_import, insert_persons, insert_refusals, lock_registry, next_import_no,
-    persons_by_index, take_person_numbers,
+    Current, NewEnrolment, NewPerson, StoredRefusal, current_enrolments, import_of,
+    insert_enrolments, insert_import, insert_persons, insert_refusals, lock_registry,
+    next_import_no, persons_by_index, refusals, take_person_numbers,
 };
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::{BirthDate, Money, Part, Period, PersonNo, Programme, Province, RunNo};
+use domain::{Money, Part, Period, PersonNo, Programme, Province, RunNo};
 use events::RunOpened;
-use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgPool};
 
-use crate::determination::{Determination, Facts, Outcome};
-use crate::registry::{Category, Enrolment};
-use crate::{Error, Rate, Rates};
+use crate::Error;
 
 /// One partition of a run and how far its determination is.
 #[derive(Debug, Clone)]
@@ -27,6 +40,8 @@ pub(crate) struct Freeze {
     pub period: Period,
     pub business_date: NaiveDate,
     pub frozen_at: DateTime<Utc>,
+    /// The law that was in force when it was frozen.
+    pub law_no: i64,
     pub last_person: PersonNo,
     pub chunks: i32,
     pub lines: i64,
@@ -36,70 +51,18 @@ pub(crate) struct Freeze {
     pub trace: Option<String>,
 }
 
-/// A person as frozen for a run.
-#[derive(Debug)]
-pub(crate) struct Frozen {
-    pub person_no: PersonNo,
-    pub facts: Facts,
-}
-
-pub(crate) async fn load_rates(pool: &PgPool, rates: &Rates) -> Result<(), Error> {
-    for rate in rates.iter() {
-        sqlx::query!(
-            r#"
-            INSERT INTO eligibility.rates (rate_no, name, value, age_from, age_to, valid_from,
-                valid_to, known_from, legal_basis, confidence)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-            ON CONFLICT DO NOTHING
-            "#,
-            rate.rate_no,
-            rate.name,
-            rate.value,
-            rate.age_from,
-            rate.age_to,
-            rate.valid_from,
-            rate.valid_to,
-            rate.known_from,
-            rate.legal_basis,
-            rate.confidence,
-        )
-        .execute(pool)
-        .await?;
-    }
-    let stored = self::rates(pool).await?;
-    for rate in rates.iter() {
-        if !stored.iter().any(|it| it == rate) {
-            return Err(Error::RateChanged(rate.name.clone()));
-        }
-    }
-    Ok(())
-}
-
-pub(crate) async fn rates(pool: &PgPool) -> Result<Rates, Error> {
-    let rates = sqlx::query_as!(
-        Rate,
-        r#"
-        SELECT rate_no, name, value, age_from, age_to, valid_from, valid_to, known_from,
-            legal_basis, confidence
-        FROM eligibility.rates ORDER BY rate_no
-        "#
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(Rates::new(rates))
-}
-
 pub(crate) async fn insert_freeze(
     tx: &mut PgConnection,
     opened: &RunOpened,
+    law_no: i64,
     trace: Option<String>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
         r#"
         INSERT INTO eligibility.freezes
-            (run_no, part, programme, period, business_date, frozen_at, trace)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+            (run_no, part, programme, period, business_date, frozen_at, trace, law_no)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         "#,
         opened.run_no.0,
         opened.part.number(),
@@ -108,6 +71,7 @@ pub(crate) async fn insert_freeze(
         opened.business_date,
         now,
         trace,
+        law_no,
     )
     .execute(tx)
     .await?;
@@ -122,7 +86,7 @@ pub(crate) async fn take_freeze(
     let row = sqlx::query!(
         r#"
         SELECT run_no AS "run_no: RunNo", part AS "part: Part", programme,
-            period AS "period: Period", business_date, frozen_at,
+            period AS "period: Period", business_date, frozen_at, coalesce(law_no, 1) AS "law_no!",
             last_person AS "last_person: PersonNo", chunks, lines, total AS "total: Money",
             not_owed, trace
         FROM eligibility.freezes WHERE NOT done AND (retry_at IS NULL OR retry_at <= $1)
@@ -140,6 +104,7 @@ pub(crate) async fn take_freeze(
         period: it.period,
         business_date: it.business_date,
         frozen_at: it.frozen_at,
+        law_no: it.law_no,
         last_person: it.last_person,
         chunks: it.chunks,
         lines: it.lines,
@@ -194,86 +159,34 @@ pub(crate) async fn update_freeze(tx: &mut PgConnection, freeze: &Freeze) -> Res
     Ok(())
 }
 
-/// The next people of a frozen partition, as they were known when it was frozen.
-pub(crate) async fn frozen_people(
-    tx: &mut PgConnection,
-    freeze: &Freeze,
-    limit: i64,
-) -> Result<Vec<Frozen>, Error> {
-    let rows = sqlx::query!(
-        r#"
-        SELECT e.person_no AS "person_no: PersonNo", e.province, e.granted_amount AS "granted: Money",
-            e.category, e.household, p.birth_date, p.birth_year_only
-        FROM eligibility.enrolments e JOIN eligibility.persons p USING (part, person_no)
-        WHERE e.part = $1 AND e.programme = $2 AND e.person_no > $3
-            AND e.known_from <= $4 AND (e.known_to IS NULL OR e.known_to > $4)
-        ORDER BY e.person_no LIMIT $5
-        "#,
-        freeze.part.number(),
-        freeze.programme.number(),
-        freeze.last_person.0,
-        freeze.frozen_at,
-        limit,
-    )
-    .fetch_all(tx)
-    .await?;
-    let frozen = rows.into_iter().map(|it| Frozen {
-        person_no: it.person_no,
-        facts: Facts {
-            birth_date: BirthDate::stored(it.birth_date, it.birth_year_only),
-            enrolment: Enrolment {
-                province: province_of(it.province),
-                programme: freeze.programme,
-                granted_amount: it.granted,
-                category: it
-                    .category
-                    .and_then(|it| Category::stored(freeze.programme, &it)),
-                household: it.household.and_then(|it| it.parse().ok()),
-            },
-        },
-    });
-    Ok(frozen.collect())
+/// How many partitions of runs there are to determine, and how many of them are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub parts: i64,
+    pub done: i64,
+    /// Determinations made, of whatever outcome.
+    pub determinations: i64,
 }
 
-pub(crate) async fn insert_determinations(
-    tx: &mut PgConnection,
-    freeze: &Freeze,
-    people: &[Frozen],
-    decided: &[Determination],
-) -> Result<(), Error> {
-    let persons: Vec<i64> = people.iter().map(|it| it.person_no.0).collect();
-    let mut amounts: Vec<Decimal> = Vec::with_capacity(decided.len());
-    let mut reasons: Vec<Option<&str>> = Vec::with_capacity(decided.len());
-    for determination in decided {
-        let (amount, reason) = match determination.outcome {
-            Outcome::Owed(amount) => (amount.decimal(), None),
-            Outcome::NotOwed(reason) => (Decimal::ZERO, Some(reason.code())),
-        };
-        amounts.push(amount);
-        reasons.push(reason);
-    }
-    let rates: Vec<Option<i32>> = decided.iter().map(|it| it.rate_no).collect();
-    let second_rates: Vec<Option<i32>> = decided.iter().map(|it| it.second_rate_no).collect();
-    let explanations: Vec<&str> = decided.iter().map(|it| &it.explanation[..]).collect();
-    sqlx::query!(
+/// How far the determination of all runs is.
+pub async fn progress(pool: &PgPool) -> Result<Progress, Error> {
+    Ok(sqlx::query_as!(
+        Progress,
         r#"
-        INSERT INTO eligibility.determinations
-            (run_no, part, determination_no, person_no, amount, reason, rate_no, second_rate_no,
-             explanation)
-        SELECT $1, $2, 1, d.*
-        FROM unnest($3::bigint[], $4::numeric[], $5::text[], $6::int[], $7::int[], $8::text[]) AS d
-        "#,
-        freeze.run_no.0,
-        freeze.part.number(),
-        &persons,
-        &amounts,
-        &reasons as &[Option<&str>],
-        &rates as &[Option<i32>],
-        &second_rates as &[Option<i32>],
-        &explanations as &[&str],
+        SELECT count(*) AS "parts!", count(*) FILTER (WHERE done) AS "done!",
+            coalesce(sum(lines + not_owed), 0)::bigint AS "determinations!"
+        FROM eligibility.freezes
+        "#
     )
-    .execute(tx)
-    .await?;
+    .fetch_one(pool)
+    .await?)
+}
+
+/// Nothing is written by this transaction.
+pub(crate) async fn read_only(tx: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!("SET TRANSACTION READ ONLY")
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

@@ -3,22 +3,26 @@ use std::time::Duration;
 
 use boot::Context;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{CHUNK_LINES_MAX, ChunkNo, LineNo, Money};
+use domain::{CHUNK_LINES_MAX, ChunkNo, LineNo, Money, PersonNo};
 use events::{EntitlementLine, EntitlementsDetermined, Event, PartDetermined, RateCited};
+use rules::{Bench, Law};
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use tokio::sync::Notify;
 use tracing::Instrument;
 
-use crate::determination::{Determination, Outcome, decide};
-use crate::store::{self, Freeze, Frozen};
-use crate::{Error, Rates};
+use crate::determination::{decide, inputs_json, overlapping};
+use crate::law::{LawInForce, Laws};
+use crate::past::{Found, History, Present, at, decide_again};
+use crate::store::{self, Decided, Freeze};
+use crate::{Error, reconsider};
 
 /// Partitions determined at the same time by one process.
 pub(crate) const WORKERS: usize = 2;
 /// People determined in one transaction.
 const BATCH: i64 = 5000;
-/// How long a run whose rates are missing is put off.
-const RATES_RETRY: TimeDelta = TimeDelta::seconds(30);
+/// How long a run whose law is missing is put off.
+const LAW_RETRY: TimeDelta = TimeDelta::seconds(30);
 const IDLE: Duration = Duration::from_millis(500);
 
 /// Wakes the workers when there is something to determine.
@@ -33,17 +37,9 @@ impl Work {
 }
 
 /// Determines frozen partitions, a few thousand people a transaction, until the process stops.
-pub(crate) async fn determine(ctx: Context, work: Work) {
-    let mut rates: Option<Rates> = None;
+pub(crate) async fn determine(ctx: Context, laws: Laws, work: Work) {
     while !ctx.stop.is_cancelled() {
-        let done = async {
-            if rates.is_none() {
-                rates = Some(store::rates(&ctx.pool).await?);
-            }
-            let rates = rates.as_ref().expect("just read");
-            step(&ctx, rates, Utc::now()).await
-        };
-        match done.await {
+        match step(&ctx, &laws, Utc::now()).await {
             Ok(true) => {}
             Ok(false) => tokio::select! {
                 () = ctx.stop.cancelled() => {}
@@ -62,7 +58,7 @@ pub(crate) async fn determine(ctx: Context, work: Work) {
 }
 
 /// One transaction of the next unfinished partition; false where there is none.
-async fn step(ctx: &Context, rates: &Rates, now: DateTime<Utc>) -> Result<bool, Error> {
+async fn step(ctx: &Context, laws: &Laws, now: DateTime<Utc>) -> Result<bool, Error> {
     let mut tx = ctx.pool.begin().await?;
     let Some(freeze) = store::take_freeze(&mut tx, now).await? else {
         return Ok(false);
@@ -75,14 +71,14 @@ async fn step(ctx: &Context, rates: &Rates, now: DateTime<Utc>) -> Result<bool, 
         part = freeze.part.number(),
     );
     messaging::follow_trace(&span, freeze.trace.as_deref());
-    let determined = determine_batch(&mut tx, freeze.clone(), rates, now)
+    let determined = determine_batch(&mut tx, freeze.clone(), laws, now)
         .instrument(span)
         .await;
-    if let Err(error @ Error::NoRate { .. }) = determined {
+    if let Err(error @ Error::Undecided(_)) = determined {
         // The law is missing, not the machine: this run waits for it, the others do not.
         tx.rollback().await?;
-        tracing::error!(run = freeze.run_no.0, error = %error, "A run waits for its rates");
-        store::put_off(&ctx.pool, &freeze, &error.to_string(), now + RATES_RETRY).await?;
+        tracing::error!(run = freeze.run_no.0, error = %error, "A run waits for its law");
+        store::put_off(&ctx.pool, &freeze, &error.to_string(), now + LAW_RETRY).await?;
         return Ok(true);
     }
     determined?;
@@ -93,24 +89,19 @@ async fn step(ctx: &Context, rates: &Rates, now: DateTime<Utc>) -> Result<bool, 
 async fn determine_batch(
     tx: &mut PgConnection,
     mut freeze: Freeze,
-    rates: &Rates,
+    laws: &Laws,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let people = store::frozen_people(tx, &freeze, BATCH).await?;
-    let mut decided = Vec::with_capacity(people.len());
-    for person in &people {
-        decided.push(decide(
-            &person.facts,
-            freeze.period,
-            freeze.business_date,
-            rates,
-        )?);
-    }
-    store::insert_determinations(tx, &freeze, &people, &decided).await?;
-    let mut said = entitlements(&mut freeze, &people, &decided, rates, now);
-    freeze.done = i64::try_from(people.len()).is_ok_and(|it| it < BATCH);
-    if let Some(last) = people.last() {
-        freeze.last_person = last.person_no;
+    let in_force = laws.numbered(tx, freeze.law_no).await?;
+    let law = &in_force.law;
+    let (key, after) = ((freeze.part, freeze.programme), freeze.last_person);
+    let persons = store::next_people(tx, key, after, freeze.frozen_at, BATCH).await?;
+    let (decided, withdrawn) = decided(tx, &freeze, laws, law, &persons).await?;
+    store::insert_determinations(tx, &freeze, &decided).await?;
+    let mut said = entitlements(&mut freeze, decided, law, now)?;
+    freeze.done = i64::try_from(persons.len()).is_ok_and(|it| it < BATCH);
+    if let Some(last) = persons.last() {
+        freeze.last_person = PersonNo(*last);
     }
     if freeze.done {
         let determined = PartDetermined {
@@ -125,32 +116,128 @@ async fn determine_batch(
     }
     store::update_freeze(tx, &freeze).await?;
     messaging::append(tx, said, now).await?;
+    reconsider::say(tx, freeze.part, &withdrawn, now).await?;
+    if freeze.done {
+        catch_up(tx, &freeze, &in_force, now).await?;
+    }
     Ok(())
+}
+
+/// Decides for the next people: their month, and what past months still owe them.
+async fn decided(
+    tx: &mut PgConnection,
+    freeze: &Freeze,
+    laws: &Laws,
+    law: &Law,
+    persons: &[i64],
+) -> Result<(Vec<Decided>, Vec<events::WithdrawnLine>), Error> {
+    let (Some(first), Some(last)) = (persons.first(), persons.last()) else {
+        return Ok((Vec::new(), Vec::new()));
+    };
+    let present = Present {
+        law,
+        part: freeze.part,
+        programme: freeze.programme,
+        known: freeze.business_date,
+    };
+    let key = (freeze.part, freeze.programme);
+    let mut programmes = overlapping(law, freeze.programme);
+    programmes.push(freeze.programme);
+    let frozen_at = freeze.frozen_at;
+    let people = store::people(tx, law, freeze.part, persons, &programmes, frozen_at).await?;
+    let history = History::before(tx, laws, &present, freeze.run_no.0).await?;
+    let news = match history.looked_at() {
+        Some(since) => {
+            let range = (PersonNo(*first), PersonNo(*last));
+            store::people_with_news(tx, key, (since, frozen_at), range).await?
+        }
+        None => Vec::new(),
+    };
+    let again = if history.has_changed_law() {
+        persons
+    } else {
+        &news
+    };
+    let standing = if history.periods().is_empty() || again.is_empty() {
+        std::collections::BTreeMap::new()
+    } else {
+        store::obligations(tx, key, &history.run_nos(), again).await?
+    };
+    let mut bench = Bench::new();
+    let (mut decided, mut found) = (Vec::with_capacity(people.len()), Found::default());
+    let month = at(freeze.period, freeze.business_date);
+    for person in &people {
+        if let Some(inputs) = person.inputs(freeze.programme, freeze.period) {
+            let determination = decide(law, &mut bench, freeze.programme, &inputs, month)?;
+            decided.push(Decided {
+                person_no: person.person_no,
+                period: freeze.period,
+                determination_no: 1,
+                amount: determination.owed,
+                province: inputs.enrolled[&freeze.programme].province,
+                inputs: inputs_json(freeze.programme, &inputs, month),
+                determination,
+            });
+        }
+        let has_news = news.binary_search(&person.person_no.0).is_ok();
+        let which = (has_news, Some(freeze.period));
+        decide_again(
+            &mut bench, &present, &history, person, which, &standing, &mut found,
+        )?;
+        decided.append(&mut found.arrears);
+    }
+    Ok((decided, found.withdrawn))
+}
+
+/// What became known of people while their partition was being determined.
+async fn catch_up(
+    tx: &mut PgConnection,
+    freeze: &Freeze,
+    law: &LawInForce,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    store::lock_news(tx, freeze.part).await?;
+    let everybody = (PersonNo(0), PersonNo(i64::MAX));
+    let key = (freeze.part, freeze.programme);
+    // Later than `now`: who heard the news and waited for the lock has a later clock.
+    let until = DateTime::<Utc>::MAX_UTC;
+    let news = store::people_with_news(tx, key, (freeze.frozen_at, until), everybody).await?;
+    reconsider::people_of_part(tx, law, freeze.part, &news, now).await
 }
 
 /// Cuts what is owed into chunks and counts everybody.
 fn entitlements(
     freeze: &mut Freeze,
-    people: &[Frozen],
-    decided: &[Determination],
-    rates: &Rates,
+    decided: Vec<Decided>,
+    law: &Law,
     now: DateTime<Utc>,
-) -> Vec<Event> {
-    let mut lines = Vec::with_capacity(people.len());
-    for (person, determination) in people.iter().zip(decided) {
-        match (determination.outcome, determination.rate_no) {
-            (Outcome::Owed(amount), Some(rate_no)) if !amount.is_zero() => {
-                lines.push(EntitlementLine {
-                    line: LineNo(0),
-                    person_no: person.person_no,
-                    determination_no: 1,
-                    amount,
-                    province: person.facts.enrolment.province,
-                    rate_no,
-                });
-            }
-            _ => freeze.not_owed += 1,
+) -> Result<Vec<Event>, Error> {
+    let mut lines = Vec::with_capacity(decided.len());
+    for it in decided {
+        if it.amount.is_zero() {
+            freeze.not_owed += 1;
+            continue;
         }
+        let Decided {
+            person_no,
+            period,
+            determination_no,
+            amount,
+            determination,
+            ..
+        } = it;
+        let explanation = RawValue::from_string(determination.explanation);
+        lines.push(EntitlementLine {
+            line: LineNo(0),
+            person_no,
+            determination_no,
+            amount,
+            province: it.province,
+            rate_no: determination.rate_no,
+            period: (period != freeze.period).then_some(period),
+            rule: Some(determination.rule),
+            explanation: Some(explanation.map_err(|it| Error::Inputs(it.to_string()))?),
+        });
     }
     let chunk_max = usize::try_from(CHUNK_LINES_MAX).expect("a small number");
     let mut said = Vec::new();
@@ -170,27 +257,25 @@ fn entitlements(
             chunk: ChunkNo(freeze.chunks),
             programme: freeze.programme,
             period: freeze.period,
-            rates: cited(&chunk, rates),
+            rates: cited(&chunk, law),
             lines: chunk,
             total,
         };
         said.push(Event::of(&determined, now));
     }
-    said
+    Ok(said)
 }
 
-/// The rates that a chunk's lines name, once each.
-fn cited(chunk: &[EntitlementLine], rates: &Rates) -> Vec<RateCited> {
+/// The parameters that a chunk's lines name, once each.
+fn cited(chunk: &[EntitlementLine], law: &Law) -> Vec<RateCited> {
     let mut numbers: Vec<i32> = chunk.iter().map(|it| it.rate_no).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    let named = rates
-        .iter()
-        .filter(|it| numbers.binary_search(&it.rate_no).is_ok());
+    let named = numbers.into_iter().filter_map(|it| law.parameter(it));
     named
         .map(|it| RateCited {
             rate_no: it.rate_no,
-            name: it.name.clone(),
+            name: it.name.to_string(),
             value: it.value.to_string(),
             legal_basis: it.legal_basis.clone(),
             valid_from: it.valid_from,

@@ -23,6 +23,9 @@ pub enum Error {
         part: domain::Part,
         detail: String,
     },
+    /// A withdrawal whose turn before was never heard; nothing of the message was applied.
+    #[error("turn {turn} of an obligation came without the one before it")]
+    TurnMissing { turn: i16 },
     #[error("the event comes from {0}, where it cannot")]
     WrongSpeaker(String),
     /// A bank's message that cannot be one; nothing of it was applied.
@@ -38,6 +41,7 @@ impl Judged for Error {
             | Error::Ledger(ledger::Error::Database(_)) => Verdict::Retry,
             Error::Event(_)
             | Error::WrongSpeaker(_)
+            | Error::TurnMissing { .. }
             | Error::ImpossibleMessage(_)
             | Error::Refused(_) => Verdict::Park,
             // Ledger postings never park: they stop the partition and raise the alarm.

@@ -3,12 +3,15 @@
 mod commands;
 mod preparation;
 mod results;
+mod withdrawals;
 
 pub(crate) use commands::OnCommand;
 
 use chrono::{DateTime, Utc};
 use domain::{Institution, Part};
-use events::{Envelope, Event, PartResolved, PayeesResolved, Results, StatementMatched};
+use events::{
+    Envelope, Event, PartResolved, PayeesResolved, PayeesWithdrawn, Results, StatementMatched,
+};
 use messaging::{Delivered, Handler};
 use sqlx::PgConnection;
 
@@ -22,17 +25,24 @@ impl Handler for OnAccounts {
     async fn apply(
         &self,
         tx: &mut PgConnection,
-        _part: Part,
+        part: Part,
         batch: &[Delivered],
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
+        let mut journals = Vec::new();
         for event in batch {
             let envelope = Envelope::parse(&event.body)?;
             if envelope.is::<PayeesResolved>() {
                 preparation::on_payees_resolved(tx, envelope.read()?, now).await?;
             } else if envelope.is::<PartResolved>() {
                 preparation::on_part_resolved(tx, &envelope.read()?).await?;
+            } else if envelope.is::<PayeesWithdrawn>() {
+                let message = envelope.read()?;
+                journals.extend(withdrawals::on_payees_withdrawn(tx, &message, now).await?);
             }
+        }
+        if !journals.is_empty() {
+            ledger::post(tx, part, &journals, now).await?;
         }
         Ok(())
     }

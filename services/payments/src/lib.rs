@@ -1,7 +1,7 @@
 //! Runs, approvals, instructions to banks, results; the only writer of the ledger.
 //!
-//! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`; each
-//! bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
+//! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
+//! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
 //! `open-run`, `hold-line`, `approve-run`, `release-run`, `close-run`. Says `run-opened`,
 //! `results-applied`, `run-closed`, and to each bank `instructions`.
 
@@ -14,13 +14,14 @@ mod report;
 mod result;
 mod run;
 mod store;
+mod withdrawal;
 mod work;
 
 pub use command::{Appropriate, ApproveRun, CloseRun, HoldLine, OpenRun, ReleaseRun};
 pub use error::Error;
 pub use line::{Line, line_leaf};
 pub use report::{
-    ExceptionRow, InstitutionRow, LineRow, RunSummary, exceptions, institutions, lines,
+    ExceptionRow, HeldRow, InstitutionRow, LineRow, RunSummary, exceptions, institutions, lines,
     run_summary, runs,
 };
 pub use result::{Found, Judgement, Standing, judge};

@@ -1,10 +1,11 @@
 //! Which journal each step of a payment writes: the table of the books.
 
 use domain::{ChunkNo, Institution, Money, Part, PersonNo, Programme, Province, RunNo};
-use events::{BreakKind, ResultStatus, StatementMatched};
+use events::{BreakKind, ResultStatus, StatementMatched, WithdrawnLine};
 use ledger::{Account, Journal, JournalKind, Transfer, TransferLine};
 
 use crate::line::Line;
+use crate::withdrawal::Obligated;
 
 /// A payment whose money moves because of an answer or its absence.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,7 @@ pub(crate) struct Answered {
     pub programme: Programme,
     pub institution: Institution,
     pub province: Province,
+    pub is_arrears: bool,
     pub amount: Money,
     pub was_unknown: bool,
     pub status: ResultStatus,
@@ -47,18 +49,16 @@ pub(crate) fn commitment(run_no: RunNo, programme: Programme, total: Money) -> J
 }
 
 pub(crate) fn reservation(programme: Programme, chunk: &[Line]) -> Journal {
-    let (debit, credit) = (Account::commitment(programme), Account::payable(programme));
-    by_line(JournalKind::Reserve, "reserve", chunk, debit, credit)
+    let sides = |it: &Line| (Account::commitment(programme), payable(programme, it));
+    by_line(JournalKind::Reserve, "reserve", chunk, sides)
 }
 
 /// The lines go out, and the treasury's cash for them goes with them.
 pub(crate) fn release(programme: Programme, chunk: &[Line]) -> Journal {
     let institution = chunk[0].institution;
-    let (debit, credit) = (
-        Account::payable(programme),
-        Account::in_transit(programme, institution),
-    );
-    let mut journal = by_line(JournalKind::Release, "release", chunk, debit, credit);
+    let in_transit = Account::in_transit(programme, institution);
+    let sides = |it: &Line| (payable(programme, it), in_transit);
+    let mut journal = by_line(JournalKind::Release, "release", chunk, sides);
     let total = Money::sum(chunk.iter().map(|it| it.amount));
     let at_institution = Account::treasury_cash_at(institution);
     journal
@@ -77,7 +77,10 @@ pub(crate) fn results(message_id: &str, answered: &[Answered]) -> Vec<Journal> {
             Account::in_transit(answer.programme, answer.institution)
         };
         let to = match answer.status {
-            ResultStatus::Credited => Account::paid(answer.programme, answer.province),
+            ResultStatus::Credited => paid(answer.programme, answer.province, answer.is_arrears),
+            ResultStatus::Rejected if answer.is_arrears => {
+                Account::payable_arrears(answer.programme)
+            }
             ResultStatus::Rejected => Account::payable(answer.programme),
         };
         let transfer = Transfer {
@@ -128,6 +131,36 @@ pub(crate) fn overdue(
     }
 }
 
+/// What was credited is not owed after all; where the turn restores, it is owed again.
+///
+/// Paid is a credit account: it says where the appropriated money went. So an overpayment leaves
+/// it by a debit and stands as a credit on what is to be recovered. The other direction would add
+/// to paid what no bank has settled; this way both together stay what the banks settled.
+pub(crate) fn overpayment(told: &WithdrawnLine, line: &Obligated, amount: Money) -> Journal {
+    let paid = paid(told.programme, line.province, line.is_arrears);
+    let receivable = Account::receivable(told.programme, line.province);
+    let (debit, credit) = if told.is_restored() {
+        (receivable, paid)
+    } else {
+        (paid, receivable)
+    };
+    let transfer = Transfer {
+        debit,
+        credit,
+        amount,
+        line: Some(transfer_line(told.person_no, line.position)),
+    };
+    let run_no = line.position.run;
+    let (programme, period, person) = (told.programme, told.period, told.person_no.0);
+    let (number, turn) = (told.determination_no, told.turn);
+    Journal {
+        kind: JournalKind::Overpayment,
+        reference: format!("{run_no}/overpayment/{programme}/{period}/{person}/{number}/{turn}"),
+        run_no,
+        transfers: vec![transfer],
+    }
+}
+
 /// What the bank says it debited, and to suspense what matches no payment; `None` where the
 /// statement has nothing in this partition.
 pub(crate) fn statement(matched: &StatementMatched) -> Option<Journal> {
@@ -154,6 +187,22 @@ pub(crate) fn statement(matched: &StatementMatched) -> Option<Journal> {
     }
     let reference = format!("statement/{institution}/{}", matched.statement_no);
     (!transfers.is_empty()).then(|| control(JournalKind::Statement, reference, RunNo(0), transfers))
+}
+
+/// What is owed to the person of a line; past periods apart.
+fn payable(programme: Programme, line: &Line) -> Account {
+    match line.arrears_of {
+        Some(_) => Account::payable_arrears(programme),
+        None => Account::payable(programme),
+    }
+}
+
+fn paid(programme: Programme, province: Province, is_arrears: bool) -> Account {
+    if is_arrears {
+        Account::paid_arrears(programme, province)
+    } else {
+        Account::paid(programme, province)
+    }
 }
 
 fn moved(debit: Account, credit: Account, amount: Money) -> Transfer {
@@ -183,15 +232,17 @@ fn by_line(
     kind: JournalKind,
     step: &str,
     chunk: &[Line],
-    debit: Account,
-    credit: Account,
+    sides: impl Fn(&Line) -> (Account, Account),
 ) -> Journal {
     let at = chunk[0].position;
-    let transfer = |it: &Line| Transfer {
-        debit,
-        credit,
-        amount: it.amount,
-        line: Some(transfer_line(it.person_no, it.position)),
+    let transfer = |it: &Line| {
+        let (debit, credit) = sides(it);
+        Transfer {
+            debit,
+            credit,
+            amount: it.amount,
+            line: Some(transfer_line(it.person_no, it.position)),
+        }
     };
     Journal {
         kind,
@@ -206,5 +257,117 @@ pub(crate) fn transfer_line(person_no: PersonNo, position: domain::Position) -> 
         person_no,
         chunk: position.chunk,
         line: position.line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::LineNo;
+    use ledger::AccountKind::{
+        Commitment, InTransit, Paid, PaidArrears, Payable, PayableArrears, Receivable, TreasuryCash,
+    };
+
+    const PROGRAMME: Programme = Programme::SocialPension;
+
+    fn line(number: i32, arrears_of: Option<&str>, amount: u64) -> Line {
+        Line {
+            position: domain::Position {
+                run: RunNo(9),
+                part: Part::ZERO,
+                chunk: ChunkNo(1),
+                line: LineNo(number),
+            },
+            institution: "970436".parse().unwrap(),
+            person_no: PersonNo(16),
+            determination_no: 1,
+            arrears_of: arrears_of.map(|it| it.parse().unwrap()),
+            amount: Money::dong(amount),
+            province: "79".parse().unwrap(),
+            rate_no: 1,
+            account: None,
+            account_index: None,
+            holder: privacy::Sealed::from(Vec::new()),
+        }
+    }
+
+    fn sides(journal: &Journal) -> Vec<(ledger::AccountKind, ledger::AccountKind, i128)> {
+        let transfers = journal.transfers.iter();
+        transfers
+            .map(|it| (it.debit.kind, it.credit.kind, it.amount.units()))
+            .collect()
+    }
+
+    #[test]
+    fn a_chunk_keeps_the_month_and_its_arrears_apart() {
+        let chunk = [line(1, None, 540_000), line(2, Some("2026-07"), 40_000)];
+        assert_eq!(
+            sides(&reservation(PROGRAMME, &chunk)),
+            [
+                (Commitment, Payable, 540_000),
+                (Commitment, PayableArrears, 40_000),
+            ]
+        );
+        assert_eq!(
+            sides(&release(PROGRAMME, &chunk)),
+            [
+                (Payable, InTransit, 540_000),
+                (PayableArrears, InTransit, 40_000),
+                (TreasuryCash, TreasuryCash, 580_000),
+            ]
+        );
+        let answered = |line: &Line, status| Answered {
+            line: transfer_line(line.person_no, line.position),
+            run_no: RunNo(9),
+            programme: PROGRAMME,
+            institution: line.institution,
+            province: line.province,
+            is_arrears: line.arrears_of.is_some(),
+            amount: line.amount,
+            was_unknown: false,
+            status,
+        };
+        for (status, month, past) in [
+            (ResultStatus::Credited, Paid, PaidArrears),
+            (ResultStatus::Rejected, Payable, PayableArrears),
+        ] {
+            let answers = chunk.each_ref().map(|it| answered(it, status));
+            assert_eq!(
+                sides(&results("M1", &answers)[0]),
+                [(InTransit, month, 540_000), (InTransit, past, 40_000)]
+            );
+        }
+    }
+
+    #[test]
+    fn an_overpayment_moves_from_paid_and_back_under_references_of_its_own() {
+        for (is_arrears, from) in [(false, Paid), (true, PaidArrears)] {
+            let paid_line = Obligated {
+                position: line(1, None, 1).position,
+                amount: Money::dong(540_000),
+                province: "79".parse().unwrap(),
+                is_arrears,
+            };
+            let told = |turn: i16| WithdrawnLine {
+                person_no: PersonNo(16),
+                programme: PROGRAMME,
+                period: "2026-07".parse().unwrap(),
+                determination_no: 2,
+                turn,
+                amount: Money::dong(40_000),
+                reason: "stopped_death".to_owned(),
+            };
+            let opened = overpayment(&told(1), &paid_line, Money::dong(40_000));
+            let cancelled = overpayment(&told(2), &paid_line, Money::dong(40_000));
+            assert_eq!(sides(&opened), [(from, Receivable, 40_000)]);
+            assert_eq!(sides(&cancelled), [(Receivable, from, 40_000)]);
+            assert_eq!(opened.reference, "R000009/overpayment/HTXH/2026-07/16/2/1");
+            assert_ne!(cancelled.reference, opened.reference);
+            let of = opened.transfers[0].line.unwrap();
+            assert_eq!(
+                (of.person_no, of.chunk, of.line),
+                (PersonNo(16), ChunkNo(1), LineNo(1))
+            );
+        }
     }
 }

@@ -26,8 +26,13 @@ pub struct RunSummary {
     pub not_owed: i64,
     pub lines: i64,
     pub total: Money,
+    /// Of the lines to pay without those held, those of past periods.
+    pub arrears_lines: i64,
+    pub arrears_total: Money,
     pub held_lines: i64,
     pub held_total: Money,
+    /// The held lines by why, the most frequent first; at most twenty reasons.
+    pub held_by_reason: Vec<HeldRow>,
     pub cash_lines: i64,
     pub cash_total: Money,
     pub reserved_chunks: i64,
@@ -47,9 +52,20 @@ pub struct RunSummary {
     pub missing_lines: i64,
     pub breaks: i64,
     pub open_exceptions: i64,
+    /// Lines that were credited and are not owed, to be recovered.
+    pub overpayments: i64,
+    pub overpayments_total: Money,
     pub refused_results: i64,
     pub opened_at: DateTime<Utc>,
     pub closed_at: Option<DateTime<Utc>>,
+}
+
+/// Lines set aside for one reason: the code of a withdrawal, or what a person wrote.
+#[derive(Debug, Clone, Serialize)]
+pub struct HeldRow {
+    pub reason: String,
+    pub lines: i64,
+    pub total: Money,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -69,6 +85,8 @@ pub struct LineRow {
     pub end_to_end_id: Position,
     pub person_no: i64,
     pub amount: Money,
+    /// The past period that it pays; none where it pays the run's own.
+    pub arrears_of: Option<Period>,
     pub institution: Institution,
     pub channel: Channel,
     pub state: String,
@@ -83,6 +101,8 @@ pub struct ExceptionRow {
     pub person_no: i64,
     pub kind: String,
     pub amount: Money,
+    /// What was owed for, where no line says it.
+    pub period: Option<Period>,
     pub detail: String,
     pub opened_at: DateTime<Utc>,
     pub resolved_at: Option<DateTime<Utc>>,

@@ -78,6 +78,11 @@ impl State {
         }
     }
 
+    /// Whether what is to be paid was approved, and so is no longer to be changed.
+    pub(crate) fn is_approved(self) -> bool {
+        !matches!(self, State::Preparing | State::AwaitingApproval)
+    }
+
     /// Refuses what the state does not allow; the buttons only mirror this.
     pub(crate) fn allow(self, action: Action) -> Result<(), Error> {
         if self.allowed_actions().contains(&action) {

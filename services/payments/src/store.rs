@@ -1,12 +1,17 @@
 //! All SQL of payments, by the step of a payment's life.
 
 mod found;
+mod holds;
+mod overpayments;
 mod preparation;
 mod results;
 mod runs;
+mod withdrawals;
 mod work;
 
 pub(crate) use found::{FoundLine, find_lines};
+pub(crate) use holds::{Hold, Moved, free_lines, hold_lines};
+pub(crate) use overpayments::{cancel_overpayments, open_overpayments};
 pub(crate) use preparation::{
     OpenChunk, Prepared, add_prepared, announce, finish_preparation, insert_lines,
     insert_obligation_exceptions, insert_obligations, obliged, open_chunks, set_roots,
@@ -17,15 +22,21 @@ pub(crate) use results::{
     insert_results, lock_chunks, open_contradictions,
 };
 pub(crate) use runs::{
-    Act, Ends, acts_of, close_run, count_approvals, hold_line, insert_act, insert_appropriation,
-    insert_run, lock_run, run_ends, set_state, sum_up_run, void_approvals,
+    Act, Ends, acts_of, close_run, count_approvals, insert_act, insert_appropriation, insert_run,
+    lock_parts, lock_run, lock_unreleased, restate_run, run_ends, set_state,
+};
+pub(crate) use withdrawals::{
+    Excepted, Found, OpenException, insert_withdrawals, mark_to_issue_again, obligated,
+    open_exceptions, open_of, resolve, resolve_recalls, turns, turns_before,
 };
 pub(crate) use work::{
-    PartWork, lines_after, open_unknown, overdue_chunks, payable_chunks, payable_lines,
+    PartWork, open_unknown, overdue_chunks, payable_after, payable_chunks, payable_lines,
     set_overdue, set_released, set_reserved, take_part, unanswered,
 };
 
+use chrono::NaiveDate;
 use domain::{Institution, Position, Programme, Province};
+use events::WithdrawnLine;
 
 fn programme_of(number: i16) -> Programme {
     Programme::from_number(number).expect("only programmes are stored")
@@ -59,5 +70,34 @@ impl Columns {
             columns.lines.push(position.line.0);
         }
         columns
+    }
+}
+
+/// Obligation keys as columns, for `unnest`.
+struct Keys {
+    programmes: Vec<i16>,
+    periods: Vec<NaiveDate>,
+    persons: Vec<i64>,
+    determinations: Vec<i16>,
+    turns: Vec<i16>,
+}
+
+impl Keys {
+    fn of<'a>(lines: impl IntoIterator<Item = &'a WithdrawnLine>) -> Keys {
+        let mut keys = Keys {
+            programmes: Vec::new(),
+            periods: Vec::new(),
+            persons: Vec::new(),
+            determinations: Vec::new(),
+            turns: Vec::new(),
+        };
+        for line in lines {
+            keys.programmes.push(line.programme.number());
+            keys.periods.push(line.period.first_day());
+            keys.persons.push(line.person_no.0);
+            keys.determinations.push(line.determination_no);
+            keys.turns.push(line.turn);
+        }
+        keys
     }
 }

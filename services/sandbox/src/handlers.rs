@@ -1,9 +1,11 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{Institution, Part};
 use events::{Envelope, Event, Instructions, StatementPage};
 use messaging::{Command, CommandHandler, Delivered, Handler, Problem};
+use privacy::Keys;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
@@ -12,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::banks::Bank;
 use crate::statement::{Pages, Statement};
-use crate::{Error, store};
+use crate::{Error, population, store};
 
 /// Between two looks for answers that are due.
 const POLL: Duration = Duration::from_millis(100);
@@ -27,7 +29,9 @@ pub(crate) struct InstructionsHeard {
 }
 
 /// Takes the commands `sandbox.do.*`.
-pub(crate) struct OnCommand;
+pub(crate) struct OnCommand {
+    pub keys: Arc<Keys>,
+}
 
 /// `{"date": "2026-12-01"}`
 #[derive(Debug, Deserialize)]
@@ -75,7 +79,16 @@ impl CommandHandler for OnCommand {
                 })?;
                 on_end_of_day(tx, date, now).await
             }
-            _ => Err(Problem::new(404, "command_unknown", "the sandbox knows end-of-day").into()),
+            "tell-life-events" => {
+                let told = population::telling(&self.keys, &command.body)?;
+                let events = told.events.len();
+                messaging::append(tx, vec![Event::of(&told, now)], now).await?;
+                Ok(json!({ "message_id": told.message_id, "events": events }))
+            }
+            _ => {
+                let detail = "the sandbox knows end-of-day and tell-life-events";
+                Err(Problem::new(404, "command_unknown", detail).into())
+            }
         }
     }
 }

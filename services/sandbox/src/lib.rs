@@ -3,8 +3,9 @@
 //! Owns schema `sandbox`: each bank's own books, which An Sinh never reads, and
 //! [`people`] with all that is made up about them.
 //!
-//! Hears `bank.<code>.out` of each connected institution, and the command `sandbox.do.end-of-day`
-//! with `{"date": "2026-12-01"}`.
+//! Hears `bank.<code>.out` of each connected institution, and the commands
+//! `sandbox.do.end-of-day` with `{"date": "2026-12-01"}` and `sandbox.do.tell-life-events`, which
+//! the population register tells on as `population.00.life-events-told.v1`.
 //!
 //! Says `bank.<code>.in.results.v1`, most lines at once and a few late and repeated, and at the end
 //! of a day `bank.<code>.in.statement.v1`. What it says follows from the instructions and
@@ -14,13 +15,16 @@ mod banks;
 mod error;
 mod handlers;
 pub mod people;
+mod population;
 mod statement;
 mod store;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Institution;
 use messaging::{Relay, Subscription, Wires, consume};
+use privacy::Keys;
 use tokio::time::sleep;
 
 pub use error::Error;
@@ -42,6 +46,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
                 events::bank_in_statement(bank),
             ]
         })
+        .chain([events::POPULATION.to_owned()])
         .collect();
     messaging::register(&ctx.pool, &speakers).await?;
     let wires = ctx.wires();
@@ -62,14 +67,24 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     }
     let late = handlers::send_when_due(ctx.pool.clone(), ctx.stop.clone());
     ctx.spawn("late answers", late);
-    ctx.spawn("commands", take_commands(wires.clone()));
+    ctx.spawn(
+        "commands",
+        take_commands(wires.clone(), Arc::clone(&ctx.keys)),
+    );
     ctx.spawn("relay", Relay::new(wires, speakers).run());
     Ok(())
 }
 
-async fn take_commands(wires: Wires) {
+async fn take_commands(wires: Wires, keys: Arc<Keys>) {
     while !wires.stop.is_cancelled() {
-        let served = messaging::serve(wires.clone(), SERVICE, OnCommand).await;
+        let served = messaging::serve(
+            wires.clone(),
+            SERVICE,
+            OnCommand {
+                keys: Arc::clone(&keys),
+            },
+        )
+        .await;
         if let Err(error) = served {
             tracing::warn!(error = %error, "Listening for commands starts again");
         }

@@ -159,15 +159,34 @@ fn check(plan: &Plan) -> Result<(), PeopleError> {
     Ok(())
 }
 
+/// The programmes that the sandbox makes people for.
+pub const PROGRAMMES: [Programme; 4] = [
+    Programme::SocialPension,
+    Programme::RetirementPension,
+    Programme::SocialAssistance,
+    Programme::MeritAllowance,
+];
+
 /// Weights are people in payment, in ten thousands.
 fn programmes(plan: &Plan) -> Weighted<Programme> {
     let planned = |it: &Programme| plan.programmes.is_empty() || plan.programmes.contains(it);
-    let weighted = Programme::ALL.into_iter().filter(planned).map(|it| {
+    let weighted = PROGRAMMES.into_iter().filter(planned).map(|it| {
         let weight = match it {
             Programme::SocialPension => 250,
             Programme::RetirementPension => 350,
             Programme::SocialAssistance => 200,
             Programme::MeritAllowance => 107,
+            // Nobody is made for these.
+            Programme::SurvivorAllowance
+            | Programme::SurvivorLumpSum
+            | Programme::InsuranceFuneral
+            | Programme::RetirementLumpSum
+            | Programme::CareSupport
+            | Programme::AssistanceFuneral
+            | Programme::UnemploymentBenefit
+            | Programme::MassGift
+            | Programme::PolicyGift
+            | Programme::MeritLumpSum => 0,
         };
         (it, weight)
     });

@@ -6,10 +6,12 @@ use domain::{
     Programme, Province, RunNo,
 };
 use events::{
-    AppliedResult, Break, BreakKind, EntitlementLine, EntitlementsDetermined, Envelope, Event,
-    Fact, Instruction, Instructions, MatchedRun, PartDetermined, PartResolved, PayeeLine,
-    PayeesResolved, PersonsRegistered, RateCited, RegisteredPerson, ResultLine, ResultStatus,
+    AppliedResult, Break, BreakKind, EntitlementLine, EntitlementsDetermined,
+    EntitlementsWithdrawn, Envelope, Event, Fact, Instruction, Instructions, LifeEventTold,
+    LifeEventsTold, MatchedRun, PartDetermined, PartResolved, PayeeLine, PayeesResolved,
+    PayeesWithdrawn, PersonsRegistered, RateCited, RegisteredPerson, ResultLine, ResultStatus,
     Results, ResultsApplied, RunClosed, RunOpened, StatementEntry, StatementMatched, StatementPage,
+    WithdrawnLine,
 };
 use privacy::{BlindIndex, Sealed};
 
@@ -29,6 +31,12 @@ pub fn said_at() -> DateTime<Utc> {
 }
 
 pub fn samples() -> Vec<Sample> {
+    let mut samples = of_decisions();
+    samples.extend(of_payments());
+    samples
+}
+
+fn of_decisions() -> Vec<Sample> {
     vec![
         sample(&registered(1)),
         sample(&entitlements()),
@@ -40,6 +48,25 @@ pub fn samples() -> Vec<Sample> {
             total: Money::dong(22_581_180_000),
             not_owed: 12,
         }),
+        sample(&EntitlementsWithdrawn {
+            part: part(),
+            lines: withdrawn(),
+        }),
+        sample(&LifeEventsTold {
+            part: part(),
+            message_id: "KT-2026-11-20-0001".to_owned(),
+            events: vec![LifeEventTold {
+                event_id: "KT-79-000123".to_owned(),
+                citizen_index: index(0xc1),
+                kind: "death".to_owned(),
+                happened_on: day(),
+                revoked: false,
+            }],
+        }),
+        sample(&PayeesWithdrawn {
+            part: part(),
+            lines: withdrawn(),
+        }),
         sample(&payees()),
         sample(&PartResolved {
             run_no: RUN,
@@ -49,6 +76,11 @@ pub fn samples() -> Vec<Sample> {
             total: Money::dong(22_581_180_000),
             not_owed: 12,
         }),
+    ]
+}
+
+fn of_payments() -> Vec<Sample> {
+    vec![
         sample(&RunOpened {
             run_no: RUN,
             part: part(),
@@ -157,16 +189,40 @@ fn entitlements() -> EntitlementsDetermined {
                 known_from: day(),
             },
         ],
-        lines: vec![EntitlementLine {
-            line: LineNo(1),
-            person_no: PersonNo(23),
-            determination_no: 1,
-            amount: Money::dong(540_000),
-            province: province(),
-            rate_no: 3,
-        }],
-        total: Money::dong(540_000),
+        lines: vec![
+            owed(1, 1, Money::dong(540_000), None),
+            owed(2, 2, Money::dong(40_000), Some(period())),
+        ],
+        total: Money::dong(580_000),
     }
+}
+
+/// The month's amount, or what a past period is still owed.
+fn owed(line: i32, determination_no: i16, amount: Money, of: Option<Period>) -> EntitlementLine {
+    EntitlementLine {
+        line: LineNo(line),
+        person_no: PersonNo(23),
+        determination_no,
+        amount,
+        province: province(),
+        rate_no: 3,
+        period: of,
+        rule: of.map(|_| "HTXH/2025-07".to_owned()),
+        explanation: None,
+    }
+}
+
+fn withdrawn() -> Vec<WithdrawnLine> {
+    let line = |turn, reason: &str| WithdrawnLine {
+        person_no: PersonNo(23),
+        programme: Programme::SocialPension,
+        period: period(),
+        determination_no: 1,
+        turn,
+        amount: Money::dong(540_000),
+        reason: reason.to_owned(),
+    };
+    vec![line(1, "stopped_death"), line(2, "amount_changed")]
 }
 
 fn payees() -> PayeesResolved {
@@ -177,6 +233,7 @@ fn payees() -> PayeesResolved {
         amount: Money::dong(540_000),
         province: province(),
         rate_no: 3,
+        period: (channel == Channel::Wallet).then(period),
         channel,
         institution,
         account: (channel != Channel::Cash).then(|| sealed(0x22)),

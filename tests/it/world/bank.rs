@@ -31,6 +31,7 @@ impl HandPlayed {
                     events::bank_in_statement(it.institution),
                 ]
             })
+            .chain([events::POPULATION.to_owned()])
             .collect();
         messaging::register(&world.pool, &speakers).await?;
         let stop = CancellationToken::new();
@@ -71,17 +72,17 @@ impl World {
         Ok(lines)
     }
 
-    /// Says events in banks' names and waits until payments and reconciliation have heard them.
+    /// Says events in the names of the outside world and waits until who listens has heard them.
     pub async fn say(&self, events: Vec<Event>) -> anyhow::Result<()> {
         let speakers: Vec<String> = events.iter().map(|it| it.speaker.clone()).collect();
         let mut tx = self.pool.begin().await?;
         messaging::append(&mut tx, events, Utc::now()).await?;
         tx.commit().await?;
         for speaker in speakers {
-            let ear = if speaker.ends_with("statement") {
-                "reconciliation"
-            } else {
-                "payments"
+            let ear = match &speaker[..] {
+                events::POPULATION => "eligibility",
+                it if it.ends_with("statement") => "reconciliation",
+                _ => "payments",
             };
             self.until_heard(ear, &speaker).await?;
         }

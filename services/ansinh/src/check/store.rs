@@ -1,6 +1,6 @@
 //! SQL of the checks: reads every schema and writes none.
 
-use domain::{ChunkNo, Institution, LineNo, Money, Part, PersonNo, Position, RunNo};
+use domain::{ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, RunNo};
 use futures::TryStreamExt;
 use ledger::{Root, leaf_hash, merkle_root};
 use sha2::{Digest, Sha256};
@@ -10,7 +10,7 @@ use super::Invariant;
 
 /// Name, sentence, and a statement whose rows are the places where it does not hold. Each first
 /// column is the place; an empty answer is a good one.
-pub(super) const STATEMENTS: [(&str, &str, &str); 8] = [
+pub(super) const STATEMENTS: [(&str, &str, &str); 10] = [
     (
         "paid_is_computed",
         "every line pays exactly what eligibility determined for the person, and nothing is left out",
@@ -18,11 +18,11 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 8] = [
             || coalesce(l.person_no, d.person_no)
         FROM (SELECT * FROM eligibility.determinations WHERE amount > 0) d
         FULL JOIN (
-            SELECT run_no, part, person_no, determination_no, amount FROM payments.lines
+            SELECT run_no, part, person_no, period, determination_no, amount FROM payments.lines
             UNION ALL
-            SELECT run_no, part, person_no, 1::smallint, amount FROM payments.exceptions
-            WHERE kind = 'obligation_exists'
-        ) l USING (run_no, part, person_no, determination_no)
+            SELECT run_no, part, person_no, period, determination_no, amount
+            FROM payments.exceptions WHERE kind = 'obligation_exists'
+        ) l USING (run_no, part, person_no, period, determination_no)
         WHERE l.amount IS DISTINCT FROM d.amount
             AND coalesce(l.run_no, d.run_no) IN
                 (SELECT run_no FROM payments.runs WHERE state <> 'preparing')",
@@ -33,17 +33,18 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 8] = [
         "SELECT coalesce(l.run_no, o.run_no) || '-' || coalesce(l.part, o.part) || '-'
             || coalesce(l.chunk, o.chunk) || '-' || coalesce(l.line, o.line)
         FROM payments.lines l FULL JOIN payments.obligations o USING (run_no, part, chunk, line)
-        WHERE l.person_no IS DISTINCT FROM o.person_no
+        WHERE l.person_no IS DISTINCT FROM o.person_no OR l.period IS DISTINCT FROM o.period
             OR l.determination_no IS DISTINCT FROM o.determination_no",
     ),
     (
         "control_totals",
-        "count and sum of a run are those of its lines without the held ones",
+        "count and sum of a run are those of its lines without those held before the approval",
         "SELECT r.run_no::text FROM payments.runs r
         LEFT JOIN (
             SELECT l.run_no, count(*) AS lines, sum(l.amount) AS total FROM payments.lines l
             LEFT JOIN payments.exceptions x ON (x.run_no, x.part, x.chunk, x.line, x.kind)
                 = (l.run_no, l.part, l.chunk, l.line, 'held')
+                AND x.resolved_at IS NULL AND NOT x.after_approval
             WHERE x.line IS NULL GROUP BY l.run_no
         ) l USING (run_no)
         WHERE r.state <> 'preparing'
@@ -74,6 +75,7 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 8] = [
             = (l.run_no, l.part, l.chunk, l.line)
         LEFT JOIN payments.exceptions x ON (x.run_no, x.part, x.chunk, x.line)
             = (l.run_no, l.part, l.chunk, l.line) AND x.kind IN ('held', 'unknown')
+            AND x.resolved_at IS NULL
         WHERE a.line IS NULL AND x.line IS NULL",
     ),
     (
@@ -102,20 +104,67 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 8] = [
     ),
     (
         "money_follows_the_line",
-        "what a line's transfers moved to paid, payable and unknown is what its answer says",
+        "what a line's transfers moved to paid, arrears apart, and what is still in transit is what \
+         its answer says",
         "SELECT l.run_no || '-' || l.part || '-' || l.chunk || '-' || l.line FROM payments.lines l
         JOIN payments.runs r ON r.run_no = l.run_no AND r.state = 'closed'
         LEFT JOIN payments.results a ON (a.run_no, a.part, a.chunk, a.line)
             = (l.run_no, l.part, l.chunk, l.line)
         LEFT JOIN (
             SELECT run_no, part, chunk, chunk_line AS line,
-                sum(CASE WHEN credit / 10000000000 = 60 THEN amount ELSE 0 END) AS paid,
+                -- What was overpaid and is owed after all comes back to paid: no new payment.
+                sum(CASE WHEN credit / 10000000000 = 60 AND debit / 10000000000 <> 65
+                    THEN amount ELSE 0 END) AS paid,
+                sum(CASE WHEN credit / 10000000000 = 61 AND debit / 10000000000 <> 65
+                    THEN amount ELSE 0 END) AS paid_arrears,
                 sum(CASE WHEN credit / 10000000000 = 50 THEN amount
                     WHEN debit / 10000000000 = 50 THEN -amount ELSE 0 END) AS in_transit
             FROM ledger.transfers WHERE chunk > 0 GROUP BY 1, 2, 3, 4
         ) t ON (t.run_no, t.part, t.chunk, t.line) = (l.run_no, l.part, l.chunk, l.line)
         WHERE coalesce(t.in_transit, 0) <> 0
-            OR coalesce(t.paid, 0) <> CASE a.status WHEN 'credited' THEN l.amount ELSE 0 END",
+            OR coalesce(t.paid, 0) <> CASE
+                WHEN a.status = 'credited' AND l.period = r.period THEN l.amount ELSE 0 END
+            OR coalesce(t.paid_arrears, 0) <> CASE
+                WHEN a.status = 'credited' AND l.period <> r.period THEN l.amount ELSE 0 END",
+    ),
+    (
+        "overpaid_is_receivable",
+        "what is to be recovered is what the open cases add up to, in each province",
+        "SELECT coalesce(b.part, c.part) || '/' || coalesce(b.account_no, c.account_no) FROM (
+            SELECT part, account_no, credits - debits AS stands FROM ledger.balances
+            WHERE account_no / 10000000000 = 65
+        ) b FULL JOIN (
+            SELECT part, (6500 + programme) * 100000000::bigint + province AS account_no,
+                sum(amount) AS stands
+            FROM payments.overpayments WHERE state = 'open' GROUP BY part, programme, province
+        ) c USING (part, account_no)
+        WHERE coalesce(b.stands, 0) <> coalesce(c.stands, 0)",
+    ),
+    (
+        "withdrawn_has_an_end",
+        "what is withdrawn is what eligibility said, and held, asked back, kept from being issued \
+         again or a case: exactly one of them, and none where it was restored",
+        "SELECT w.part || '/' || w.programme || '/' || w.period || ' person ' || w.person_no || '/'
+            || w.determination_no || '/' || w.turn
+        FROM payments.withdrawals w
+        LEFT JOIN eligibility.withdrawals e
+            USING (part, programme, period, person_no, determination_no, turn)
+        LEFT JOIN payments.withdrawals n
+            ON (n.part, n.programme, n.period, n.person_no, n.determination_no, n.turn)
+            = (w.part, w.programme, w.period, w.person_no, w.determination_no, w.turn + 1)
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS open, count(*) FILTER (WHERE x.kind = 'held') AS held
+            FROM payments.exceptions x
+            WHERE x.withdrawal_no = w.withdrawal_no AND x.resolved_at IS NULL
+        ) x ON true
+        LEFT JOIN payments.overpayments o
+            ON (o.part, o.programme, o.period, o.person_no, o.determination_no, o.turn, o.state)
+            = (w.part, w.programme, w.period, w.person_no, w.determination_no, w.turn, 'open')
+        WHERE abs(e.amount) IS DISTINCT FROM w.amount
+            OR CASE WHEN w.turn % 2 = 0 THEN x.open > 0 OR o.turn IS NOT NULL
+                -- A line whose chunk was gone stays held until it is issued again.
+                WHEN n.turn IS NOT NULL THEN x.open <> x.held OR o.turn IS NOT NULL
+                ELSE x.open + (o.turn IS NOT NULL)::int <> 1 END",
     ),
     (
         "matched_is_credited",
@@ -226,10 +275,12 @@ async fn run_root(pool: &PgPool, run_no: RunNo) -> anyhow::Result<(Root, u64)> {
         r#"
         SELECT l.part AS "part: Part", l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo",
             l.person_no AS "person_no: PersonNo", l.determination_no, l.amount AS "amount: Money",
-            c.institution, l.account_index
+            c.institution, l.account_index, nullif(l.period, r.period) AS "arrears_of: Period"
         FROM payments.lines l JOIN payments.chunks c USING (run_no, part, chunk)
+        JOIN payments.runs r USING (run_no)
         LEFT JOIN payments.exceptions x ON (x.run_no, x.part, x.chunk, x.line, x.kind)
             = (l.run_no, l.part, l.chunk, l.line, 'held')
+            AND x.resolved_at IS NULL AND NOT x.after_approval
         WHERE l.run_no = $1 AND x.line IS NULL
         ORDER BY l.part, l.chunk, l.line
         "#,
@@ -254,6 +305,7 @@ async fn run_root(pool: &PgPool, run_no: RunNo) -> anyhow::Result<(Root, u64)> {
             position,
             row.person_no,
             row.determination_no,
+            row.arrears_of,
             row.amount,
             institution.ok_or_else(|| anyhow::anyhow!("{position} has no institution"))?,
             index.as_ref(),

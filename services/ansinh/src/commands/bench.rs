@@ -1,3 +1,5 @@
+mod determine;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -16,6 +18,8 @@ use crate::output::{Failure, grouped, print, say, table};
 use crate::process::start_services;
 use crate::servers::Servers;
 use crate::target::Target;
+
+pub(super) use determine::determine;
 
 const HOME: &str = ".ansinh/bench";
 const PROGRAMMES: [Programme; 1] = [Programme::SocialPension];
@@ -95,7 +99,9 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
     let measured = async {
         let keys = target.keys()?;
         let registry = target.pool(Some("ansinh_eligibility")).await?;
-        eligibility::import_registry(&registry, &keys, &written.people_csv, Utc::now()).await?;
+        let law = eligibility::law_in_force(&registry, Utc::now()).await?.law;
+        let file = &written.people_csv;
+        eligibility::import_registry(&registry, &keys, &law, file, Utc::now()).await?;
         target
             .wait_until_heard(accounts::SERVICE, events::ELIGIBILITY)
             .await?;
@@ -238,7 +244,7 @@ impl Clock {
         self.begun = Instant::now();
     }
 
-    fn phase(&mut self, name: &'static str, lines: u64) {
+    fn phase(&mut self, name: &'static str, lines: u64) -> u64 {
         let milliseconds = elapsed(self.begun);
         let lines_per_s = per_second(lines, milliseconds);
         say(&format!("{name}: {} lines/s", grouped(lines_per_s)));
@@ -249,6 +255,7 @@ impl Clock {
             lines_per_s,
         });
         self.restart();
+        lines_per_s
     }
 
     /// From opening to closing.
@@ -269,15 +276,20 @@ fn per_second(count: u64, milliseconds: u64) -> u64 {
     count * 1000 / milliseconds.max(1)
 }
 
-fn tell(measured: &Measured) -> Result<(), Failure> {
-    let row = |name: &str, lines: u64, milliseconds: u64, rate: u64| {
-        let seconds = format!("{},{:03}", milliseconds / 1000, milliseconds % 1000);
-        [name.to_owned(), grouped(lines), seconds, grouped(rate)]
-    };
-    let phases = measured
-        .phases
+fn row(name: &str, lines: u64, milliseconds: u64, rate: u64) -> [String; 4] {
+    let seconds = format!("{},{:03}", milliseconds / 1000, milliseconds % 1000);
+    [name.to_owned(), grouped(lines), seconds, grouped(rate)]
+}
+
+fn phase_table(phases: &[Phase], more: Vec<[String; 4]>) -> comfy_table::Table {
+    let phases = phases
         .iter()
         .map(|it| row(it.name, it.lines, it.milliseconds, it.lines_per_s));
+    let rows = phases.chain(more);
+    table(&["phase", "lines", "s", "lines/s"], 1, rows)
+}
+
+fn tell(measured: &Measured) -> Result<(), Failure> {
     let whole = row(
         "opened to closed",
         measured.payments,
@@ -290,8 +302,7 @@ fn tell(measured: &Measured) -> Result<(), Failure> {
         0,
         measured.copy_rows_per_s,
     );
-    let rows = phases.chain([whole, yardstick]);
-    print(&table(&["phase", "lines", "s", "lines/s"], 1, rows).to_string());
+    print(&phase_table(&measured.phases, vec![whole, yardstick]).to_string());
     print(&format!(
         "peak memory {} MiB · {} bytes a payment in PostgreSQL · {} payments for 1.000 rows copied",
         measured.peak_memory_mib,

@@ -2,11 +2,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use ::sandbox::people::{Plan, write_people};
+use ::sandbox::people::{PROGRAMMES, Plan, write_people};
 use anyhow::Context as _;
 use boot::{Health, Telemetry};
 use chrono::{NaiveDate, Utc};
-use domain::{Money, Period, Programme};
+use domain::{Money, Period};
 use payments::RunSummary;
 use serde_json::json;
 
@@ -75,8 +75,9 @@ async fn pay_day(
     let outcome = async {
         let pool = target.pool(Some("ansinh_eligibility")).await?;
         let keys = target.keys()?;
-        let registry =
-            eligibility::import_registry(&pool, &keys, &written.people_csv, Utc::now()).await?;
+        let law = eligibility::law_in_force(&pool, Utc::now()).await?.law;
+        let file = &written.people_csv;
+        let registry = eligibility::import_registry(&pool, &keys, &law, file, Utc::now()).await?;
         step(
             begun,
             &format!(
@@ -132,8 +133,8 @@ async fn pay_day(
 
 /// From the opened runs to the closed ones.
 async fn carry(payout: &mut Payout, begun: Instant) -> anyhow::Result<()> {
-    payout.appropriate(&Programme::ALL).await?;
-    payout.open(&Programme::ALL).await?;
+    payout.appropriate(&PROGRAMMES).await?;
+    payout.open(&PROGRAMMES).await?;
     payout.until_state("awaiting_approval").await?;
     step(begun, "runs: determined, resolved, awaiting approval");
     payout.approve().await?;

@@ -186,28 +186,31 @@ pub(super) fn summary_table(it: &RunSummary) -> comfy_table::Table {
             total.map(grouped).unwrap_or_default(),
         ]
     };
-    let mut table = table(
-        &[
-            &format!("{} {} {}", it.run_no, it.programme, it.period),
-            "lines",
-            "đồng",
-        ],
-        1,
-        [
-            row("people", it.people, None),
-            row("owed nothing", it.not_owed, None),
-            row("held", it.held_lines, Some(it.held_total)),
-            row("to pay", it.lines, Some(it.total)),
-            row("  of it cash list", it.cash_lines, Some(it.cash_total)),
-            row("released", it.released_lines, Some(it.released_total)),
-            row("credited", it.credited_lines, Some(it.credited_total)),
-            row("returned", it.returned_lines, Some(it.returned_total)),
-            row("unknown", it.unknown_lines, Some(it.unknown_total)),
-            row("waiting", it.waiting_lines, None),
-            row("on statements", it.matched_lines, Some(it.matched_total)),
-            row("breaks", it.breaks, None),
-        ],
-    );
+    let mut rows = vec![
+        row("people", it.people, None),
+        row("owed nothing", it.not_owed, None),
+        row("held", it.held_lines, Some(it.held_total)),
+    ];
+    let held = it.held_by_reason.iter();
+    rows.extend(held.map(|held| {
+        let name = format!("  of it {}", held.reason);
+        row(&name, held.lines, Some(held.total))
+    }));
+    rows.extend([
+        row("to pay", it.lines, Some(it.total)),
+        row("  of it arrears", it.arrears_lines, Some(it.arrears_total)),
+        row("  of it cash list", it.cash_lines, Some(it.cash_total)),
+        row("released", it.released_lines, Some(it.released_total)),
+        row("credited", it.credited_lines, Some(it.credited_total)),
+        row("  overpaid", it.overpayments, Some(it.overpayments_total)),
+        row("returned", it.returned_lines, Some(it.returned_total)),
+        row("unknown", it.unknown_lines, Some(it.unknown_total)),
+        row("waiting", it.waiting_lines, None),
+        row("on statements", it.matched_lines, Some(it.matched_total)),
+        row("breaks", it.breaks, None),
+    ]);
+    let title = format!("{} {} {}", it.run_no, it.programme, it.period);
+    let mut table = table(&[&title, "lines", "đồng"], 1, rows);
     table.add_row([format!("state {}", it.state), String::new(), String::new()]);
     let allowed = it.allowed_actions.join(", ");
     table.add_row([format!("allowed: {allowed}"), String::new(), String::new()]);
@@ -227,14 +230,20 @@ fn lines_table(lines: &[payments::LineRow]) -> comfy_table::Table {
             it.channel.to_string(),
             it.state.clone(),
             it.reason.clone().unwrap_or_default(),
+            it.arrears_of.map(|it| it.to_string()).unwrap_or_default(),
             grouped(it.amount),
         ]
     });
-    table(
-        &["line", "institution", "channel", "state", "reason", "đồng"],
-        5,
-        rows,
-    )
+    let header = [
+        "line",
+        "institution",
+        "channel",
+        "state",
+        "reason",
+        "arrears of",
+        "đồng",
+    ];
+    table(&header, 6, rows)
 }
 
 fn exceptions_table(rows: &[payments::ExceptionRow]) -> comfy_table::Table {

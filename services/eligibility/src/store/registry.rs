@@ -1,15 +1,13 @@
 //! SQL of the registry's import.
 
-use chrono::{DateTime, Utc};
-use domain::{BirthDate, Money, PersonNo, Programme, Sex};
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{BirthDate, Money, PersonNo, Programme, Province, Sex};
 use intake::{Refused, Sums, Tally};
 use privacy::{BlindIndex, Sealed};
-use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgPool};
 
 use super::{programme_of, province_of};
 use crate::Error;
-use crate::registry::{Category, Enrolment, Household};
 
 #[derive(Debug)]
 pub(crate) struct NewPerson {
@@ -26,7 +24,11 @@ pub(crate) struct NewPerson {
 pub(crate) struct NewEnrolment {
     pub person_no: PersonNo,
     pub version: i16,
-    pub enrolment: Enrolment,
+    pub programme: Programme,
+    pub province: Province,
+    /// Canonical JSON.
+    pub facts: String,
+    pub valid_from: Option<NaiveDate>,
 }
 
 #[derive(Debug)]
@@ -34,14 +36,20 @@ pub(crate) struct Current {
     pub person_no: PersonNo,
     pub version: i16,
     pub import_no: i64,
-    pub enrolment: Enrolment,
+    pub programme: Programme,
+    pub province: Province,
+    pub facts: String,
+    pub valid_from: Option<NaiveDate>,
 }
 
-/// The outcome of a file that was imported before.
-pub(crate) async fn import_of(pool: &PgPool, sha256: &[u8; 32]) -> Result<Option<Sums>, Error> {
+/// Number and outcome of a file that was imported before.
+pub(crate) async fn import_of(
+    pool: &PgPool,
+    sha256: &[u8; 32],
+) -> Result<Option<(i64, Sums)>, Error> {
     let row = sqlx::query!(
         r#"
-        SELECT accepted, refused, duplicates, accepted_amount AS "accepted_amount: Money",
+        SELECT import_no, accepted, refused, duplicates, accepted_amount AS "accepted_amount: Money",
             refused_amount AS "refused_amount: Money",
             duplicates_amount AS "duplicates_amount: Money"
         FROM eligibility.imports WHERE file_sha256 = $1
@@ -63,12 +71,13 @@ pub(crate) async fn import_of(pool: &PgPool, sha256: &[u8; 32]) -> Result<Option
             rows: parts.iter().map(|it| it.rows).sum(),
             amount: Money::sum(parts.iter().map(|it| it.amount)),
         };
-        Sums {
+        let sums = Sums {
             file,
             accepted,
             refused,
             duplicates,
-        }
+        };
+        (it.import_no, sums)
     }))
 }
 
@@ -80,10 +89,11 @@ pub(crate) async fn next_import_no(pool: &PgPool) -> Result<i64, Error> {
     .await?)
 }
 
+/// Keeps what became of a file: its number, its digest, and its sheet where one was named. A
+/// file that was imported before is from then on known by its newest import.
 pub(crate) async fn insert_import(
     pool: &PgPool,
-    import_no: i64,
-    sha256: &[u8; 32],
+    (import_no, sha256, sheet): (i64, &[u8; 32], Option<&str>),
     sums: &Sums,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
@@ -92,8 +102,14 @@ pub(crate) async fn insert_import(
         r#"
         INSERT INTO eligibility.imports
             (import_no, file_sha256, rows, accepted, refused, duplicates, accepted_amount,
-             refused_amount, duplicates_amount, imported_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             refused_amount, duplicates_amount, imported_at, sheet)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        ON CONFLICT (file_sha256) DO UPDATE
+        SET (import_no, accepted, refused, duplicates, accepted_amount, refused_amount,
+                duplicates_amount, imported_at)
+            = (EXCLUDED.import_no, EXCLUDED.accepted, EXCLUDED.refused, EXCLUDED.duplicates,
+                EXCLUDED.accepted_amount, EXCLUDED.refused_amount, EXCLUDED.duplicates_amount,
+                EXCLUDED.imported_at)
         "#,
         import_no,
         &sha256[..],
@@ -105,6 +121,7 @@ pub(crate) async fn insert_import(
         sums.refused.amount as Money,
         sums.duplicates.amount as Money,
         now,
+        sheet,
     )
     .execute(pool)
     .await?;
@@ -173,7 +190,7 @@ pub(crate) async fn current_enrolments(
     let rows = sqlx::query!(
         r#"
         SELECT DISTINCT e.person_no AS "person_no: PersonNo", e.programme, e.version, e.import_no,
-            e.province, e.granted_amount AS "granted: Money", e.category, e.household
+            e.province, e.facts, e.valid_from
         FROM unnest($1::smallint[], $2::smallint[], $3::bigint[]) AS w (part, programme, person_no)
         CROSS JOIN LATERAL (
             SELECT * FROM eligibility.enrolments e
@@ -187,20 +204,14 @@ pub(crate) async fn current_enrolments(
     )
     .fetch_all(tx)
     .await?;
-    let current = rows.into_iter().map(|it| {
-        let programme = programme_of(it.programme);
-        Current {
-            person_no: it.person_no,
-            version: it.version,
-            import_no: it.import_no,
-            enrolment: Enrolment {
-                province: province_of(it.province),
-                programme,
-                granted_amount: it.granted,
-                category: it.category.and_then(|it| Category::stored(programme, &it)),
-                household: it.household.and_then(|it| it.parse().ok()),
-            },
-        }
+    let current = rows.into_iter().map(|it| Current {
+        person_no: it.person_no,
+        version: it.version,
+        import_no: it.import_no,
+        programme: programme_of(it.programme),
+        province: province_of(it.province),
+        facts: it.facts,
+        valid_from: it.valid_from,
     });
     Ok(current.collect())
 }
@@ -227,7 +238,7 @@ pub(crate) async fn insert_persons(
         .iter()
         .map(|it| &it.identity_index.as_bytes()[..])
         .collect();
-    let births: Vec<chrono::NaiveDate> = persons.iter().map(|it| it.birth_date.date()).collect();
+    let births: Vec<NaiveDate> = persons.iter().map(|it| it.birth_date.date()).collect();
     let year_only: Vec<bool> = persons
         .iter()
         .map(|it| it.birth_date.is_year_only())
@@ -275,28 +286,12 @@ pub(crate) async fn insert_enrolments(
         .iter()
         .map(|it| it.person_no.part().number())
         .collect();
-    let programmes: Vec<i16> = accepted
-        .iter()
-        .map(|it| it.enrolment.programme.number())
-        .collect();
+    let programmes: Vec<i16> = accepted.iter().map(|it| it.programme.number()).collect();
     let persons: Vec<i64> = accepted.iter().map(|it| it.person_no.0).collect();
     let versions: Vec<i16> = accepted.iter().map(|it| it.version).collect();
-    let provinces: Vec<i16> = accepted
-        .iter()
-        .map(|it| it.enrolment.province.number())
-        .collect();
-    let granted: Vec<Option<Decimal>> = accepted
-        .iter()
-        .map(|it| it.enrolment.granted_amount.map(Money::decimal))
-        .collect();
-    let categories: Vec<Option<&str>> = accepted
-        .iter()
-        .map(|it| it.enrolment.category.map(Category::code))
-        .collect();
-    let households: Vec<Option<&str>> = accepted
-        .iter()
-        .map(|it| it.enrolment.household.map(Household::code))
-        .collect();
+    let provinces: Vec<i16> = accepted.iter().map(|it| it.province.number()).collect();
+    let facts: Vec<&str> = accepted.iter().map(|it| &it.facts[..]).collect();
+    let valid_from: Vec<Option<NaiveDate>> = accepted.iter().map(|it| it.valid_from).collect();
     sqlx::query!(
         r#"
         UPDATE eligibility.enrolments e SET known_to = $5
@@ -316,18 +311,17 @@ pub(crate) async fn insert_enrolments(
     sqlx::query!(
         r#"
         INSERT INTO eligibility.enrolments (part, programme, person_no, version, province,
-            granted_amount, category, household, import_no, known_from)
-        SELECT e.*, $9, $10 FROM unnest($1::smallint[], $2::smallint[], $3::bigint[],
-            $4::smallint[], $5::smallint[], $6::numeric[], $7::text[], $8::text[]) AS e
+            facts, valid_from, import_no, known_from)
+        SELECT e.*, $8, $9 FROM unnest($1::smallint[], $2::smallint[], $3::bigint[],
+            $4::smallint[], $5::smallint[], $6::text[], $7::date[]) AS e
         "#,
         &parts,
         &programmes,
         &persons,
         &versions,
         &provinces,
-        &granted as &[Option<Decimal>],
-        &categories as &[Option<&str>],
-        &households as &[Option<&str>],
+        &facts as &[&str],
+        &valid_from as &[Option<NaiveDate>],
         import_no,
         now,
     )
@@ -359,4 +353,34 @@ pub(crate) async fn insert_refusals(
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// A refusal as it was stored.
+#[derive(Debug)]
+pub(crate) struct StoredRefusal {
+    pub line: i64,
+    pub column: String,
+    pub code: String,
+    pub sentence: String,
+}
+
+/// The next refusals of an import behind a line, in the order of lines.
+pub(crate) async fn refusals(
+    pool: &PgPool,
+    import_no: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<StoredRefusal>, Error> {
+    Ok(sqlx::query_as!(
+        StoredRefusal,
+        r#"
+        SELECT line, "column", code, sentence FROM eligibility.refusals
+        WHERE import_no = $1 AND line > $2 ORDER BY line LIMIT $3
+        "#,
+        import_no,
+        after,
+        limit,
+    )
+    .fetch_all(pool)
+    .await?)
 }

@@ -1,17 +1,18 @@
 use chrono::{DateTime, Utc};
 use domain::{Money, Officer, Part};
 use events::{Event, RunClosed, RunOpened};
-use ledger::{Root, merkle_root};
+use ledger::Root;
 use messaging::{Command, CommandHandler, Problem};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::withdrawals::restate_chunk;
 use crate::command::{Appropriate, ApproveRun, CloseRun, HoldLine, OpenRun, ReleaseRun};
 use crate::run::{Action, Run, Seen, State};
-use crate::store::{self, Act};
+use crate::store::{self, Act, Hold};
 use crate::work::Work;
-use crate::{Error, Line, posting};
+use crate::{Error, posting};
 
 pub(crate) struct OnCommand {
     pub approvals_required: i16,
@@ -102,20 +103,26 @@ async fn on_hold_line(
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
     let position = command.line;
+    store::lock_parts(tx, position.part, &[position.run]).await?;
     let run = store::lock_run(tx, position.run).await?;
     run.state.allow(Action::Hold)?;
     if command.reason.trim().is_empty() {
         return Err(Problem::new(422, "reason_missing", "a line is held for a reason").into());
     }
-    if !store::hold_line(tx, position, &command.reason, now).await? {
+    let aside = Hold {
+        position,
+        reason: &command.reason,
+        withdrawal_no: None,
+    };
+    if store::hold_lines(tx, position.part, &[aside], now)
+        .await?
+        .is_empty()
+    {
         let detail = format!("{position} is no line of the run, or is held already");
         return Err(Problem::new(404, "line_unknown", detail).into());
     }
-    let lines = store::payable_lines(tx, position.run, position.part, position.chunk).await?;
-    let root = merkle_root(lines.iter().map(Line::leaf));
-    store::set_roots(tx, position.run, position.part, &[(position.chunk, root)]).await?;
-    store::void_approvals(tx, position.run, now).await?;
-    let run = store::sum_up_run(tx, run.run_no).await?;
+    restate_chunk(tx, position.run, position.part, position.chunk).await?;
+    let run = store::restate_run(tx, run.run_no, now).await?;
     let held = Act {
         reason: Some(command.reason),
         ..Act::new(run.run_no, &command.officer, "hold")

@@ -1,8 +1,8 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::{
-    CHUNK_LINES_MAX, ChunkNo, Institution, LineNo, Money, Part, PersonNo, Position, RunNo,
+    CHUNK_LINES_MAX, ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, RunNo,
 };
 use events::{PartResolved, PayeeLine, PayeesResolved};
 use ledger::{Root, merkle_root};
@@ -19,33 +19,56 @@ pub(super) async fn on_payees_resolved(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let (run_no, part) = (resolved.run_no, resolved.part);
-    let persons: Vec<PersonNo> = resolved.lines.iter().map(|it| it.person_no).collect();
-    let owed = (part, resolved.programme, resolved.period);
-    let obliged: HashSet<(PersonNo, i16)> = store::obliged(tx, owed, &persons)
-        .await?
-        .into_iter()
-        .collect();
+    let (programme, period) = (resolved.programme, resolved.period);
+    let obliged = obliged(tx, &resolved).await?;
     let mut layout = Layout::read(tx, run_no, part).await?;
     let (mut lines, mut refused) = (Vec::with_capacity(resolved.lines.len()), Vec::new());
     for payee in resolved.lines {
-        if obliged.contains(&(payee.person_no, payee.determination_no)) {
+        let owed_for = payee.period.unwrap_or(period);
+        if obliged.contains(&(owed_for, payee.person_no, payee.determination_no)) {
             refused.push(payee);
         } else {
-            lines.push(layout.place(payee));
+            lines.push(layout.place(payee, period));
         }
     }
-    store::insert_lines(tx, &lines).await?;
-    store::insert_obligations(tx, owed, &lines).await?;
-    store::insert_obligation_exceptions(tx, run_no, part, &refused, now).await?;
+    store::insert_lines(tx, period, &lines).await?;
+    store::insert_obligations(tx, (part, programme, period), &lines).await?;
+    store::insert_obligation_exceptions(tx, (run_no, part, period), &refused, now).await?;
     store::upsert_chunks(tx, run_no, part, &layout.touched()).await?;
+    let arrears: Vec<&Line> = lines.iter().filter(|it| it.arrears_of.is_some()).collect();
     let prepared = Prepared {
         lines: i64::try_from(lines.len()).expect("at most a thousand"),
         total: Money::sum(lines.iter().map(|it| it.amount)),
         held_lines: i64::try_from(refused.len()).expect("at most a thousand"),
         held_total: Money::sum(refused.iter().map(|it| it.amount)),
+        arrears_lines: i64::try_from(arrears.len()).expect("at most a thousand"),
+        arrears_total: Money::sum(arrears.iter().map(|it| it.amount)),
         chunks: layout.chunks,
     };
     store::add_prepared(tx, run_no, part, &prepared).await
+}
+
+/// Which of the obligations exist already; one look-up for each period that the lines are of.
+async fn obliged(
+    tx: &mut PgConnection,
+    resolved: &PayeesResolved,
+) -> Result<HashSet<(Period, PersonNo, i16)>, Error> {
+    let mut persons: BTreeMap<Period, Vec<PersonNo>> = BTreeMap::new();
+    for line in &resolved.lines {
+        let period = line.period.unwrap_or(resolved.period);
+        persons.entry(period).or_default().push(line.person_no);
+    }
+    let mut obliged = HashSet::new();
+    for (period, persons) in persons {
+        let owed = (resolved.part, resolved.programme, period);
+        let found = store::obliged(tx, owed, &persons).await?;
+        obliged.extend(
+            found
+                .into_iter()
+                .map(|(person, number)| (period, person, number)),
+        );
+    }
+    Ok(obliged)
 }
 
 /// The partition is complete: what arrived must be what was announced, to the đồng.
@@ -80,7 +103,8 @@ pub(super) async fn on_part_resolved(
     store::finish_preparation(tx, run_no, part).await
 }
 
-/// Reads the lines back in order and hashes them: the root is of what the tables hold.
+/// Reads the lines back in order and hashes them: the root is of what the tables hold, without
+/// what was withdrawn meanwhile.
 async fn chunk_roots(
     tx: &mut PgConnection,
     run_no: RunNo,
@@ -89,7 +113,7 @@ async fn chunk_roots(
     let mut roots = Vec::new();
     let mut after = ChunkNo(0);
     loop {
-        let chunks = store::lines_after(tx, run_no, part, after, 5).await?;
+        let chunks = store::payable_after(tx, run_no, part, after, 5).await?;
         let Some((last, _)) = chunks.last() else {
             return Ok(roots);
         };
@@ -125,7 +149,8 @@ impl Layout {
         })
     }
 
-    fn place(&mut self, payee: PayeeLine) -> Line {
+    /// `period` is the run's own.
+    fn place(&mut self, payee: PayeeLine, period: Period) -> Line {
         let chunks = &mut self.chunks;
         let chunk = self.open.entry(payee.institution).or_insert_with(|| {
             *chunks += 1;
@@ -149,6 +174,7 @@ impl Layout {
             institution: payee.institution,
             person_no: payee.person_no,
             determination_no: payee.determination_no,
+            arrears_of: payee.period.filter(|it| *it != period),
             amount: payee.amount,
             province: payee.province,
             rate_no: payee.rate_no,

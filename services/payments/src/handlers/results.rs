@@ -3,10 +3,12 @@ use domain::{ChunkNo, Position};
 use events::{AppliedResult, ResultLine, ResultStatus, Results, ResultsApplied};
 use sqlx::PgConnection;
 
+use super::withdrawals::on_recalls_answered;
 use crate::Error;
 use crate::posting::{self, Answered, transfer_line};
 use crate::result::{Judgement, Standing, judge, refuse_impossible};
 use crate::store::{self, FoundLine, Refusal};
+use crate::withdrawal::Obligated;
 
 /// A bank answers: each line is applied once or kept as a refusal with its code.
 pub(super) async fn on_results(
@@ -21,6 +23,7 @@ pub(super) async fn on_results(
     store::lock_chunks(tx, part, &positions).await?;
     let mut found = store::find_lines(tx, part, &positions).await?;
     let (mut answered, mut applied, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
+    let mut recalled = Vec::new();
     for (entry, line) in (1..).zip(&message.lines) {
         let known = found.get_mut(&line.end_to_end_id);
         match judge(
@@ -32,6 +35,7 @@ pub(super) async fn on_results(
             Judgement::Apply(status) => {
                 let known = known.expect("only a payment that was found is applied");
                 answered.push(answer(line, known, status));
+                recalled.extend(known.recall.map(|it| (it, obligated(line, known), status)));
                 known.found.standing = Standing::Answered(status);
                 applied.push(line);
             }
@@ -63,6 +67,7 @@ pub(super) async fn on_results(
     })?;
     store::count_answers(tx, part, &answered).await?;
     store::close_unknown(tx, part, &answered, now).await?;
+    on_recalls_answered(tx, part, &recalled, now).await?;
     Ok(Some(ResultsApplied {
         part,
         institution: message.institution,
@@ -78,9 +83,19 @@ fn answer(line: &ResultLine, known: &FoundLine, status: ResultStatus) -> Answere
         programme: known.programme,
         institution: known.found.institution,
         province: known.province,
+        is_arrears: known.is_arrears,
         amount: known.found.amount,
         was_unknown: known.found.standing == Standing::Unknown,
         status,
+    }
+}
+
+fn obligated(line: &ResultLine, known: &FoundLine) -> Obligated {
+    Obligated {
+        position: line.end_to_end_id,
+        amount: known.found.amount,
+        province: known.province,
+        is_arrears: known.is_arrears,
     }
 }
 

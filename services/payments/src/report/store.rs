@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, LineNo, Money, Officer, Part, Period, Position, RunNo};
 use sqlx::PgPool;
 
-use super::{ExceptionRow, InstitutionRow, LineRow, RunSummary};
+use super::{ExceptionRow, HeldRow, InstitutionRow, LineRow, RunSummary};
 use crate::Error;
 use crate::run::State;
 use crate::store::Ends;
@@ -24,13 +24,16 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
                 AS "open_exceptions!",
             (SELECT count(*) FROM payments.result_refusals
                 WHERE starts_with(end_to_end_id, $2)) AS "refused_results!",
+            o.cases AS "overpayments!", o.total AS "overpayments_total!: Money",
             p.arrived AS "arrived!", p.not_owed AS "not_owed!", p.held_lines AS "held_lines!",
-            p.held_total AS "held_total!: Money", p.reserved AS "reserved!", p.chunks AS "chunks!",
+            p.held_total AS "held_total!: Money", p.arrears_lines AS "arrears_lines!",
+            p.arrears_total AS "arrears_total!: Money", p.reserved AS "reserved!", p.chunks AS "chunks!",
             c.cash_lines AS "cash_lines!", c.cash_total AS "cash_total!: Money"
         FROM payments.runs r
         CROSS JOIN LATERAL (
             SELECT sum(lines + held_lines)::bigint AS arrived, sum(not_owed)::bigint AS not_owed,
                 sum(held_lines)::bigint AS held_lines, sum(held_total) AS held_total,
+                sum(arrears_lines)::bigint AS arrears_lines, sum(arrears_total) AS arrears_total,
                 sum(reserved)::bigint AS reserved, sum(chunks)::bigint AS chunks
             FROM payments.run_parts WHERE run_no = r.run_no
         ) p
@@ -39,6 +42,10 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
                 coalesce(sum(total), 0) AS cash_total
             FROM payments.chunks WHERE run_no = r.run_no AND channel = 'cash'
         ) c
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS cases, coalesce(sum(amount), 0) AS total
+            FROM payments.overpayments WHERE run_no = r.run_no AND state = 'open'
+        ) o
         WHERE r.run_no = $1
         "#,
         run_no.0,
@@ -49,7 +56,23 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
     let Some(row) = row else { return Ok(None) };
     let mut connection = pool.acquire().await?;
     let ends = crate::store::run_ends(&mut connection, run_no).await?;
-    Ok(Some(summary_of(run_no, row, &ends)))
+    let held = held_by_reason(pool, run_no).await?;
+    Ok(Some(summary_of(run_no, row, &ends, held)))
+}
+
+async fn held_by_reason(pool: &PgPool, run_no: RunNo) -> Result<Vec<HeldRow>, Error> {
+    Ok(sqlx::query_as!(
+        HeldRow,
+        r#"
+        SELECT detail AS reason, count(*) AS "lines!", sum(amount) AS "total!: Money"
+        FROM payments.exceptions
+        WHERE run_no = $1 AND kind IN ('held', 'obligation_exists') AND resolved_at IS NULL
+        GROUP BY detail ORDER BY count(*) DESC, detail LIMIT 20
+        "#,
+        run_no.0,
+    )
+    .fetch_all(pool)
+    .await?)
 }
 
 /// A run's own row and the sums of its partitions and chunks.
@@ -73,13 +96,17 @@ struct RunRow {
     not_owed: i64,
     held_lines: i64,
     held_total: Money,
+    arrears_lines: i64,
+    arrears_total: Money,
+    overpayments: i64,
+    overpayments_total: Money,
     reserved: i64,
     chunks: i64,
     cash_lines: i64,
     cash_total: Money,
 }
 
-fn summary_of(run_no: RunNo, row: RunRow, ends: &Ends) -> RunSummary {
+fn summary_of(run_no: RunNo, row: RunRow, ends: &Ends, held: Vec<HeldRow>) -> RunSummary {
     let answered = ends.credited_lines + ends.returned_lines + ends.unknown_lines;
     RunSummary {
         run_no,
@@ -104,6 +131,11 @@ fn summary_of(run_no: RunNo, row: RunRow, ends: &Ends) -> RunSummary {
         total: row.total,
         held_lines: row.held_lines,
         held_total: row.held_total,
+        held_by_reason: held,
+        arrears_lines: row.arrears_lines,
+        arrears_total: row.arrears_total,
+        overpayments: row.overpayments,
+        overpayments_total: row.overpayments_total,
         cash_lines: row.cash_lines,
         cash_total: row.cash_total,
         reserved_chunks: row.reserved,
@@ -182,16 +214,17 @@ pub async fn lines(
         SELECT part AS "part!: Part", chunk AS "chunk!: ChunkNo", line AS "line!: LineNo",
             person_no AS "person_no!", amount AS "amount!: Money", institution AS "institution!",
             channel AS "channel!: Channel", state AS "state!", reason AS "reason?",
-            rate_no AS "rate_no!"
+            rate_no AS "rate_no!", arrears_of AS "arrears_of: Period"
         FROM (
             SELECT l.part, l.chunk, l.line, l.person_no, l.amount, c.institution, c.channel,
-                a.reason, l.rate_no,
+                a.reason, l.rate_no, nullif(l.period, r.period) AS arrears_of,
                 CASE WHEN a.status = 'credited' THEN 'credited'
                     WHEN a.status = 'rejected' THEN 'returned'
                     WHEN x.kind IS NOT NULL THEN x.kind
                     WHEN c.released_at IS NOT NULL THEN 'in_transit'
                     ELSE 'planned' END AS state
             FROM payments.lines l
+            JOIN payments.runs r USING (run_no)
             JOIN payments.chunks c USING (run_no, part, chunk)
             LEFT JOIN payments.results a USING (run_no, part, chunk, line)
             LEFT JOIN payments.exceptions x
@@ -227,6 +260,7 @@ pub async fn lines(
         state: it.state,
         reason: it.reason,
         rate_no: it.rate_no,
+        arrears_of: it.arrears_of,
     });
     Ok(row.collect())
 }
@@ -239,7 +273,8 @@ pub async fn exceptions(
     let rows = sqlx::query!(
         r#"
         SELECT exception_no, part AS "part: Part", chunk AS "chunk: ChunkNo", line AS "line: LineNo",
-            person_no, kind, amount AS "amount: Money", detail, opened_at, resolved_at
+            person_no, kind, amount AS "amount: Money", period AS "period: Period", detail, opened_at,
+            resolved_at
         FROM payments.exceptions WHERE run_no = $1 ORDER BY exception_no LIMIT $2
         "#,
         run_no.0,
@@ -258,6 +293,7 @@ pub async fn exceptions(
         person_no: it.person_no,
         kind: it.kind,
         amount: it.amount,
+        period: it.period,
         detail: it.detail,
         opened_at: it.opened_at,
         resolved_at: it.resolved_at,

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use domain::{
-    ChunkNo, Institution, LineNo, Money, Part, PersonNo, Position, Programme, Province, RunNo,
+    ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, Programme, Province,
+    RunNo,
 };
 use events::ResultStatus;
 use sqlx::PgConnection;
@@ -19,9 +20,11 @@ pub(crate) struct FoundLine {
     pub person_no: PersonNo,
     pub programme: Programme,
     pub province: Province,
+    pub is_arrears: bool,
+    /// The withdrawal for which the institution was asked to give it back.
+    pub recall: Option<i64>,
 }
 
-/// A result line that changed nothing.
 /// Finds lines by their positions, chunk after chunk: a message names most lines of one.
 pub(crate) async fn find_lines(
     tx: &mut PgConnection,
@@ -40,11 +43,11 @@ pub(crate) async fn find_lines(
         let Some(named) = find_chunk(tx, run, part, chunk).await? else {
             continue;
         };
-        let standing = standing_of(tx, (run, part, chunk), &lines).await?;
+        let (standing, recalls) = standing_of(tx, (run, part, chunk), &lines).await?;
         let rows = sqlx::query!(
             r#"
             SELECT line AS "line: LineNo", person_no AS "person_no: PersonNo",
-                amount AS "amount: Money", province
+                amount AS "amount: Money", province, period <> $5 AS "is_arrears!"
             FROM payments.lines
             WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = ANY($4)
             "#,
@@ -52,6 +55,7 @@ pub(crate) async fn find_lines(
             part.number(),
             chunk.0,
             &lines,
+            named.period.first_day(),
         )
         .fetch_all(&mut *tx)
         .await?;
@@ -71,6 +75,8 @@ pub(crate) async fn find_lines(
                 person_no: row.person_no,
                 programme: named.programme,
                 province: province_of(row.province),
+                is_arrears: row.is_arrears,
+                recall: recalls.get(&line).copied(),
             };
             let at = Position {
                 run,
@@ -88,6 +94,8 @@ pub(crate) async fn find_lines(
 struct NamedChunk {
     institution: Institution,
     programme: Programme,
+    /// The run's own.
+    period: Period,
     released: bool,
 }
 
@@ -99,7 +107,7 @@ async fn find_chunk(
 ) -> Result<Option<NamedChunk>, Error> {
     let row = sqlx::query!(
         r#"
-        SELECT c.institution, r.programme, c.released_at IS NOT NULL AS "released!"
+        SELECT c.institution, r.programme, r.period AS "period: Period", c.released_at IS NOT NULL AS "released!"
         FROM payments.chunks c JOIN payments.runs r USING (run_no)
         WHERE c.run_no = $1 AND c.part = $2 AND c.chunk = $3
         "#,
@@ -112,23 +120,24 @@ async fn find_chunk(
     Ok(row.map(|it| NamedChunk {
         institution: institution_of(it.institution),
         programme: programme_of(it.programme),
+        period: it.period,
         released: it.released,
     }))
 }
 
-/// Where lines stand that are answered, held, or unknown; of the others nothing is known yet.
+/// Where lines stand that are answered, held, or unknown; of the others nothing is known yet. And
+/// which of them were asked back, for which withdrawal.
 async fn standing_of(
     tx: &mut PgConnection,
     (run, part, chunk): (RunNo, Part, ChunkNo),
     lines: &[i32],
-) -> Result<HashMap<LineNo, Standing>, Error> {
-    let mut standing = HashMap::new();
+) -> Result<(HashMap<LineNo, Standing>, HashMap<LineNo, i64>), Error> {
+    let (mut standing, mut recalls) = (HashMap::new(), HashMap::new());
     let exceptions = sqlx::query!(
         r#"
-        SELECT line AS "line!: LineNo", kind = 'held' AS "held!"
-        FROM payments.exceptions
+        SELECT line AS "line!: LineNo", kind, withdrawal_no FROM payments.exceptions
         WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = ANY($4)
-            AND (kind = 'held' OR kind = 'unknown' AND resolved_at IS NULL)
+            AND kind IN ('held', 'unknown', 'recall') AND resolved_at IS NULL
         "#,
         run.0,
         part.number(),
@@ -137,8 +146,11 @@ async fn standing_of(
     )
     .fetch_all(&mut *tx)
     .await?;
-    for it in exceptions.iter().filter(|it| !it.held) {
+    for it in exceptions.iter().filter(|it| it.kind == "unknown") {
         standing.insert(it.line, Standing::Unknown);
+    }
+    for it in exceptions.iter().filter(|it| it.kind == "recall") {
+        recalls.extend(it.withdrawal_no.map(|number| (it.line, number)));
     }
     let answered = sqlx::query!(
         r#"
@@ -156,8 +168,8 @@ async fn standing_of(
         standing.insert(it.line, Standing::Answered(it.status));
     }
     // A line set aside never left, whatever a bank says of it.
-    for it in exceptions.iter().filter(|it| it.held) {
+    for it in exceptions.iter().filter(|it| it.kind == "held") {
         standing.insert(it.line, Standing::NotReleased);
     }
-    Ok(standing)
+    Ok((standing, recalls))
 }

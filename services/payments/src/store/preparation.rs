@@ -1,6 +1,6 @@
 //! Payees become lines.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, Institution, Money, Part, Period, PersonNo, Programme, RunNo};
 use events::{PartResolved, PayeeLine};
 use ledger::{Root, merkle_root};
@@ -31,6 +31,9 @@ pub(crate) struct Prepared {
     pub total: Money,
     pub held_lines: i64,
     pub held_total: Money,
+    /// Of the lines, those of past periods.
+    pub arrears_lines: i64,
+    pub arrears_total: Money,
     pub chunks: i32,
 }
 
@@ -48,7 +51,7 @@ impl OpenChunk {
     }
 }
 
-/// Which of these people's obligations exist already, in any run.
+/// Which of these people's obligations of a period exist already, in any run.
 pub(crate) async fn obliged(
     tx: &mut PgConnection,
     (part, programme, period): (Part, Programme, Period),
@@ -117,12 +120,17 @@ pub(crate) async fn open_chunks(
     Ok((chunks, open.collect()))
 }
 
-pub(crate) async fn insert_lines(tx: &mut PgConnection, lines: &[Line]) -> Result<(), Error> {
+/// `period` is the run's own.
+pub(crate) async fn insert_lines(
+    tx: &mut PgConnection,
+    period: Period,
+    lines: &[Line],
+) -> Result<(), Error> {
     let mut copied = bulk::Rows::into(
         "COPY payments.lines (run_no, part, chunk, line, person_no, determination_no, amount,
-            province, rate_no, account_sealed, account_index, holder_sealed)
+            province, rate_no, account_sealed, account_index, holder_sealed, period)
             FROM STDIN (FORMAT binary)",
-        12,
+        13,
     );
     for line in lines {
         let at = line.position;
@@ -140,13 +148,14 @@ pub(crate) async fn insert_lines(tx: &mut PgConnection, lines: &[Line]) -> Resul
             .with(line.account.as_ref().map(privacy::Sealed::as_bytes))
             .with(line.account_index.as_ref().map(|it| &it.as_bytes()[..]))
             .with(line.holder.as_bytes())
+            .with(line.arrears_of.unwrap_or(period).first_day())
             .end();
     }
     copied.send(tx).await?;
     Ok(())
 }
 
-/// Takes what is owed once; a second taker fails on the constraint.
+/// Takes what is owed once; a second taker fails on the constraint. `period` is the run's own.
 pub(crate) async fn insert_obligations(
     tx: &mut PgConnection,
     (part, programme, period): (Part, Programme, Period),
@@ -163,7 +172,7 @@ pub(crate) async fn insert_obligations(
             .row()
             .with(part.number())
             .with(programme.number())
-            .with(period.first_day())
+            .with(line.arrears_of.unwrap_or(period).first_day())
             .with(line.person_no.0)
             .with(line.determination_no)
             .with(at.run.0)
@@ -178,8 +187,7 @@ pub(crate) async fn insert_obligations(
 /// What another run owes already is not paid again; a person looks at each.
 pub(crate) async fn insert_obligation_exceptions(
     tx: &mut PgConnection,
-    run_no: RunNo,
-    part: Part,
+    (run_no, part, period): (RunNo, Part, Period),
     refused: &[PayeeLine],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
@@ -188,17 +196,25 @@ pub(crate) async fn insert_obligation_exceptions(
     }
     let persons: Vec<i64> = refused.iter().map(|it| it.person_no.0).collect();
     let amounts: Vec<Decimal> = refused.iter().map(|it| it.amount.decimal()).collect();
+    let periods: Vec<NaiveDate> = refused
+        .iter()
+        .map(|it| it.period.unwrap_or(period).first_day())
+        .collect();
+    let determinations: Vec<i16> = refused.iter().map(|it| it.determination_no).collect();
     sqlx::query!(
         r#"
-        INSERT INTO payments.exceptions (run_no, part, person_no, amount, kind, detail, opened_at)
-        SELECT $1, $2, x.*, 'obligation_exists', 'owed by another run already', $5
-        FROM unnest($3::bigint[], $4::numeric[]) AS x
+        INSERT INTO payments.exceptions
+            (run_no, part, kind, detail, opened_at, person_no, amount, period, determination_no)
+        SELECT $1, $2, 'obligation_exists', 'owed by another run already', $3, x.*
+        FROM unnest($4::bigint[], $5::numeric[], $6::date[], $7::smallint[]) AS x
         "#,
         run_no.0,
         part.number(),
+        now,
         &persons,
         &amounts,
-        now,
+        &periods,
+        &determinations,
     )
     .execute(tx)
     .await?;
@@ -250,7 +266,8 @@ pub(crate) async fn add_prepared(
         r#"
         UPDATE payments.run_parts
         SET lines = lines + $3, total = total + $4, held_lines = held_lines + $5,
-            held_total = held_total + $6, chunks = $7
+            held_total = held_total + $6, chunks = $7, arrears_lines = arrears_lines + $8,
+            arrears_total = arrears_total + $9
         WHERE run_no = $1 AND part = $2
         "#,
         run_no.0,
@@ -260,6 +277,8 @@ pub(crate) async fn add_prepared(
         prepared.held_lines,
         prepared.held_total as Money,
         prepared.chunks,
+        prepared.arrears_lines,
+        prepared.arrears_total as Money,
     )
     .execute(tx)
     .await?;
@@ -277,7 +296,7 @@ pub(crate) async fn announce(
         UPDATE payments.run_parts SET expected_lines = $3, expected_total = $4, not_owed = $5
         WHERE run_no = $1 AND part = $2
         RETURNING lines, total AS "total: Money", held_lines, held_total AS "held_total: Money",
-            chunks
+            arrears_lines, arrears_total AS "arrears_total: Money", chunks
         "#,
         announced.run_no.0,
         announced.part.number(),

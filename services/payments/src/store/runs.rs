@@ -1,7 +1,7 @@
 //! Runs and who acted on them.
 
 use chrono::{DateTime, Utc};
-use domain::{Money, Officer, Position, RunNo};
+use domain::{Money, Officer, Part, RunNo};
 use ledger::Root;
 use messaging::Problem;
 use sqlx::PgConnection;
@@ -155,6 +155,43 @@ pub(crate) async fn lock_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run
     })
 }
 
+/// Keeps reserving and releasing away from a partition of these runs until the transaction ends.
+/// Taken before the runs themselves, as those who reserve and release do.
+pub(crate) async fn lock_parts(
+    tx: &mut PgConnection,
+    part: Part,
+    runs: &[RunNo],
+) -> Result<(), Error> {
+    let runs: Vec<i64> = runs.iter().map(|it| it.0).collect();
+    sqlx::query!(
+        r#"
+        SELECT run_no FROM payments.run_parts WHERE run_no = ANY($1) AND part = $2
+        ORDER BY run_no FOR NO KEY UPDATE
+        "#,
+        &runs,
+        part.number(),
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(())
+}
+
+/// Locks those of the runs that are not out yet, in order: their state stands still.
+pub(crate) async fn lock_unreleased(tx: &mut PgConnection, runs: &[RunNo]) -> Result<(), Error> {
+    let runs: Vec<i64> = runs.iter().map(|it| it.0).collect();
+    sqlx::query!(
+        r#"
+        SELECT run_no FROM payments.runs
+        WHERE run_no = ANY($1) AND state NOT IN ('released', 'closed')
+        ORDER BY run_no FOR NO KEY UPDATE
+        "#,
+        &runs,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(())
+}
+
 pub(crate) async fn set_state(
     tx: &mut PgConnection,
     run_no: RunNo,
@@ -171,7 +208,7 @@ pub(crate) async fn set_state(
 }
 
 /// Count, sum and root of the run from its chunks.
-pub(crate) async fn sum_up_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run, Error> {
+pub(super) async fn sum_up_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run, Error> {
     let root = run_root(tx, run_no).await?;
     sqlx::query!(
         r#"
@@ -188,6 +225,21 @@ pub(crate) async fn sum_up_run(tx: &mut PgConnection, run_no: RunNo) -> Result<R
     .execute(&mut *tx)
     .await?;
     lock_run(tx, run_no).await
+}
+
+/// The run's lines have changed. Where it awaits approval, it is another one now: approvals given
+/// so far are void. Where it is prepared still, it is summed up at the end.
+pub(crate) async fn restate_run(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    now: DateTime<Utc>,
+) -> Result<Run, Error> {
+    let run = lock_run(tx, run_no).await?;
+    if run.state != State::AwaitingApproval {
+        return Ok(run);
+    }
+    void_approvals(tx, run_no, now).await?;
+    sum_up_run(tx, run_no).await
 }
 
 pub(crate) async fn close_run(
@@ -258,7 +310,7 @@ pub(crate) async fn count_approvals(tx: &mut PgConnection, run_no: RunNo) -> Res
     .await?)
 }
 
-pub(crate) async fn void_approvals(
+async fn void_approvals(
     tx: &mut PgConnection,
     run_no: RunNo,
     now: DateTime<Utc>,
@@ -274,60 +326,6 @@ pub(crate) async fn void_approvals(
     .execute(tx)
     .await?;
     Ok(())
-}
-
-/// Takes a line out of what is to be paid; false where there is none or it is out already.
-pub(crate) async fn hold_line(
-    tx: &mut PgConnection,
-    position: Position,
-    reason: &str,
-    now: DateTime<Utc>,
-) -> Result<bool, Error> {
-    let held = sqlx::query_scalar!(
-        r#"
-        INSERT INTO payments.exceptions
-            (run_no, part, chunk, line, person_no, kind, amount, detail, opened_at)
-        SELECT run_no, part, chunk, line, person_no, 'held', amount, $5, $6 FROM payments.lines
-        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = $4
-        ON CONFLICT DO NOTHING
-        RETURNING amount AS "amount: Money"
-        "#,
-        position.run.0,
-        position.part.number(),
-        position.chunk.0,
-        position.line.0,
-        reason,
-        now,
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    let Some(amount) = held else { return Ok(false) };
-    sqlx::query!(
-        r#"
-        UPDATE payments.chunks SET lines = lines - 1, total = total - $4
-        WHERE run_no = $1 AND part = $2 AND chunk = $3
-        "#,
-        position.run.0,
-        position.part.number(),
-        position.chunk.0,
-        amount as Money,
-    )
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query!(
-        r#"
-        UPDATE payments.run_parts
-        SET lines = lines - 1, total = total - $3, held_lines = held_lines + 1,
-            held_total = held_total + $3
-        WHERE run_no = $1 AND part = $2
-        "#,
-        position.run.0,
-        position.part.number(),
-        amount as Money,
-    )
-    .execute(tx)
-    .await?;
-    Ok(true)
 }
 
 pub(crate) async fn run_ends(tx: &mut PgConnection, run_no: RunNo) -> Result<Ends, Error> {

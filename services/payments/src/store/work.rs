@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::{ChunkNo, Institution, LineNo, Money, Part, PersonNo, Position, Programme, RunNo};
+use domain::{
+    ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, Programme, RunNo,
+};
 use ledger::TransferLine;
 use privacy::{BlindIndex, Sealed};
 use rust_decimal::Decimal;
@@ -66,7 +68,7 @@ pub(crate) async fn take_part(tx: &mut PgConnection) -> Result<Option<PartWork>,
 }
 
 /// The lines of the next chunks, held ones included, in order.
-pub(crate) async fn lines_after(
+async fn lines_after(
     tx: &mut PgConnection,
     run_no: RunNo,
     part: Part,
@@ -78,7 +80,9 @@ pub(crate) async fn lines_after(
         r#"
         SELECT l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo", c.institution,
             l.person_no AS "person_no: PersonNo", l.determination_no, l.amount AS "amount: Money",
-            l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed
+            l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed,
+            nullif(l.period, (SELECT period FROM payments.runs WHERE run_no = $1))
+                AS "arrears_of: Period"
         FROM (
             SELECT chunk, institution FROM payments.chunks
             WHERE run_no = $1 AND part = $2 AND chunk > $3 AND chunk <= $4 OFFSET 0
@@ -108,6 +112,7 @@ pub(crate) async fn lines_after(
             institution: institution_of(row.institution),
             person_no: row.person_no,
             determination_no: row.determination_no,
+            arrears_of: row.arrears_of,
             amount: row.amount,
             province: province_of(row.province),
             rate_no: row.rate_no,
@@ -123,20 +128,28 @@ pub(crate) async fn lines_after(
     Ok(chunked)
 }
 
-/// The next chunks of the work in hand without the lines that are held.
+/// The next chunks of the work in hand. What was held before the approval is out of both; what was
+/// held after it is reserved, being approved, and not released.
 pub(crate) async fn payable_chunks(
     tx: &mut PgConnection,
     work: &PartWork,
     chunks: i64,
 ) -> Result<Vec<(ChunkNo, Vec<Line>)>, Error> {
-    let mut next = lines_after(tx, work.run_no, work.part, work.after, chunks).await?;
-    let held = held(tx, work.run_no, work.part).await?;
-    if !held.is_empty() {
-        for (chunk, lines) in &mut next {
-            lines.retain(|it| !held.contains(&(*chunk, it.position.line)));
-        }
-    }
-    Ok(next)
+    let after_approval = work.state != State::Approved;
+    let next = lines_after(tx, work.run_no, work.part, work.after, chunks).await?;
+    without_held(tx, (work.run_no, work.part), next, after_approval).await
+}
+
+/// The next chunks after one without the lines that are held.
+pub(crate) async fn payable_after(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+    part: Part,
+    after: ChunkNo,
+    chunks: i64,
+) -> Result<Vec<(ChunkNo, Vec<Line>)>, Error> {
+    let next = lines_after(tx, run_no, part, after, chunks).await?;
+    without_held(tx, (run_no, part), next, true).await
 }
 
 pub(crate) async fn payable_lines(
@@ -145,31 +158,37 @@ pub(crate) async fn payable_lines(
     part: Part,
     chunk: ChunkNo,
 ) -> Result<Vec<Line>, Error> {
-    let next = lines_after(tx, run_no, part, ChunkNo(chunk.0 - 1), 1).await?;
-    let held = held(tx, run_no, part).await?;
-    let lines = next.into_iter().flat_map(|(_, lines)| lines);
-    Ok(lines
-        .filter(|it| !held.contains(&(chunk, it.position.line)))
-        .collect())
+    let next = payable_after(tx, run_no, part, ChunkNo(chunk.0 - 1), 1).await?;
+    Ok(next.into_iter().flat_map(|(_, lines)| lines).collect())
 }
 
-/// Lines set aside in a partition: few, by hand.
-async fn held(
+/// Leaves out the lines set aside in a partition, which are few; those that were held after the
+/// approval only where that is asked.
+async fn without_held(
     tx: &mut PgConnection,
-    run_no: RunNo,
-    part: Part,
-) -> Result<HashSet<(ChunkNo, LineNo)>, Error> {
+    (run_no, part): (RunNo, Part),
+    mut chunks: Vec<(ChunkNo, Vec<Line>)>,
+    after_approval: bool,
+) -> Result<Vec<(ChunkNo, Vec<Line>)>, Error> {
     let rows = sqlx::query!(
         r#"
         SELECT chunk AS "chunk!: ChunkNo", line AS "line!: LineNo" FROM payments.exceptions
-        WHERE run_no = $1 AND part = $2 AND kind = 'held'
+        WHERE run_no = $1 AND part = $2 AND kind = 'held' AND resolved_at IS NULL
+            AND (NOT after_approval OR $3)
         "#,
         run_no.0,
         part.number(),
+        after_approval,
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(|it| (it.chunk, it.line)).collect())
+    let held: HashSet<(ChunkNo, LineNo)> = rows.into_iter().map(|it| (it.chunk, it.line)).collect();
+    if !held.is_empty() {
+        for (chunk, lines) in &mut chunks {
+            lines.retain(|it| !held.contains(&(*chunk, it.position.line)));
+        }
+    }
+    Ok(chunks)
 }
 
 pub(crate) async fn set_reserved(
@@ -314,7 +333,7 @@ pub(crate) async fn unanswered(
         LEFT JOIN payments.results a USING (run_no, part, chunk, line)
         LEFT JOIN payments.exceptions x
             ON (x.run_no, x.part, x.chunk, x.line) = (l.run_no, l.part, l.chunk, l.line)
-            AND x.kind IN ('held', 'unknown')
+            AND x.kind IN ('held', 'unknown') AND x.resolved_at IS NULL
         WHERE l.run_no = $1 AND l.part = $2 AND l.chunk = $3
             AND a.line IS NULL AND x.line IS NULL
         ORDER BY l.line

@@ -14,6 +14,7 @@ pub(crate) struct Profile {
     pub(crate) age: i32,
     pub(crate) granted: Option<Money>,
     pub(crate) category: &'static str,
+    /// Empty in programmes that do not ask for it.
     pub(crate) household: &'static str,
 }
 
@@ -111,6 +112,18 @@ impl Profiles {
             Programme::RetirementPension => self.draw_retirement(rng),
             Programme::SocialAssistance => self.draw_assistance(rng),
             Programme::MeritAllowance => self.draw_merit(rng),
+            Programme::SurvivorAllowance
+            | Programme::SurvivorLumpSum
+            | Programme::InsuranceFuneral
+            | Programme::RetirementLumpSum
+            | Programme::CareSupport
+            | Programme::AssistanceFuneral
+            | Programme::UnemploymentBenefit
+            | Programme::MassGift
+            | Programme::PolicyGift
+            | Programme::MeritLumpSum => {
+                unreachable!("a programme without a weight is not drawn")
+            }
         }
     }
 
@@ -153,7 +166,7 @@ impl Profiles {
             age: between(ages, rng),
             granted: Some(pension::granted(pre1995, rng)),
             category,
-            household: household(0, 1, rng),
+            household: "",
         }
     }
 
@@ -176,7 +189,7 @@ impl Profiles {
             age: between(merit.ages, rng),
             granted: None,
             category: merit.category,
-            household: household(2, 4, rng),
+            household: "",
         }
     }
 }

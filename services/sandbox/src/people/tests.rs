@@ -211,17 +211,38 @@ fn a_plan_that_cannot_be_is_refused_before_anything_is_written() {
     assert!(!folder.0.exists());
 }
 
-/// A category without a rate would be refused for a reason that is not the person's.
+/// A category that the programme does not know would be refused for a reason that is not the
+/// person's.
 #[test]
-fn every_category_has_a_rate() {
+fn every_category_is_one_of_its_programme() {
     let programmes = concat!(env!("CARGO_MANIFEST_DIR"), "/../eligibility/programmes");
-    let merit = table(&fs::read_to_string(format!("{programmes}/merit.csv")).unwrap());
-    let rated: HashSet<&str> = merit.iter().map(|it| it["category"].as_str()).collect();
-    let drawn: HashSet<&str> = profile::merit_categories().collect();
-    assert_eq!(drawn, rated);
-    let coefficients = fs::read_to_string(format!("{programmes}/coefficients.csv")).unwrap();
-    for category in [",severe,", ",extremely_severe,"] {
-        assert!(coefficients.contains(category));
+    let asked = |code: &str| {
+        let text = fs::read_to_string(format!("{programmes}/{code}/programme.toml")).unwrap();
+        move |category: &str| text.contains(&format!("\"{category}\""))
+    };
+    let merit = asked("NCC_THANG");
+    for category in profile::merit_categories() {
+        assert!(merit(category), "{category}");
+    }
+    let assistance = asked("TCXH");
+    assert!(["severe", "extremely_severe"].into_iter().all(assistance));
+    assert!(asked("LUONG_HUU")("pre1995"));
+}
+
+/// A filled cell that its programme does not ask for is refused.
+#[test]
+fn a_household_is_told_only_where_it_is_asked_for() {
+    let people = table(&written(&plan(9)).1);
+    for (programme, asked) in [
+        ("HTXH", true),
+        ("TCXH", true),
+        ("LUONG_HUU", false),
+        ("NCC_THANG", false),
+    ] {
+        let told = of(&people, programme)
+            .iter()
+            .any(|it| !it["household"].is_empty());
+        assert_eq!(told, asked, "{programme}");
     }
 }
 
