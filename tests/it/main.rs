@@ -12,6 +12,7 @@ mod golden;
 mod ground;
 mod health;
 mod life_events;
+mod local_levels;
 mod pay_day;
 mod processes;
 mod programme;

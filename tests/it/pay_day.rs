@@ -7,7 +7,7 @@ use ansinh::Target;
 use anyhow::{Context, bail, ensure};
 use async_nats::Client;
 use chrono::{NaiveDate, Utc};
-use domain::{Money, Officer, Period, Programme, RunNo};
+use domain::{Money, Officer, Period, Programme, Province, RunNo};
 use messaging::CommandError;
 use payments::{Appropriate, ApproveRun, CloseRun, OpenRun, ReleaseRun, RunSummary};
 use sandbox::people::{Plan, Written, write_people};
@@ -82,16 +82,7 @@ impl PayDay {
     /// Money for each programme, then the runs.
     pub async fn open(&mut self) -> anyhow::Result<()> {
         for programme in self.programmes.clone() {
-            let body = Appropriate {
-                officer: officer("pham.dung")?,
-                programme,
-                budget_year: 2026,
-                amount: Money::dong(900_000_000_000_000),
-                reference: format!("QĐ 01/2026 {programme}"),
-            };
-            let body = serde_json::to_value(&body)?;
-            let key = format!("appropriate-{programme}");
-            self.ask("payments", "appropriate", &key, &body).await?;
+            self.appropriate(programme).await?;
             let body = OpenRun {
                 officer: officer("nguyen.an")?,
                 programme,
@@ -103,6 +94,27 @@ impl PayDay {
             let answer = self.ask("payments", "open-run", &key, &body).await?;
             let run = answer["run"].as_str().context("a run has a number")?;
             self.runs.push(run.parse()?);
+        }
+        Ok(())
+    }
+
+    /// More than enough, also from the provinces with levels of their own.
+    async fn appropriate(&self, programme: Programme) -> anyhow::Result<()> {
+        let law = eligibility::law_in_force(&self.pool, Utc::now()).await?.law;
+        let provinces = eligibility::provinces_with_local_levels(&law);
+        for province in [None].into_iter().chain(provinces.into_iter().map(Some)) {
+            let fund = format!("{programme} {}", province.map_or(0, Province::number));
+            let body = Appropriate {
+                officer: officer("pham.dung")?,
+                programme,
+                province,
+                budget_year: 2026,
+                amount: Money::dong(900_000_000_000_000),
+                reference: format!("QĐ 01/2026 {fund}"),
+            };
+            let body = serde_json::to_value(&body)?;
+            let key = format!("appropriate-{fund}");
+            self.ask("payments", "appropriate", &key, &body).await?;
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ async fn a_month_is_paid_from_the_registry_file_to_the_closed_ledger() -> anyhow
     let mut runs = Vec::new();
     for programme in PROGRAMMES {
         world
-            .appropriate(programme, Money::dong(APPROPRIATED))
+            .appropriate_all(programme, Money::dong(APPROPRIATED))
             .await?;
         runs.push(world.open(programme).await?);
     }
@@ -165,8 +165,17 @@ async fn each_step_wrote_its_journals(world: &World, it: &RunSummary) -> anyhow:
         .map(|(kind, count, lines, total)| (kind, (count, lines, total)))
         .collect();
     let mut of = |kind| journals.remove(kind).unwrap_or((0, 0, Money::ZERO));
-    assert_eq!(of("commit"), (1, 1, it.total));
-    assert_eq!(of("reserve"), (it.chunks, it.lines, it.total));
+    // Each province commits what it pays of its own, and a line of both has two transfers.
+    let (provinces, split): (i64, i64) = sqlx::query_as(
+        "SELECT count(DISTINCT province) FILTER (WHERE local > 0),
+            count(*) FILTER (WHERE local > 0 AND local < amount)
+        FROM payments.lines WHERE run_no = $1",
+    )
+    .bind(it.run_no.0)
+    .fetch_one(&world.pool)
+    .await?;
+    assert_eq!(of("commit"), (1 + provinces, 1 + provinces, it.total));
+    assert_eq!(of("reserve"), (it.chunks, it.lines + split, it.total));
     // A release also moves the treasury's cash of the whole chunk.
     let twice = Money::sum([it.total, it.total]);
     assert_eq!(of("release"), (it.chunks, it.lines + it.chunks, twice));
@@ -244,7 +253,24 @@ async fn accounts_say_what_the_runs_say(
     for it in summaries {
         let programme = it.programme;
         let fund = world.balance(Account::programme_fund(programme)).await?;
-        assert_eq!(fund, i128::from(APPROPRIATED) - it.total.units());
+        let (mut of_provinces, mut local) = (0, 0);
+        for (province, _) in Province::weighted() {
+            let commitment = Account::commitment_of(programme, province);
+            assert_eq!(
+                world.balance(commitment).await?,
+                0,
+                "{programme} {province}"
+            );
+            let fund = Account::programme_fund_of(programme, province);
+            let row = ledger::account_balance(&world.pool, fund.number()).await?;
+            of_provinces += row.credits.units();
+            local += row.debits.units();
+        }
+        let national = it.total.units() - it.local_total.units();
+        assert_eq!(fund, i128::from(APPROPRIATED) - national);
+        // Five provinces have levels of their own.
+        assert_eq!(of_provinces, 5 * i128::from(APPROPRIATED));
+        assert_eq!(local, it.local_total.units());
         assert_eq!(world.balance(Account::commitment(programme)).await?, 0);
         let payable = world.balance(Account::payable(programme)).await?;
         assert_eq!(payable, it.returned_total.units());

@@ -13,7 +13,7 @@ use anyhow::{Context, bail, ensure};
 use async_nats::Client;
 use boot::{Health, Settings};
 use chrono::{NaiveDate, Utc};
-use domain::{Money, Period, Programme, RunNo};
+use domain::{Money, Period, Programme, Province, RunNo};
 use ledger::Account;
 use messaging::{CommandError, Problem};
 use payments::{Appropriate, ApproveRun, CloseRun, LineRow, OpenRun, ReleaseRun, RunSummary};
@@ -122,15 +122,38 @@ impl World {
     }
 
     pub async fn appropriate(&self, programme: Programme, amount: Money) -> anyhow::Result<Value> {
+        self.appropriate_to(programme, None, amount).await
+    }
+
+    /// To the fund of a province for its own level, or to the programme's.
+    pub async fn appropriate_to(
+        &self,
+        programme: Programme,
+        province: Option<Province>,
+        amount: Money,
+    ) -> anyhow::Result<Value> {
+        let of_province = province.map_or_else(String::new, |it| format!(" {it}"));
         let body = Appropriate {
             officer: officer("pham.dung"),
             programme,
+            province,
             budget_year: 2026,
             amount,
-            reference: format!("QĐ 01/2026 {programme} {amount}"),
+            reference: format!("QĐ 01/2026 {programme} {amount}{of_province}"),
         };
-        let key = format!("appropriate-{programme}-{amount}");
+        let key = format!("appropriate-{programme}-{amount}{of_province}");
         self.ask("appropriate", &key, &to_value(body)?).await
+    }
+
+    /// The amount for the programme, and as much from each province with levels of its own.
+    pub async fn appropriate_all(&self, programme: Programme, amount: Money) -> anyhow::Result<()> {
+        self.appropriate(programme, amount).await?;
+        let law = eligibility::law_in_force(&self.pool, Utc::now()).await?.law;
+        for province in eligibility::provinces_with_local_levels(&law) {
+            self.appropriate_to(programme, Some(province), amount)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Opens a run of the world's period.
@@ -187,7 +210,7 @@ impl World {
 
     /// A run of the programme whose money is set aside, and enough of it.
     pub async fn reserved(&self, programme: Programme) -> anyhow::Result<RunNo> {
-        self.appropriate(programme, Money::dong(900_000_000_000))
+        self.appropriate_all(programme, Money::dong(900_000_000_000))
             .await?;
         let run_no = self.open(programme).await?;
         self.until_state(run_no, "awaiting_approval").await?;

@@ -26,6 +26,9 @@ pub struct PayeeLine {
     pub person_no: PersonNo,
     pub determination_no: i16,
     pub amount: Money,
+    /// The part of it that the province pays above the national level; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<Money>,
     pub province: Province,
     pub rate_no: i32,
     /// The past period whose arrears this is; the run's own where it is not said.

@@ -57,6 +57,9 @@ pub struct EntitlementLine {
     /// 1 is the month's amount, 2… are arrears.
     pub determination_no: i16,
     pub amount: Money,
+    /// The part of it that the province pays above the national level; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<Money>,
     pub province: Province,
     /// The parameter that the amount rests on; 0 where a table alone gives it.
     pub rate_no: i32,

@@ -8,9 +8,10 @@ use domain::{Institution, Programme, Province, Refusal};
 pub enum AccountKind {
     /// Money of the treasury, in its own hands or at an institution.
     TreasuryCash,
-    /// What a programme may spend: its appropriation, never overspent.
+    /// What a programme may spend: its appropriation, never overspent. With a province, what that
+    /// province gives for its own level above the national one.
     ProgrammeFund,
-    /// Committed to an approved run, not yet to its lines.
+    /// Committed to an approved run, not yet to its lines; of a province's fund apart.
     Commitment,
     /// Owed to beneficiaries; the person sub-ledger hangs here.
     Payable,
@@ -155,10 +156,25 @@ impl Account {
         }
     }
 
+    /// What a province gives for its own level of a programme.
+    pub fn programme_fund_of(programme: Programme, province: Province) -> Account {
+        Account {
+            province: Some(province),
+            ..Account::programme_fund(programme)
+        }
+    }
+
     pub fn commitment(programme: Programme) -> Account {
         Account {
             programme: Some(programme),
             ..Account::new(AccountKind::Commitment)
+        }
+    }
+
+    pub fn commitment_of(programme: Programme, province: Province) -> Account {
+        Account {
+            province: Some(province),
+            ..Account::commitment(programme)
         }
     }
 
@@ -316,10 +332,16 @@ mod tests {
         assert_eq!(paid.number().account(), Some(paid));
         let arrears = Account::payable_arrears(Programme::SocialPension);
         assert_eq!(arrears.number().to_string(), "41-01-000000-00");
-        let apart = [Account::paid_arrears, Account::receivable]
-            .map(|it| it(Programme::MeritLumpSum, "79".parse().unwrap()));
+        let apart = [
+            Account::paid_arrears,
+            Account::receivable,
+            Account::programme_fund_of,
+            Account::commitment_of,
+        ]
+        .map(|it| it(Programme::MeritLumpSum, "79".parse().unwrap()));
         let numbers = apart.map(|it| it.number().to_string());
-        assert_eq!(numbers, ["61-14-000000-79", "65-14-000000-79"]);
+        let expected = ["61", "65", "20", "30"].map(|it| format!("{it}-14-000000-79"));
+        assert_eq!(numbers, expected);
         for account in apart {
             assert_eq!(account.number().account(), Some(account));
         }

@@ -74,6 +74,7 @@ async fn on_entitlements_determined(
             person_no: line.person_no,
             determination_no: line.determination_no,
             amount: line.amount,
+            local: line.local,
             province: line.province,
             rate_no: line.rate_no,
             period: line.period,

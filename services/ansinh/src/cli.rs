@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use domain::{Money, Officer, Period, Position, Programme, RunNo};
+use domain::{Money, Officer, Period, Position, Programme, Province, RunNo};
 
 use crate::commands;
 use crate::output::Failure;
@@ -286,6 +286,9 @@ pub(crate) enum Ledger {
     Appropriate {
         #[arg(long)]
         programme: Programme,
+        /// For the province's own level, e.g. 01; the programme's own fund where it is not said
+        #[arg(long)]
+        province: Option<Province>,
         #[arg(long)]
         year: i16,
         #[arg(long)]

@@ -1,11 +1,11 @@
 //! The law in force: which programmes' data a run decides by.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::Officer;
+use domain::{Officer, Province};
 use rules::{Files, Flaw, Law};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
@@ -61,6 +61,11 @@ pub fn shipped_files() -> Files {
 /// [`Error::Law`] with every flaw, a line each.
 pub fn read_law(files: &Files) -> Result<Law, Error> {
     Law::read(files).map_err(|flaws| Error::Law(listed(&flaws)))
+}
+
+/// The provinces that have a level of their own in any parameter, whenever it holds.
+pub fn provinces_with_local_levels(law: &Law) -> BTreeSet<Province> {
+    law.parameters().filter_map(|it| it.province).collect()
 }
 
 /// Content hash of a law: each path and text with its length, in the order of paths.
@@ -145,6 +150,8 @@ pub async fn propose_law(
     now: DateTime<Utc>,
 ) -> Result<i64, Error> {
     read_law(files)?;
+    // A proposal is never law 1: that one is its own checker.
+    ensure_shipped(pool, now).await?;
     let mut tx = pool.begin().await?;
     store::lock_laws(&mut tx).await?;
     if let Some(law_no) = store::law_by_hash(&mut tx, &law_hash(files)).await? {
@@ -247,7 +254,7 @@ mod tests {
         let texts = texts
             .iter()
             .map(|(path, text)| (String::from(*path), String::from(*text)));
-        Files(BTreeMap::from_iter(texts))
+        Files(texts.collect::<BTreeMap<String, String>>())
     }
 
     #[test]
@@ -255,6 +262,11 @@ mod tests {
         let law = read_law(&shipped_files()).unwrap();
         assert_eq!(law.programmes().count(), domain::Programme::ALL.len());
         assert!(law.examples() >= 150, "{}", law.examples());
+        let local: Vec<String> = provinces_with_local_levels(&law)
+            .iter()
+            .map(Province::to_string)
+            .collect();
+        assert_eq!(local, ["01", "08", "22", "31", "79"]);
     }
 
     #[test]

@@ -76,7 +76,8 @@ pub async fn recompute(pool: &PgPool, how: Recompute) -> Result<Recomputed, Erro
 
 async fn of_part(pool: &PgPool, laws: Laws, part: Part, seed: u64) -> Result<Recomputed, Error> {
     let mut sum = Recomputed::default();
-    let mut after = (0, PersonNo(-1), NaiveDate::MIN, 0);
+    // Before every run's; PostgreSQL has no year as early as chrono's first.
+    let mut after = (0, PersonNo(-1), NaiveDate::default(), 0);
     loop {
         let mut connection = pool.acquire().await?;
         let mut rows = store::stored_determinations(&mut connection, part, after, BATCH).await?;

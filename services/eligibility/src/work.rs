@@ -226,12 +226,16 @@ fn entitlements(
             determination,
             ..
         } = it;
+        // Of arrears, which are a difference, no more can be local than they are: what the province
+        // pays of the period now comes first.
+        let local = determination.local.min(amount);
         let explanation = RawValue::from_string(determination.explanation);
         lines.push(EntitlementLine {
             line: LineNo(0),
             person_no,
             determination_no,
             amount,
+            local: (!local.is_zero()).then_some(local),
             province: it.province,
             rate_no: determination.rate_no,
             period: (period != freeze.period).then_some(period),

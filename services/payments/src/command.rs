@@ -1,13 +1,16 @@
 use chrono::NaiveDate;
-use domain::{EndToEndId, Money, Officer, Period, Programme, RunNo};
+use domain::{EndToEndId, Money, Officer, Period, Programme, Province, RunNo};
 use serde::{Deserialize, Serialize};
 
-/// `payments.do.appropriate`: money that a programme may spend.
+/// `payments.do.appropriate`: money that a programme may spend, or a province for its own level.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Appropriate {
     pub officer: Officer,
     pub programme: Programme,
+    /// Whose fund it is; none for the programme's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub province: Option<Province>,
     pub budget_year: i16,
     pub amount: Money,
     /// Number of the decision; the same one counts once.

@@ -13,6 +13,8 @@ pub struct Line {
     /// The past period that it pays; none where it pays the run's own.
     pub arrears_of: Option<Period>,
     pub amount: Money,
+    /// The part of it that the province pays from its own fund.
+    pub local: Money,
     pub province: Province,
     /// The rate by which it is owed; its law is in eligibility's determination.
     pub rate_no: i32,

@@ -21,50 +21,90 @@ pub(crate) struct Answered {
     pub status: ResultStatus,
 }
 
-pub(crate) fn appropriation(programme: Programme, amount: Money, reference: &str) -> Journal {
+/// To the programme's fund, or to that of a province.
+pub(crate) fn appropriation(
+    programme: Programme,
+    province: Option<Province>,
+    amount: Money,
+    reference: &str,
+) -> Journal {
+    let fund = province.map_or(Account::programme_fund(programme), |it| {
+        Account::programme_fund_of(programme, it)
+    });
     control(
         JournalKind::Appropriate,
         format!("appropriation/{reference}"),
         RunNo(0),
-        vec![moved(
-            Account::treasury_cash(),
-            Account::programme_fund(programme),
-            amount,
-        )],
+        vec![moved(Account::treasury_cash(), fund, amount)],
     )
 }
 
-pub(crate) fn commitment(run_no: RunNo, programme: Programme, total: Money) -> Journal {
-    let transfer = moved(
+/// A journal each fund that pays for the run, so that a refusal names the one that is short: the
+/// programme's for what is national, each province's for what is its own.
+pub(crate) fn commitments(
+    run_no: RunNo,
+    programme: Programme,
+    national: Money,
+    local: &[(Province, Money)],
+) -> Vec<Journal> {
+    let mut funds = vec![(
+        format!("{run_no}/commit"),
         Account::programme_fund(programme),
         Account::commitment(programme),
-        total,
-    );
-    control(
-        JournalKind::Commit,
-        format!("{run_no}/commit"),
-        run_no,
-        vec![transfer],
-    )
+        national,
+    )];
+    funds.extend(local.iter().map(|(province, amount)| {
+        (
+            format!("{run_no}/commit/{province}"),
+            Account::programme_fund_of(programme, *province),
+            Account::commitment_of(programme, *province),
+            *amount,
+        )
+    }));
+    funds.retain(|(_, _, _, amount)| !amount.is_zero());
+    let journal = |(reference, fund, commitment, amount)| {
+        let transfers = vec![moved(fund, commitment, amount)];
+        control(JournalKind::Commit, reference, run_no, transfers)
+    };
+    funds.into_iter().map(journal).collect()
 }
 
+/// One payable a line, from the programme's commitment and from that of the line's province.
 pub(crate) fn reservation(programme: Programme, chunk: &[Line]) -> Journal {
-    let sides = |it: &Line| (Account::commitment(programme), payable(programme, it));
-    by_line(JournalKind::Reserve, "reserve", chunk, sides)
+    let national = |it: &Line| Transfer {
+        debit: Account::commitment(programme),
+        credit: payable(programme, it),
+        amount: it
+            .amount
+            .checked_sub(it.local)
+            .expect("the schema keeps the local part within the amount"),
+        line: Some(transfer_line(it.person_no, it.position)),
+    };
+    let local = |it: &Line| Transfer {
+        debit: Account::commitment_of(programme, it.province),
+        amount: it.local,
+        ..national(it)
+    };
+    let transfers = chunk.iter().flat_map(|it| [national(it), local(it)]);
+    let transfers = transfers.filter(|it| !it.amount.is_zero()).collect();
+    of_chunk(JournalKind::Reserve, "reserve", chunk, transfers)
 }
 
 /// The lines go out, and the treasury's cash for them goes with them.
 pub(crate) fn release(programme: Programme, chunk: &[Line]) -> Journal {
     let institution = chunk[0].institution;
     let in_transit = Account::in_transit(programme, institution);
-    let sides = |it: &Line| (payable(programme, it), in_transit);
-    let mut journal = by_line(JournalKind::Release, "release", chunk, sides);
+    let transfer = |it: &Line| Transfer {
+        debit: payable(programme, it),
+        credit: in_transit,
+        amount: it.amount,
+        line: Some(transfer_line(it.person_no, it.position)),
+    };
+    let mut transfers: Vec<Transfer> = chunk.iter().map(transfer).collect();
     let total = Money::sum(chunk.iter().map(|it| it.amount));
     let at_institution = Account::treasury_cash_at(institution);
-    journal
-        .transfers
-        .push(moved(at_institution, Account::treasury_cash(), total));
-    journal
+    transfers.push(moved(at_institution, Account::treasury_cash(), total));
+    of_chunk(JournalKind::Release, "release", chunk, transfers)
 }
 
 /// One journal a run that a bank's message speaks of.
@@ -228,28 +268,10 @@ fn control(
     }
 }
 
-fn by_line(
-    kind: JournalKind,
-    step: &str,
-    chunk: &[Line],
-    sides: impl Fn(&Line) -> (Account, Account),
-) -> Journal {
+fn of_chunk(kind: JournalKind, step: &str, chunk: &[Line], transfers: Vec<Transfer>) -> Journal {
     let at = chunk[0].position;
-    let transfer = |it: &Line| {
-        let (debit, credit) = sides(it);
-        Transfer {
-            debit,
-            credit,
-            amount: it.amount,
-            line: Some(transfer_line(it.person_no, it.position)),
-        }
-    };
-    Journal {
-        kind,
-        reference: format!("{}-{}-{:04}/{step}", at.run, at.part, at.chunk.0),
-        run_no: at.run,
-        transfers: chunk.iter().map(transfer).collect(),
-    }
+    let reference = format!("{}-{}-{:04}/{step}", at.run, at.part, at.chunk.0);
+    control(kind, reference, at.run, transfers)
 }
 
 pub(crate) fn transfer_line(person_no: PersonNo, position: domain::Position) -> TransferLine {
@@ -283,6 +305,7 @@ mod tests {
             determination_no: 1,
             arrears_of: arrears_of.map(|it| it.parse().unwrap()),
             amount: Money::dong(amount),
+            local: Money::ZERO,
             province: "79".parse().unwrap(),
             rate_no: 1,
             account: None,
@@ -337,6 +360,66 @@ mod tests {
                 [(InTransit, month, 540_000), (InTransit, past, 40_000)]
             );
         }
+    }
+
+    #[test]
+    fn a_province_pays_its_own_part_from_a_fund_of_its_own() {
+        let province = |number: &str| number.parse::<Province>().unwrap();
+        let mut chunk = [
+            line(1, None, 650_000),
+            line(2, Some("2026-07"), 40_000),
+            line(3, None, 540_000),
+        ];
+        (chunk[0].local, chunk[1].local) = (Money::dong(110_000), Money::dong(40_000));
+        let journal = reservation(PROGRAMME, &chunk);
+        let national = Account::commitment(PROGRAMME);
+        let local = Account::commitment_of(PROGRAMME, province("79"));
+        let month = Account::payable(PROGRAMME);
+        let past = Account::payable_arrears(PROGRAMME);
+        let moved = journal.transfers.iter();
+        let moved: Vec<_> = moved
+            .map(|it| {
+                let line = it.line.unwrap().line.0;
+                (it.debit, it.credit, it.amount.units(), line)
+            })
+            .collect();
+        let expected = [
+            (national, month, 540_000, 1),
+            (local, month, 110_000, 1),
+            (local, past, 40_000, 2),
+            (national, month, 540_000, 3),
+        ];
+        assert_eq!(moved, expected);
+        assert_eq!(sides(&release(PROGRAMME, &chunk)).len(), 3 + 1);
+
+        let of_provinces = [
+            (province("01"), Money::dong(7)),
+            (province("79"), Money::dong(150_000)),
+        ];
+        let committed = |national: u64| {
+            let journals = commitments(RunNo(9), PROGRAMME, Money::dong(national), &of_provinces);
+            let line = |it: Journal| {
+                assert_eq!(it.transfers.len(), 1);
+                let moved = it.transfers[0];
+                let sides = [moved.debit, moved.credit].map(|it| it.number().to_string());
+                (it.reference, sides.join(" "), moved.amount.units())
+            };
+            journals.into_iter().map(line).collect::<Vec<_>>()
+        };
+        let line = |reference: &str, sides: &str, amount: i128| {
+            (reference.to_owned(), sides.to_owned(), amount)
+        };
+        let of_provinces = [
+            line("R000009/commit/01", "20-01-000000-01 30-01-000000-01", 7),
+            line(
+                "R000009/commit/79",
+                "20-01-000000-79 30-01-000000-79",
+                150_000,
+            ),
+        ];
+        let whole = line("R000009/commit", "20-01-000000-00 30-01-000000-00", 1);
+        assert_eq!(committed(1), [&[whole][..], &of_provinces].concat());
+        assert_eq!(committed(0), of_provinces);
     }
 
     #[test]

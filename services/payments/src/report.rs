@@ -29,6 +29,8 @@ pub struct RunSummary {
     /// Of the lines to pay without those held, those of past periods.
     pub arrears_lines: i64,
     pub arrears_total: Money,
+    /// Of the sum to pay without lines held, what provinces pay from funds of their own.
+    pub local_total: Money,
     pub held_lines: i64,
     pub held_total: Money,
     /// The held lines by why, the most frequent first; at most twenty reasons.

@@ -23,7 +23,7 @@ pub(crate) use results::{
 };
 pub(crate) use runs::{
     Act, Ends, acts_of, close_run, count_approvals, insert_act, insert_appropriation, insert_run,
-    lock_parts, lock_run, lock_unreleased, restate_run, run_ends, set_state,
+    local_by_province, lock_parts, lock_run, lock_unreleased, restate_run, run_ends, set_state,
 };
 pub(crate) use withdrawals::{
     Excepted, Found, OpenException, insert_withdrawals, mark_to_issue_again, obligated,

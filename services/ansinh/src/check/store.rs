@@ -13,17 +13,19 @@ use super::Invariant;
 pub(super) const STATEMENTS: [(&str, &str, &str); 10] = [
     (
         "paid_is_computed",
-        "every line pays exactly what eligibility determined for the person, and nothing is left out",
+        "every line pays exactly what eligibility determined for the person, from the province what \
+         is above the national level, and nothing is left out",
         "SELECT coalesce(l.run_no, d.run_no) || '/' || coalesce(l.part, d.part) || ' person '
             || coalesce(l.person_no, d.person_no)
         FROM (SELECT * FROM eligibility.determinations WHERE amount > 0) d
         FULL JOIN (
-            SELECT run_no, part, person_no, period, determination_no, amount FROM payments.lines
+            SELECT run_no, part, person_no, period, determination_no, amount, local
+            FROM payments.lines
             UNION ALL
-            SELECT run_no, part, person_no, period, determination_no, amount
+            SELECT run_no, part, person_no, period, determination_no, amount, NULL
             FROM payments.exceptions WHERE kind = 'obligation_exists'
         ) l USING (run_no, part, person_no, period, determination_no)
-        WHERE l.amount IS DISTINCT FROM d.amount
+        WHERE (l.amount IS DISTINCT FROM d.amount OR l.local <> least(d.local, d.amount))
             AND coalesce(l.run_no, d.run_no) IN
                 (SELECT run_no FROM payments.runs WHERE state <> 'preparing')",
     ),

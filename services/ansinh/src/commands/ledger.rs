@@ -73,6 +73,7 @@ pub(super) async fn ledger(command: Ledger, shared: &Shared) -> Result<ExitCode,
         }
         Ledger::Appropriate {
             programme,
+            province,
             year,
             amount,
             reference,
@@ -82,6 +83,7 @@ pub(super) async fn ledger(command: Ledger, shared: &Shared) -> Result<ExitCode,
             let body = Appropriate {
                 officer,
                 programme,
+                province,
                 budget_year: year,
                 amount,
                 reference,

@@ -1,10 +1,11 @@
 //! Carries runs from opening to closing, as a maker, a checker and a releaser would.
 
+use std::iter;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use async_nats::Client;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use domain::{Money, Officer, Period, Programme, RunNo};
 use futures::future::try_join_all;
 use payments::{Appropriate, ApproveRun, CloseRun, OpenRun, ReleaseRun, RunSummary};
@@ -26,23 +27,27 @@ pub(super) struct Payout {
 }
 
 impl Payout {
-    /// Money for each programme, more than enough.
+    /// Money for each programme, more than enough; also from the provinces with levels of their own.
     pub(super) async fn appropriate(&self, programmes: &[Programme]) -> anyhow::Result<()> {
+        let law = eligibility::law_in_force(&self.pool, Utc::now()).await?.law;
+        let provinces = eligibility::provinces_with_local_levels(&law);
         for programme in programmes {
-            let body = Appropriate {
-                officer: officer("pham.dung"),
-                programme: *programme,
-                budget_year: 2026,
-                amount: Money::dong(900_000_000_000_000),
-                reference: format!("QĐ 01/2026 {programme}"),
-            };
-            self.ask(
-                "payments",
-                "appropriate",
-                &format!("appropriate-{programme}"),
-                &body,
-            )
-            .await?;
+            for province in iter::once(None).chain(provinces.iter().copied().map(Some)) {
+                let fund = province.map_or_else(
+                    || programme.to_string(),
+                    |province| format!("{programme}-{province}"),
+                );
+                let body = Appropriate {
+                    officer: officer("pham.dung"),
+                    programme: *programme,
+                    province,
+                    budget_year: 2026,
+                    amount: Money::dong(900_000_000_000_000),
+                    reference: format!("QĐ 01/2026 {fund}"),
+                };
+                let key = format!("appropriate-{fund}");
+                self.ask("payments", "appropriate", &key, &body).await?;
+            }
         }
         Ok(())
     }

@@ -200,6 +200,12 @@ pub(super) fn summary_table(it: &RunSummary) -> comfy_table::Table {
         row("to pay", it.lines, Some(it.total)),
         row("  of it arrears", it.arrears_lines, Some(it.arrears_total)),
         row("  of it cash list", it.cash_lines, Some(it.cash_total)),
+    ]);
+    if !it.local_total.is_zero() {
+        let local = grouped(it.local_total);
+        rows.push(["  of it local".to_owned(), String::new(), local]);
+    }
+    rows.extend([
         row("released", it.released_lines, Some(it.released_total)),
         row("credited", it.credited_lines, Some(it.credited_total)),
         row("  overpaid", it.overpayments, Some(it.overpayments_total)),

@@ -64,7 +64,14 @@ async fn on_appropriate(
         let detail = format!("the decision {} is recorded already", command.reference);
         return Err(Problem::new(409, "appropriation_repeated", detail).into());
     }
-    let journal = posting::appropriation(command.programme, command.amount, &command.reference);
+    let Appropriate {
+        programme,
+        province,
+        amount,
+        reference,
+        ..
+    } = &command;
+    let journal = posting::appropriation(*programme, *province, *amount, reference);
     ledger::post(tx, Part::ZERO, &[journal], now).await?;
     Ok(json!({ "reference": command.reference, "amount": command.amount }))
 }
@@ -152,8 +159,7 @@ async fn on_approve_run(
     act(tx, approval, now).await?;
     let approvals = store::count_approvals(tx, run.run_no).await?;
     if approvals >= i64::from(run.approvals_required) {
-        let commitment = posting::commitment(run.run_no, run.programme, run.total);
-        ledger::post(tx, Part::ZERO, &[commitment], now).await?;
+        commit(tx, &run, now).await?;
         store::set_state(tx, run.run_no, State::Approved).await?;
         run.state = State::Approved;
     }
@@ -161,6 +167,23 @@ async fn on_approve_run(
     answer["approvals"] = json!(approvals);
     answer["approvals_required"] = json!(run.approvals_required);
     Ok(answer)
+}
+
+/// Every fund that pays for the run commits its part, or none does.
+async fn commit(tx: &mut PgConnection, run: &Run, now: DateTime<Utc>) -> Result<(), Error> {
+    let local = store::local_by_province(tx, run.run_no).await?;
+    let all_local = Money::sum(local.iter().map(|(_, amount)| *amount));
+    let national = run.total.checked_sub(all_local);
+    let national = national.ok_or_else(|| Error::ControlTotals {
+        run: run.run_no,
+        part: Part::ZERO,
+        detail: format!("{all_local} đồng are local, of {} in all", run.total),
+    })?;
+    // One at a time: the ledger names a paying account of what it is given.
+    for journal in posting::commitments(run.run_no, run.programme, national, &local) {
+        ledger::post(tx, Part::ZERO, &[journal], now).await?;
+    }
+    Ok(())
 }
 
 async fn on_release_run(

@@ -43,6 +43,7 @@ pub(super) async fn on_payees_resolved(
         held_total: Money::sum(refused.iter().map(|it| it.amount)),
         arrears_lines: i64::try_from(arrears.len()).expect("at most a thousand"),
         arrears_total: Money::sum(arrears.iter().map(|it| it.amount)),
+        local_total: Money::sum(lines.iter().map(|it| it.local)),
         chunks: layout.chunks,
     };
     store::add_prepared(tx, run_no, part, &prepared).await
@@ -176,6 +177,7 @@ impl Layout {
             determination_no: payee.determination_no,
             arrears_of: payee.period.filter(|it| *it != period),
             amount: payee.amount,
+            local: payee.local.unwrap_or_default(),
             province: payee.province,
             rate_no: payee.rate_no,
             account: payee.account,

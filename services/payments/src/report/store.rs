@@ -27,13 +27,15 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
             o.cases AS "overpayments!", o.total AS "overpayments_total!: Money",
             p.arrived AS "arrived!", p.not_owed AS "not_owed!", p.held_lines AS "held_lines!",
             p.held_total AS "held_total!: Money", p.arrears_lines AS "arrears_lines!",
-            p.arrears_total AS "arrears_total!: Money", p.reserved AS "reserved!", p.chunks AS "chunks!",
+            p.arrears_total AS "arrears_total!: Money", p.local_total AS "local_total!: Money",
+            p.reserved AS "reserved!", p.chunks AS "chunks!",
             c.cash_lines AS "cash_lines!", c.cash_total AS "cash_total!: Money"
         FROM payments.runs r
         CROSS JOIN LATERAL (
             SELECT sum(lines + held_lines)::bigint AS arrived, sum(not_owed)::bigint AS not_owed,
                 sum(held_lines)::bigint AS held_lines, sum(held_total) AS held_total,
                 sum(arrears_lines)::bigint AS arrears_lines, sum(arrears_total) AS arrears_total,
+                sum(local_total) AS local_total,
                 sum(reserved)::bigint AS reserved, sum(chunks)::bigint AS chunks
             FROM payments.run_parts WHERE run_no = r.run_no
         ) p
@@ -98,6 +100,7 @@ struct RunRow {
     held_total: Money,
     arrears_lines: i64,
     arrears_total: Money,
+    local_total: Money,
     overpayments: i64,
     overpayments_total: Money,
     reserved: i64,
@@ -134,6 +137,7 @@ fn summary_of(run_no: RunNo, row: RunRow, ends: &Ends, held: Vec<HeldRow>) -> Ru
         held_by_reason: held,
         arrears_lines: row.arrears_lines,
         arrears_total: row.arrears_total,
+        local_total: row.local_total,
         overpayments: row.overpayments,
         overpayments_total: row.overpayments_total,
         cash_lines: row.cash_lines,

@@ -23,6 +23,8 @@ pub(crate) struct Moved {
     pub run_no: RunNo,
     pub chunk: ChunkNo,
     pub amount: Money,
+    /// The part of it that the province pays.
+    pub local: Money,
     pub is_arrears: bool,
 }
 
@@ -53,7 +55,7 @@ pub(crate) async fn hold_lines(
             RETURNING run_no, part, chunk, line, amount
         )
         SELECT h.run_no AS "run_no: RunNo", h.chunk AS "chunk!: ChunkNo",
-            h.amount AS "amount: Money", l.period <> r.period AS "is_arrears!"
+            h.amount AS "amount: Money", l.local AS "local: Money", l.period <> r.period AS "is_arrears!"
         FROM held h JOIN payments.lines l USING (run_no, part, chunk, line)
         JOIN payments.runs r USING (run_no)
         "#,
@@ -87,7 +89,7 @@ pub(crate) async fn free_lines(
             RETURNING run_no, part, chunk, line, amount
         )
         SELECT f.run_no AS "run_no: RunNo", f.chunk AS "chunk!: ChunkNo",
-            f.amount AS "amount: Money", l.period <> r.period AS "is_arrears!"
+            f.amount AS "amount: Money", l.local AS "local: Money", l.period <> r.period AS "is_arrears!"
         FROM freed f JOIN payments.lines l USING (run_no, part, chunk, line)
         JOIN payments.runs r USING (run_no)
         "#,
@@ -110,6 +112,7 @@ async fn add_to_pay(
     let run_nos: Vec<i64> = moved.iter().map(|it| it.run_no.0).collect();
     let chunks: Vec<i32> = moved.iter().map(|it| it.chunk.0).collect();
     let amounts: Vec<Decimal> = moved.iter().map(|it| it.amount.decimal()).collect();
+    let local: Vec<Decimal> = moved.iter().map(|it| it.local.decimal()).collect();
     let arrears: Vec<bool> = moved.iter().map(|it| it.is_arrears).collect();
     sqlx::query!(
         r#"
@@ -136,13 +139,14 @@ async fn add_to_pay(
         SET lines = p.lines + $5::int * n.lines, total = p.total + $5::int * n.total,
             held_lines = p.held_lines - $5::int * n.lines, held_total = p.held_total - $5::int * n.total,
             arrears_lines = p.arrears_lines + $5::int * n.arrears_lines,
-            arrears_total = p.arrears_total + $5::int * n.arrears_total
+            arrears_total = p.arrears_total + $5::int * n.arrears_total,
+            local_total = p.local_total + $5::int * n.local
         FROM (
-            SELECT run_no, count(*) AS lines, sum(amount) AS total,
+            SELECT run_no, count(*) AS lines, sum(amount) AS total, sum(local) AS local,
                 count(*) FILTER (WHERE is_arrears) AS arrears_lines,
                 coalesce(sum(amount) FILTER (WHERE is_arrears), 0) AS arrears_total
-            FROM unnest($2::bigint[], $3::numeric[], $4::boolean[])
-                AS m (run_no, amount, is_arrears)
+            FROM unnest($2::bigint[], $3::numeric[], $4::boolean[], $6::numeric[])
+                AS m (run_no, amount, is_arrears, local)
             GROUP BY run_no
         ) n
         WHERE p.part = $1 AND p.run_no = n.run_no
@@ -152,6 +156,7 @@ async fn add_to_pay(
         &amounts,
         &arrears,
         sign,
+        &local,
     )
     .execute(tx)
     .await?;

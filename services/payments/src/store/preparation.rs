@@ -34,6 +34,8 @@ pub(crate) struct Prepared {
     /// Of the lines, those of past periods.
     pub arrears_lines: i64,
     pub arrears_total: Money,
+    /// Of their sum, what provinces pay.
+    pub local_total: Money,
     pub chunks: i32,
 }
 
@@ -128,9 +130,9 @@ pub(crate) async fn insert_lines(
 ) -> Result<(), Error> {
     let mut copied = bulk::Rows::into(
         "COPY payments.lines (run_no, part, chunk, line, person_no, determination_no, amount,
-            province, rate_no, account_sealed, account_index, holder_sealed, period)
+            province, rate_no, account_sealed, account_index, holder_sealed, period, local)
             FROM STDIN (FORMAT binary)",
-        13,
+        14,
     );
     for line in lines {
         let at = line.position;
@@ -149,6 +151,7 @@ pub(crate) async fn insert_lines(
             .with(line.account_index.as_ref().map(|it| &it.as_bytes()[..]))
             .with(line.holder.as_bytes())
             .with(line.arrears_of.unwrap_or(period).first_day())
+            .with(line.local.decimal())
             .end();
     }
     copied.send(tx).await?;
@@ -267,7 +270,7 @@ pub(crate) async fn add_prepared(
         UPDATE payments.run_parts
         SET lines = lines + $3, total = total + $4, held_lines = held_lines + $5,
             held_total = held_total + $6, chunks = $7, arrears_lines = arrears_lines + $8,
-            arrears_total = arrears_total + $9
+            arrears_total = arrears_total + $9, local_total = local_total + $10
         WHERE run_no = $1 AND part = $2
         "#,
         run_no.0,
@@ -279,6 +282,7 @@ pub(crate) async fn add_prepared(
         prepared.chunks,
         prepared.arrears_lines,
         prepared.arrears_total as Money,
+        prepared.local_total as Money,
     )
     .execute(tx)
     .await?;
@@ -296,7 +300,8 @@ pub(crate) async fn announce(
         UPDATE payments.run_parts SET expected_lines = $3, expected_total = $4, not_owed = $5
         WHERE run_no = $1 AND part = $2
         RETURNING lines, total AS "total: Money", held_lines, held_total AS "held_total: Money",
-            arrears_lines, arrears_total AS "arrears_total: Money", chunks
+            arrears_lines, arrears_total AS "arrears_total: Money",
+            local_total AS "local_total: Money", chunks
         "#,
         announced.run_no.0,
         announced.part.number(),

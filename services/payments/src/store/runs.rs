@@ -1,12 +1,12 @@
 //! Runs and who acted on them.
 
 use chrono::{DateTime, Utc};
-use domain::{Money, Officer, Part, RunNo};
+use domain::{Money, Officer, Part, Province, RunNo};
 use ledger::Root;
 use messaging::Problem;
 use sqlx::PgConnection;
 
-use super::{preparation::run_root, programme_of};
+use super::{preparation::run_root, programme_of, province_of};
 use crate::Error;
 use crate::command::{Appropriate, OpenRun};
 use crate::run::{Run, State};
@@ -75,8 +75,8 @@ pub(crate) async fn insert_appropriation(
     let done = sqlx::query!(
         r#"
         INSERT INTO payments.appropriations
-            (reference, programme, budget_year, amount, officer, recorded_at)
-        VALUES ($1, $2, $3, $4, $5, $6)
+            (reference, programme, budget_year, amount, officer, recorded_at, province)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT DO NOTHING
         "#,
         command.reference,
@@ -85,6 +85,7 @@ pub(crate) async fn insert_appropriation(
         command.amount as Money,
         command.officer.as_str(),
         now,
+        command.province.map(Province::number),
     )
     .execute(tx)
     .await?;
@@ -225,6 +226,35 @@ pub(super) async fn sum_up_run(tx: &mut PgConnection, run_no: RunNo) -> Result<R
     .execute(&mut *tx)
     .await?;
     lock_run(tx, run_no).await
+}
+
+/// What each province pays of the run's lines, without those held as in the run's total. Asked
+/// while the run is locked and not approved yet.
+pub(crate) async fn local_by_province(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+) -> Result<Vec<(Province, Money)>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT l.province, sum(l.local) AS "local!: Money" FROM payments.lines l
+        WHERE l.run_no = $1 AND l.local > 0
+            -- Spares reading the lines of a run that no province adds to.
+            AND EXISTS (SELECT FROM payments.run_parts WHERE run_no = $1 AND local_total > 0)
+            AND NOT EXISTS (
+                SELECT FROM payments.exceptions x
+                WHERE (x.run_no, x.part, x.chunk, x.line, x.kind)
+                    = (l.run_no, l.part, l.chunk, l.line, 'held')
+                    AND x.resolved_at IS NULL)
+        GROUP BY l.province ORDER BY l.province
+        "#,
+        run_no.0,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|it| (province_of(it.province), it.local))
+        .collect())
 }
 
 /// The run's lines have changed. Where it awaits approval, it is another one now: approvals given

@@ -80,7 +80,7 @@ async fn lines_after(
         r#"
         SELECT l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo", c.institution,
             l.person_no AS "person_no: PersonNo", l.determination_no, l.amount AS "amount: Money",
-            l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed,
+            l.local AS "local: Money", l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed,
             nullif(l.period, (SELECT period FROM payments.runs WHERE run_no = $1))
                 AS "arrears_of: Period"
         FROM (
@@ -114,6 +114,7 @@ async fn lines_after(
             determination_no: row.determination_no,
             arrears_of: row.arrears_of,
             amount: row.amount,
+            local: row.local,
             province: province_of(row.province),
             rate_no: row.rate_no,
             account: row.account_sealed.map(Sealed::from),
