@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::ground::{Ground, ansinh_binary};
 
@@ -21,12 +21,15 @@ pub const SERVICES: [&str; 5] = [
 
 /// A service may take this long to finish what it has in hand.
 const STOP_MAX: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// `ansinh serve <service>`, as often as it takes.
 pub struct Process {
     pub service: &'static str,
     env: Vec<(&'static str, String)>,
     log: PathBuf,
+    /// What the ones before it said, in bytes of the log.
+    said: usize,
     child: Child,
 }
 
@@ -47,6 +50,7 @@ impl Process {
             service,
             env,
             log,
+            said: 0,
             child,
         })
     }
@@ -56,6 +60,7 @@ impl Process {
         self.refuse_ended()?;
         self.child.start_kill()?;
         self.child.wait().await?;
+        self.said = std::fs::read(&self.log)?.len();
         self.child = spawn(self.service, &self.env, &self.log)?;
         Ok(())
     }
@@ -70,8 +75,12 @@ impl Process {
         Ok(())
     }
 
-    /// SIGTERM, as a supervisor stops a service.
+    /// SIGTERM, as a supervisor stops a service; not before the program can hear it.
     async fn stop(mut self) -> anyhow::Result<()> {
+        while !std::fs::read_to_string(&self.log)?[self.said..].contains("Serving") {
+            self.refuse_ended()?;
+            sleep(LOOK).await;
+        }
         self.refuse_ended()?;
         let pid = self.child.id().context("a running child has an id")?;
         // The standard library sends only SIGKILL.

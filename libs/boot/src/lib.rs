@@ -1,7 +1,7 @@
 //! What every process does before it is itself, and when it stops.
 //!
 //! The order in a `main`: [`Settings::load`], [`Telemetry::start`], [`Health`] on its listener,
-//! one [`Context::connect`] a service, [`shutdown::until_signal`], [`Context::shutdown`],
+//! one [`Context::connect`] a service, [`shutdown::Signals`], [`Context::shutdown`],
 //! [`Telemetry::shutdown`]. A service sees its [`Context`] and nothing else of this.
 //!
 //! Start-up refuses servers that may lose what they acknowledged ([`database::refuse_unsafe_server`],

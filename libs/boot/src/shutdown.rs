@@ -2,24 +2,38 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 static TASK_PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// Waits for SIGINT (a person's Ctrl-C) or SIGTERM (a supervisor's stop).
-///
-/// # Panics
-///
-/// When the operating system takes no signal handlers: such a process could not be stopped in
-/// good order.
-pub async fn until_signal() {
-    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
-    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
-    let name = tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-    };
-    tracing::info!(signal = name, "Stopping on {name}");
+/// SIGINT (a person's Ctrl-C) and SIGTERM (a supervisor's stop), heard from the moment this is
+/// made: a process that is told to stop while it starts ends in good order too.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// # Panics
+    ///
+    /// When the operating system takes no signal handlers: such a process could not be stopped in
+    /// good order.
+    pub fn listen() -> Signals {
+        Signals {
+            interrupt: signal(SignalKind::interrupt()).expect("SIGINT can be handled"),
+            terminate: signal(SignalKind::terminate()).expect("SIGTERM can be handled"),
+        }
+    }
+
+    /// Waits for either; what came since [`Signals::listen`] counts.
+    pub async fn heard(&mut self) {
+        let name = tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        };
+        tracing::info!(signal = name, "Stopping on {name}");
+    }
 }
 
 /// Whether a task of this process panicked, so that `main` ends with a failure and the supervisor

@@ -38,10 +38,16 @@ pub(super) async fn migrate(shared: &Shared) -> Result<ExitCode, Failure> {
 
 /// Serves until a signal comes or a task panics.
 async fn serve_on(service: ServiceName, target: &Target) -> Result<ExitCode, Failure> {
+    let mut signals = shutdown::Signals::listen();
     let name = format!("ansinh-{service:?}").to_lowercase();
     let telemetry = Telemetry::start(&name, &target.settings)?;
     let health = Health::default();
-    let services = process::start_some(&[service], &target.settings, &health).await?;
+    let wanted = [service];
+    let services = tokio::select! {
+        started = process::start_some(&wanted, &target.settings, &health) => started?,
+        // Nothing is in hand yet that would have to be finished.
+        () = signals.heard() => return Ok(ExitCode::SUCCESS),
+    };
     let stopped = services.stopped();
     if let Some(address) = target.settings.http.listen {
         let listener = health::bind(address).await?;
@@ -56,7 +62,7 @@ async fn serve_on(service: ServiceName, target: &Target) -> Result<ExitCode, Fai
     }
     tracing::info!(service = name, "Serving");
     tokio::select! {
-        () = shutdown::until_signal() => {}
+        () = signals.heard() => {}
         () = stopped.cancelled() => {}
     }
     services.stop().await;

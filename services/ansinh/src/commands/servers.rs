@@ -12,6 +12,7 @@ const HOME: &str = ".ansinh/exec";
 
 pub(super) async fn servers(command: Command) -> Result<ExitCode, Failure> {
     let Command::Exec { command } = command;
+    let mut signals = shutdown::Signals::listen();
     let servers = Servers::start(Path::new(HOME)).await?;
     let mut child = tokio::process::Command::new(&command[0])
         .args(&command[1..])
@@ -22,7 +23,7 @@ pub(super) async fn servers(command: Command) -> Result<ExitCode, Failure> {
     let status = tokio::select! {
         status = child.wait() => Some(status?),
         // The terminal sent the signal to the child as well; the servers are ours to stop.
-        () = shutdown::until_signal() => None,
+        () = signals.heard() => None,
     };
     if status.is_none() {
         child.kill().await?;
