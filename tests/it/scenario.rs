@@ -61,6 +61,7 @@ async fn a_month_is_paid_from_the_registry_file_to_the_closed_ledger() -> anyhow
     the_cash_list_is_who_has_no_link(&world, &written, &summaries).await?;
     statements_wrote_their_journals(&world, &summaries).await?;
     accounts_say_what_the_runs_say(&world, &summaries).await?;
+    a_screen_takes_one_connection(&world, &summaries).await?;
     what_was_done_is_not_done_again(&world, &written).await?;
     world.close().await
 }
@@ -148,6 +149,17 @@ async fn everybody_has_an_end(world: &World, it: &RunSummary) -> anyhow::Result<
             .flat_map(|it| levels.map(|level| Money::dong(it * level / 2)));
         assert!(owed.any(|it| it == line.amount), "{line:?}");
     }
+    Ok(())
+}
+
+/// Many look at runs at once: who holds a connection and waits for another stops them all.
+async fn a_screen_takes_one_connection(world: &World, runs: &[RunSummary]) -> anyhow::Result<()> {
+    let narrow = boot::database::connect(&world.ground.database_url, None, 1).await?;
+    for run in runs {
+        let again = payments::run_summary(&narrow, run.run_no).await?;
+        assert_eq!(again.map(|it| it.lines), Some(run.lines));
+    }
+    narrow.close().await;
     Ok(())
 }
 

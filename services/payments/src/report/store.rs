@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, LineNo, Money, Officer, Part, Period, Position, RunNo};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::{ExceptionRow, HeldRow, InstitutionRow, LineRow, RunSummary};
 use crate::Error;
@@ -58,11 +58,15 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
     let Some(row) = row else { return Ok(None) };
     let mut connection = pool.acquire().await?;
     let ends = crate::store::run_ends(&mut connection, run_no).await?;
-    let held = held_by_reason(pool, run_no).await?;
+    // On the connection in hand: many who each hold one and want a second would wait for ever.
+    let held = held_by_reason(&mut connection, run_no).await?;
     Ok(Some(summary_of(run_no, row, &ends, held)))
 }
 
-async fn held_by_reason(pool: &PgPool, run_no: RunNo) -> Result<Vec<HeldRow>, Error> {
+async fn held_by_reason(
+    connection: &mut PgConnection,
+    run_no: RunNo,
+) -> Result<Vec<HeldRow>, Error> {
     Ok(sqlx::query_as!(
         HeldRow,
         r#"
@@ -73,7 +77,7 @@ async fn held_by_reason(pool: &PgPool, run_no: RunNo) -> Result<Vec<HeldRow>, Er
         "#,
         run_no.0,
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?)
 }
 
