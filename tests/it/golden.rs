@@ -224,6 +224,7 @@ fn has_the_shape_of_a_subject(subject: &str) -> bool {
         "payments",
         "reconciliation",
         "population",
+        "centralbank",
     ];
     let two_digits = |it: &str| it.len() == 2 && it.bytes().all(|it| it.is_ascii_digit());
     let words =

@@ -1,6 +1,7 @@
+use chrono::{DateTime, Utc};
 use domain::{
-    Channel, ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Programme, Province,
-    RunNo,
+    Channel, ChunkNo, Institution, LineNo, Money, Officer, Part, Period, PersonNo, Programme,
+    Province, RunNo,
 };
 use privacy::{BlindIndex, Sealed};
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,83 @@ pub struct PayeeLine {
     pub account_index: Option<BlindIndex>,
     /// Sealed name of the holder, base64; its context is the person number.
     pub holder: Sealed,
+    /// Whose account it is where that is not the beneficiary's own: a guardian's, a household
+    /// head's. Account and holder are then sealed for this person; the debt stays the beneficiary's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payee_no: Option<PersonNo>,
+    /// Why the line may not be paid yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<PayeeHold>,
+    /// Officers who changed where this person is paid and so may not approve or release it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_by: Vec<Officer>,
+}
+
+/// A line is owed and has a place, and waits all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayeeHold {
+    pub reason: HoldReason,
+    /// When it ends by itself; what has none waits for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+}
+
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
+)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum HoldReason {
+    /// The account was changed lately: the first payment to it waits.
+    CoolingOff,
+    /// The central bank's feed names the account; somebody looks at it before its deadline.
+    Suspicion,
+    /// More people are paid to the account than one account may have.
+    SharedAccount,
+    /// More than the payee's authority allows.
+    PayeeLimit,
+}
+
+impl HoldReason {
+    /// Stable code, the same on the wire and in the tables.
+    pub fn code(self) -> &'static str {
+        match self {
+            HoldReason::CoolingOff => "cooling_off",
+            HoldReason::Suspicion => "suspicion",
+            HoldReason::SharedAccount => "shared_account",
+            HoldReason::PayeeLimit => "payee_limit",
+        }
+    }
+}
+
+/// What became of people's links, in the order in which it happened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LinksChanged {
+    pub part: Part,
+    pub changes: Vec<LinkChange>,
+}
+
+/// One step in the life of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkChange {
+    pub person_no: PersonNo,
+    pub link_no: i16,
+    /// Steps of a link are numbered from 1.
+    pub step: i16,
+    /// `ssa` or `benefit_account`.
+    pub kind: String,
+    pub institution: Institution,
+    pub channel: Channel,
+    /// `requested`, `pending`, `linked`, `refused`, `expired`, `suspended`, `replaced`, `unlinked`.
+    pub state: String,
+    /// Why, for what did not go well: a stable code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// From when it is so; it may lie before the event.
+    pub valid_from: DateTime<Utc>,
+    /// The link's place that is told of the change beside this one: the former account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notified_too: Option<i16>,
 }
 
 /// All chunks of a partition are resolved; carries eligibility's control totals on.
@@ -109,5 +187,24 @@ impl Fact for PartResolved {
 
     fn key(&self) -> String {
         format!("{}-{}", self.run_no, self.part)
+    }
+}
+
+impl Fact for LinksChanged {
+    const NAME: &'static str = "links-changed.v1";
+
+    fn speaker(&self) -> String {
+        ACCOUNTS.to_owned()
+    }
+
+    fn part(&self) -> Part {
+        self.part
+    }
+
+    /// A step of a link is said once: the first of them tells this message from all others.
+    fn key(&self) -> String {
+        self.changes.first().map_or_else(String::new, |it| {
+            format!("{}/{}/{}", it.person_no.0, it.link_no, it.step)
+        })
     }
 }

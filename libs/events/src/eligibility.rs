@@ -23,6 +23,15 @@ pub struct RegisteredPerson {
     pub citizen_index: BlindIndex,
     /// Sealed name, base64; its context is the person number.
     pub name: Sealed,
+    /// Where the person lives, by the registry; a move is told as the person registered again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub province: Option<Province>,
+    /// Five-digit code of the commune (xã, phường, đặc khu) within the province.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commune: Option<i32>,
+    /// `1948-05-12`, or `1948` where the papers know the year alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth_date: Option<String>,
 }
 
 /// Who is owed what: one chunk of one partition of a run.

@@ -6,17 +6,23 @@
 
 mod accounts;
 mod bank;
+mod central_bank;
 mod eligibility;
 mod envelope;
 mod payments;
 mod population;
 mod reconciliation;
+mod verification;
 
-pub use accounts::{PartResolved, PayeeLine, PayeesResolved, PayeesWithdrawn};
+pub use accounts::{
+    HoldReason, LinkChange, LinksChanged, PartResolved, PayeeHold, PayeeLine, PayeesResolved,
+    PayeesWithdrawn,
+};
 pub use bank::{
     Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry, StatementPage,
     bank_in_results, bank_in_statement, bank_out,
 };
+pub use central_bank::{SuspicionTold, SuspicionsTold};
 pub use eligibility::{
     EntitlementLine, EntitlementsDetermined, EntitlementsWithdrawn, PartDetermined,
     PersonsRegistered, RateCited, RegisteredPerson, WithdrawnLine,
@@ -25,10 +31,16 @@ pub use envelope::{CONTENT_TYPE, Envelope, Event, Fact, MalformedEvent};
 pub use payments::{AppliedResult, ResultsApplied, RunClosed, RunOpened};
 pub use population::{LifeEventTold, LifeEventsTold};
 pub use reconciliation::{Break, BreakKind, MatchedRun, StatementMatched};
+pub use verification::{
+    AccountAtBank, IdentityAtBank, Verification, VerificationRequest, VerificationRequests,
+    Verifications, bank_in_verifications, bank_out_verification_requests,
+};
 
 pub const ELIGIBILITY: &str = "eligibility";
 pub const ACCOUNTS: &str = "accounts";
 pub const PAYMENTS: &str = "payments";
 /// The population register, the sandbox's or the real one.
 pub const POPULATION: &str = "population";
+/// The central bank's warning system, the sandbox's or the real one.
+pub const CENTRAL_BANK: &str = "centralbank";
 pub const RECONCILIATION: &str = "reconciliation";

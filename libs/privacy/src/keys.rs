@@ -2,15 +2,13 @@ use std::fmt;
 use std::path::Path;
 
 use aes::Aes256;
-use aes_gcm_siv::aead::{Aead, Payload};
-use aes_gcm_siv::{AesGcmSiv, KeyInit, Nonce};
+use aes_gcm_siv::{AesGcmSiv, KeyInit};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::key_file::KeyMaterial;
-use crate::nonce::{self, NONCE_BYTES};
-use crate::{BlindIndex, PrivacyError, Sealed, Secret};
+use crate::{BlindIndex, ExchangeKey, PrivacyError, Sealed, Secret, cipher};
 
 /// Which kind of personal value is sealed or looked up.
 ///
@@ -25,7 +23,7 @@ pub enum Field {
 
 impl Field {
     /// Part of every sealed value and index: a changed name makes the old ones unreadable.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Field::CitizenNumber => "citizen_number",
             Field::PersonName => "person_name",
@@ -90,22 +88,7 @@ impl Keys {
     ///
     /// When the kernel gives no random bytes: nothing may be sealed without them.
     pub fn seal(&self, field: Field, context: &[u8], clear: &str) -> Sealed {
-        let nonce = nonce::random();
-        let ciphertext = self
-            .sealing
-            .encrypt(
-                &Nonce::from(nonce),
-                Payload {
-                    msg: clear.as_bytes(),
-                    aad: &associated(field, self.version, context),
-                },
-            )
-            .expect("a text in memory is shorter than the cipher's 64 GiB");
-        let mut bytes = Vec::with_capacity(1 + NONCE_BYTES + ciphertext.len());
-        bytes.push(self.version);
-        bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(&ciphertext);
-        Sealed::from(bytes)
+        cipher::seal(&self.sealing, (field, self.version, context), clear)
     }
 
     /// Opens what [`Keys::seal`] sealed for the same field and context.
@@ -130,26 +113,7 @@ impl Keys {
                 held: self.version,
             });
         }
-        let (&nonce, ciphertext) = rest
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(PrivacyError::Refused)?;
-        let clear = self
-            .sealing
-            .decrypt(
-                &Nonce::from(nonce),
-                Payload {
-                    msg: ciphertext,
-                    aad: &associated(field, version, context),
-                },
-            )
-            .map_err(|_| PrivacyError::Refused)?;
-        match String::from_utf8(clear) {
-            Ok(clear) => Ok(Secret::from(clear)),
-            Err(error) => {
-                error.into_bytes().zeroize();
-                Err(PrivacyError::Refused)
-            }
-        }
+        cipher::open(&self.sealing, (field, version, context), rest)
     }
 
     /// The keyed fingerprint of a clear text; the caller has brought it to its one spelling.
@@ -162,6 +126,20 @@ impl Keys {
             .chain_update(clear);
         BlindIndex::new(mac.finalize().into_bytes().into())
     }
+
+    /// The key that this installation shares with an institution: what is sealed with it, the
+    /// institution can open, and nothing else. It is derived, so it stays the same while the
+    /// sealing key is rotated, and tells nothing of the keys that it comes from.
+    pub fn exchange(&self, institution: &str) -> ExchangeKey {
+        let mac = self
+            .index
+            .clone()
+            .chain_update("exchange")
+            .chain_update([0])
+            .chain_update(institution);
+        let derived: Zeroizing<[u8; 32]> = Zeroizing::new(mac.finalize().into_bytes().into());
+        ExchangeKey::new(&derived)
+    }
 }
 
 impl fmt::Debug for Keys {
@@ -170,19 +148,10 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// What the cipher binds a value to besides the key: field name, NUL, key version, context.
-fn associated(field: Field, version: u8, context: &[u8]) -> Zeroizing<Vec<u8>> {
-    let name = field.name().as_bytes();
-    let mut bytes = Vec::with_capacity(name.len() + 2 + context.len());
-    bytes.extend_from_slice(name);
-    bytes.extend_from_slice(&[0, version]);
-    bytes.extend_from_slice(context);
-    Zeroizing::new(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nonce;
 
     const NUMBER: &str = "012345678901";
 

@@ -9,7 +9,9 @@
 //! * [`Secret`] is the opened value: wiped when dropped, never printed, read by
 //!   [`Secret::expose`], which is easy to search for.
 
+mod cipher;
 mod error;
+mod exchange;
 mod index;
 mod key_file;
 mod keys;
@@ -18,6 +20,7 @@ mod sealed;
 mod secret;
 
 pub use error::PrivacyError;
+pub use exchange::ExchangeKey;
 pub use index::BlindIndex;
 pub use keys::{Field, Keys};
 pub use sealed::Sealed;

@@ -83,6 +83,9 @@ async fn on_entitlements_determined(
             account: destination.account,
             account_index: destination.account_index,
             holder: destination.holder,
+            payee_no: None,
+            hold: None,
+            changed_by: Vec::new(),
         });
     }
     Ok(PayeesResolved {

@@ -351,6 +351,9 @@ impl Import<'_> {
                     person_no: person.person_no,
                     citizen_index: person.citizen_index,
                     name: person.name_sealed.clone(),
+                    province: None,
+                    commune: None,
+                    birth_date: None,
                 });
         }
         let said = parts.into_iter().map(|(part, persons)| {

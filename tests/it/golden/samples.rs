@@ -1,5 +1,7 @@
 //! One fact of each kind, of fixed values.
 
+mod accounts;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     CASH_AGENT, Channel, ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position,
@@ -33,6 +35,7 @@ pub fn said_at() -> DateTime<Utc> {
 pub fn samples() -> Vec<Sample> {
     let mut samples = of_decisions();
     samples.extend(of_payments());
+    samples.extend(accounts::of_accounts());
     samples
 }
 
@@ -146,6 +149,9 @@ pub fn registered(batch: i64) -> PersonsRegistered {
             person_no: PersonNo(23),
             citizen_index: index(0xc1),
             name: sealed(0x11),
+            province: None,
+            commune: None,
+            birth_date: None,
         }],
     }
 }
@@ -241,6 +247,9 @@ fn payees() -> PayeesResolved {
         account: (channel != Channel::Cash).then(|| sealed(0x22)),
         account_index: (channel != Channel::Cash).then(|| index(0xa1)),
         holder: sealed(0x33),
+        payee_no: None,
+        hold: None,
+        changed_by: Vec::new(),
     };
     PayeesResolved {
         run_no: RUN,
