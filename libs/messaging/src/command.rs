@@ -12,9 +12,9 @@ use tracing::Instrument;
 use crate::{Error, Judged, Verdict, Wires, follow_trace, store};
 
 const KEY: &str = "Idempotency-Key";
-const ASK_MAX: Duration = Duration::from_mins(1);
+pub(crate) const ASK_MAX: Duration = Duration::from_mins(1);
 /// Commands of one service in work at the same time.
-const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 
 /// A command as a service takes it: `<service>.do.<name>`.
 #[derive(Debug, Clone)]
