@@ -126,6 +126,30 @@ pub struct Sandbox {
     pub seed: u64,
     /// How long a sandbox bank thinks, in milliseconds.
     pub delay_ms: u64,
+    /// Where the stand-in of VNeID is served, on loopback only, because anybody who reaches it logs
+    /// in as anybody; port 0 is any free one. Nowhere when absent.
+    pub vneid_listen: Option<SocketAddr>,
+    /// The issuer by which its clients know it: scheme, host and port. `http://` and the address it
+    /// listens on when absent.
+    pub vneid_issuer: Option<String>,
+    /// The citizens who can log in: a CSV as `ansinh sandbox people` writes it. A few made-up ones
+    /// when absent.
+    pub vneid_citizens: Option<PathBuf>,
+    /// Who may send citizens there. When empty: the public client `ansinh-accounts`, which gets
+    /// them back at `/vneid/callback` or `/callback` of any port of this machine.
+    pub vneid_clients: Vec<VneidClient>,
+}
+
+/// A relying party of the stand-in of VNeID.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VneidClient {
+    pub client_id: String,
+    /// Compared character by character, but for the port of a loopback address (RFC 8252, 7.3).
+    pub redirect_uris: Vec<String>,
+    /// A client without one is public (RFC 6749, 2.1).
+    #[serde(default)]
+    pub secret: Option<String>,
 }
 
 impl Default for Database {
@@ -177,6 +201,10 @@ impl Default for Sandbox {
         Sandbox {
             seed: 7,
             delay_ms: 1_500,
+            vneid_listen: None,
+            vneid_issuer: None,
+            vneid_citizens: None,
+            vneid_clients: Vec::new(),
         }
     }
 }
@@ -295,6 +323,16 @@ impl fmt::Debug for Telemetry {
                 "otlp_endpoint",
                 &self.otlp_endpoint.as_deref().map(mask_url),
             )
+            .finish()
+    }
+}
+
+impl fmt::Debug for VneidClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VneidClient")
+            .field("client_id", &self.client_id)
+            .field("redirect_uris", &self.redirect_uris)
+            .field("secret", &self.secret.as_ref().map(|_| "••"))
             .finish()
     }
 }

@@ -17,6 +17,8 @@ pub enum Error {
     },
     #[error(transparent)]
     Refused(Box<Problem>),
+    #[error(transparent)]
+    Vneid(#[from] crate::VneidError),
 }
 
 impl Judged for Error {
@@ -24,7 +26,10 @@ impl Judged for Error {
     fn verdict(&self) -> Verdict {
         match self {
             Error::Database(_) | Error::Messaging(_) => Verdict::Retry,
-            Error::Malformed(_) | Error::Instructions { .. } | Error::Refused(_) => Verdict::Park,
+            Error::Malformed(_)
+            | Error::Instructions { .. }
+            | Error::Refused(_)
+            | Error::Vneid(_) => Verdict::Park,
         }
     }
 }
@@ -39,7 +44,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {
             Error::Refused(problem) => *problem,
-            Error::Database(_) | Error::Messaging(_) => Problem::new(
+            Error::Database(_) | Error::Messaging(_) | Error::Vneid(_) => Problem::new(
                 503,
                 "unavailable",
                 "the sandbox could not finish; ask again",

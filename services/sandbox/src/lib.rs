@@ -13,11 +13,13 @@
 
 mod banks;
 mod error;
+mod former_number;
 mod handlers;
 pub mod people;
 mod population;
 mod statement;
 mod store;
+mod vneid;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,8 @@ use privacy::Keys;
 use tokio::time::sleep;
 
 pub use error::Error;
+pub use former_number::former_number;
+pub use vneid::{Citizen, Level, Vneid, VneidError, built_in as citizens};
 
 use banks::Bank;
 use handlers::{InstructionsHeard, OnCommand};
@@ -72,6 +76,14 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
         take_commands(wires.clone(), Arc::clone(&ctx.keys)),
     );
     ctx.spawn("relay", Relay::new(wires, speakers).run());
+    if ctx.settings.sandbox.vneid_listen.is_some() {
+        let vneid = Vneid::bind(&ctx.settings.sandbox, Arc::clone(&ctx.keys)).await?;
+        tracing::info!(
+            issuer = vneid.issuer(),
+            "Citizens log in at VNeID's stand-in"
+        );
+        ctx.spawn("vneid", vneid.serve(ctx.stop.clone()));
+    }
     Ok(())
 }
 
