@@ -20,7 +20,8 @@ demo: setup ## A month's payout from beginning to end, on servers of its own
 	cargo build -p ansinh
 	$(TARGET)/debug/ansinh demo
 
-test: setup ## All tests, on servers of their own
+test: ## All tests, on servers of their own
+	@deploy/setup --for-tests
 	cargo build -p ansinh
 	$(TARGET)/debug/ansinh servers exec -- cargo test --workspace
 

@@ -24,4 +24,5 @@ mod statements;
 mod tamper;
 mod telemetry;
 mod tidy;
+mod vneid;
 mod world;

@@ -1,0 +1,75 @@
+//! A login at VNeID's stand-in with a client library of other people in another language.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use boot::settings::Sandbox;
+use privacy::Keys;
+use sandbox::Vneid;
+use tokio::process::Command;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const LOGIN_MAX: Duration = Duration::from_mins(1);
+
+/// What the client found to hold, in its order.
+const SENTENCES: [&str; 12] = [
+    "the provider is discovered",
+    "a citizen logs in; the library verified signature, issuer, audience, time and nonce",
+    "at_hash binds the access token",
+    "the claims of scope citizen stand in the ID token and at userinfo",
+    "a citizen keeps the pseudonym, and another has another",
+    "a citizen of level 1 says so",
+    "a wrong verifier is refused and spends the code",
+    "a code that is used again is refused and takes its token back",
+    "nobody is sent to a foreign redirect URI",
+    "without PKCE by S256 nobody logs in",
+    "refusals are told to the client, and the issuer of an answer is checked",
+    "an ID token of another algorithm or content does not verify",
+];
+
+/// Where `deploy/setup --for-tests` puts the library.
+fn library() -> anyhow::Result<PathBuf> {
+    let library = "../.ansinh/openid-client/node_modules/openid-client/build/index.js";
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join(library);
+    library
+        .canonicalize()
+        .context("openid-client is not there; `deploy/setup --for-tests` installs it")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certified_client_of_others_logs_in_and_what_must_not_work_does_not() -> anyhow::Result<()>
+{
+    let home = std::env::temp_dir().join(format!("ansinh_vneid_{}", Uuid::now_v7().simple()));
+    std::fs::create_dir_all(&home)?;
+    let keys = Arc::new(Keys::generate(&home.join("keys"))?);
+    let vneid = Vneid::bind(&Sandbox::default(), keys).await?;
+    let issuer = vneid.issuer().to_owned();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(vneid.serve(stop.clone()));
+
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/vneid/login.mjs");
+    let client = Command::new("node")
+        .arg(script)
+        .env("OPENID_CLIENT", library()?)
+        .env("VNEID_ISSUER", issuer)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let client = timeout(LOGIN_MAX, client).await?.context("node runs")?;
+    let (said, errors) = (
+        String::from_utf8(client.stdout)?,
+        String::from_utf8_lossy(&client.stderr).into_owned(),
+    );
+    ensure!(client.status.success(), "{said}\n{errors}");
+    assert_eq!(said.lines().collect::<Vec<_>>(), SENTENCES);
+
+    stop.cancel();
+    serving.await?;
+    std::fs::remove_dir_all(&home)?;
+    Ok(())
+}
