@@ -11,6 +11,7 @@ mod faults;
 mod golden;
 mod ground;
 mod health;
+mod holders;
 mod life_events;
 mod local_levels;
 mod pay_day;

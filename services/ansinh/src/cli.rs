@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use domain::{Money, Officer, Period, Position, Programme, Province, RunNo};
+use domain::{Institution, Money, Officer, Period, Position, Programme, Province, RunNo};
 
 use crate::commands;
 use crate::output::Failure;
@@ -317,6 +317,32 @@ pub(crate) enum Sandbox {
         /// Only this programme; may be repeated
         #[arg(long)]
         programme: Vec<Programme>,
+    },
+    /// Write a bank's own list of linked accounts, some of them closed, renamed or moved
+    #[command(
+        before_help = "Example:  ansinh sandbox bank-list --institution 970436 --links people/links.csv --out list.csv --closed 100"
+    )]
+    BankList {
+        #[arg(long)]
+        institution: Institution,
+        /// The links that the bank knows, as `sandbox people` writes them
+        #[arg(long, default_value = "people/links.csv")]
+        links: PathBuf,
+        #[arg(long)]
+        out: PathBuf,
+        /// The day of the list
+        #[arg(long, default_value = "2026-12-01")]
+        date: chrono::NaiveDate,
+        #[arg(long, default_value_t = 7)]
+        seed: u64,
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        closed: u64,
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        restricted: u64,
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        renamed: u64,
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        moved: u64,
     },
     /// Let the banks close their day and send statements
     #[command(before_help = "Example:  ansinh sandbox end-of-day --date 2026-12-01")]

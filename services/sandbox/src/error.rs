@@ -15,6 +15,9 @@ pub enum Error {
         message: String,
         detail: &'static str,
     },
+    /// A row was sealed with other keys, or changed.
+    #[error("the books of bank {0} do not open")]
+    Books(domain::Institution),
     #[error(transparent)]
     Refused(Box<Problem>),
     #[error(transparent)]
@@ -28,6 +31,7 @@ impl Judged for Error {
             Error::Database(_) | Error::Messaging(_) => Verdict::Retry,
             Error::Malformed(_)
             | Error::Instructions { .. }
+            | Error::Books(_)
             | Error::Refused(_)
             | Error::Vneid(_) => Verdict::Park,
         }
@@ -49,6 +53,7 @@ impl From<Error> for Problem {
                 "unavailable",
                 "the sandbox could not finish; ask again",
             ),
+            Error::Books(_) => Problem::new(500, "books_unreadable", error.to_string()),
             Error::Malformed(_) | Error::Instructions { .. } => {
                 Problem::new(422, "body_invalid", error.to_string())
             }

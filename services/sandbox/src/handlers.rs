@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::banks::Bank;
 use crate::statement::{Pages, Statement};
-use crate::{Error, population, store};
+use crate::{Error, central_bank, holders, population, store};
 
 /// Between two looks for answers that are due.
 const POLL: Duration = Duration::from_millis(100);
@@ -85,8 +85,17 @@ impl CommandHandler for OnCommand {
                 messaging::append(tx, vec![Event::of(&told, now)], now).await?;
                 Ok(json!({ "message_id": told.message_id, "events": events }))
             }
+            "tell-suspicions" => {
+                let told = central_bank::telling(&self.keys, &command.body)?;
+                let suspicions = told.suspicions.len();
+                messaging::append(tx, vec![Event::of(&told, now)], now).await?;
+                Ok(json!({ "message_id": told.message_id, "suspicions": suspicions }))
+            }
+            "open-account" => holders::open_account(tx, &self.keys, &command.body, now).await,
+            "change-account" => holders::change_account(tx, &self.keys, &command.body, now).await,
             _ => {
-                let detail = "the sandbox knows end-of-day and tell-life-events";
+                let detail = "the sandbox knows end-of-day, tell-life-events, tell-suspicions, \
+                              open-account and change-account";
                 Err(Problem::new(404, "command_unknown", detail).into())
             }
         }

@@ -1,40 +1,72 @@
-//! The outside world for demos, tests and banks' engineers: banks that pay, answer and state.
+//! The outside world for demos, tests and banks' engineers: banks that pay, answer and state, the
+//! registers that tell of people and accounts, and VNeID.
 //!
 //! Owns schema `sandbox`: each bank's own books, which An Sinh never reads, and
 //! [`people`] with all that is made up about them.
 //!
-//! Hears `bank.<code>.out` of each connected institution, and the commands
-//! `sandbox.do.end-of-day` with `{"date": "2026-12-01"}` and `sandbox.do.tell-life-events`, which
-//! the population register tells on as `population.00.life-events-told.v1`.
+//! Hears `bank.<code>.out` of each connected institution and, of those with accounts,
+//! `bank.<code>.out.verification-requests`; and the commands `sandbox.do.end-of-day` with
+//! `{"date": "2026-12-01"}`, `tell-life-events`, which the population register tells on as
+//! `population.00.life-events-told.v1`, `tell-suspicions`, which the central bank tells on as
+//! `centralbank.00.suspicions-told.v1`, and `open-account` and `change-account`, which write a
+//! bank's books of holders.
 //!
-//! Says `bank.<code>.in.results.v1`, most lines at once and a few late and repeated, and at the end
-//! of a day `bank.<code>.in.statement.v1`. What it says follows from the instructions and
-//! `sandbox.seed` alone, so that two runs of the same world can be compared.
+//! Says `bank.<code>.in.results.v1`, most lines at once and a few late and repeated, at the end
+//! of a day `bank.<code>.in.statement.v1`, and `bank.<code>.in.verifications.v1`. What it says
+//! follows from what it hears, from its books and from `sandbox.seed` alone, so that two runs of
+//! the same world can be compared.
+//!
+//! Serves VNeID's stand-in over HTTP where `sandbox.vneid_listen` says so ([`Vneid`]).
+//!
+//! # Test numbers of accounts
+//!
+//! An account that no bank was told to open is open, the asked person's, and answered at once. A
+//! number of sixteen digits that begins with 9999 ends in two digits that say otherwise; the ten
+//! between are free. Nobody made up by [`people`] has one.
+//!
+//! | ends in | the bank says |
+//! |---|---|
+//! | 01, 02, 03 | closed; restricted; no such account |
+//! | 11, 12 | another citizen number is held; none is held |
+//! | 13, 14 | the person's former nine digits are held ([`former_number`]); another's are |
+//! | 21, 22, 23 | the name with one letter changed; another name; the given name first |
+//! | 31, 32 | nothing, ever; nothing when asked for the first two times |
+//! | 33 | the good answer after `sandbox.delay_ms` |
+//! | 34, 35 | the good answer twice; the good answer and then its contrary |
+//!
+//! What the books have of an account goes before its number; how it is answered (31 to 35) does
+//! not depend on the books.
 
+mod bank_list;
 mod banks;
+mod central_bank;
 mod error;
 mod former_number;
 mod handlers;
+mod holders;
 pub mod people;
 mod population;
 mod statement;
 mod store;
+mod verification;
 mod vneid;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Institution;
+use domain::{Channel, Institution};
 use messaging::{Relay, Subscription, Wires, consume};
 use privacy::Keys;
 use tokio::time::sleep;
 
+pub use bank_list::{BankList, BankListError, Listed, write_bank_list};
 pub use error::Error;
 pub use former_number::former_number;
 pub use vneid::{Citizen, Level, Vneid, VneidError, built_in as citizens};
 
 use banks::Bank;
 use handlers::{InstructionsHeard, OnCommand};
+use verification::VerificationsHeard;
 
 const SERVICE: &str = "sandbox";
 /// Wait before listening for commands again when NATS was away.
@@ -48,9 +80,13 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
             [
                 events::bank_in_results(bank),
                 events::bank_in_statement(bank),
+                events::bank_in_verifications(bank),
             ]
         })
-        .chain([events::POPULATION.to_owned()])
+        .chain([
+            events::POPULATION.to_owned(),
+            events::CENTRAL_BANK.to_owned(),
+        ])
         .collect();
     messaging::register(&ctx.pool, &speakers).await?;
     let wires = ctx.wires();
@@ -68,7 +104,22 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
             delay: Duration::from_millis(ctx.settings.sandbox.delay_ms),
         };
         ctx.spawn("bank", consume(wires.clone(), subscription, heard));
+        if it.channel != Channel::Cash {
+            let subscription = Subscription {
+                consumer: SERVICE,
+                speaker: events::bank_out_verification_requests(it.institution),
+            };
+            let heard = VerificationsHeard {
+                institution: it.institution,
+                seed: ctx.settings.sandbox.seed,
+                delay: Duration::from_millis(ctx.settings.sandbox.delay_ms),
+                keys: Arc::clone(&ctx.keys),
+            };
+            ctx.spawn("holders", consume(wires.clone(), subscription, heard));
+        }
     }
+    let late = verification::send_late(ctx.pool.clone(), ctx.stop.clone());
+    ctx.spawn("late verifications", late);
     let late = handlers::send_when_due(ctx.pool.clone(), ctx.stop.clone());
     ctx.spawn("late answers", late);
     ctx.spawn(

@@ -23,6 +23,9 @@ use rand_chacha::ChaCha8Rng;
 
 use draw::Weighted;
 use names::Names;
+pub(crate) use names::another_given_name;
+#[cfg(test)]
+pub(crate) use numbers::ends_of_account_styles;
 use numbers::{Accounts, CitizenNumbers};
 use person::{People, Person};
 

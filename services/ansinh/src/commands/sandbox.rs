@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use ::sandbox::people::{Plan, write_people};
+use ::sandbox::{BankList, write_bank_list};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -28,6 +29,37 @@ pub(super) async fn sandbox(command: Sandbox, shared: &Shared) -> Result<ExitCod
                 grouped(written.people),
                 written.links_csv.display(),
                 grouped(written.linked)
+            ));
+        }
+        Sandbox::BankList {
+            institution,
+            links,
+            out,
+            date,
+            seed,
+            closed,
+            restricted,
+            renamed,
+            moved,
+        } => {
+            let list = BankList {
+                institution,
+                links,
+                date,
+                seed,
+                closed,
+                restricted,
+                renamed,
+                moved,
+            };
+            let file = out.clone();
+            let listed = tokio::task::spawn_blocking(move || write_bank_list(&list, &file));
+            let listed = listed.await??;
+            print(&format!(
+                "{}: {} accounts, {} of them changed",
+                out.display(),
+                grouped(listed.accounts),
+                grouped(listed.changed)
             ));
         }
         Sandbox::EndOfDay { date } => {

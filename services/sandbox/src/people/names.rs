@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use domain::{PersonName, Province, Sex};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -172,6 +175,21 @@ impl People {
             women: words("given", "female"),
         }
     }
+}
+
+/// A name in the banks' form with another given name in place of its own.
+pub(crate) fn another_given_name(name: &str, rng: &mut ChaCha8Rng) -> String {
+    static GIVEN: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let names = rows::<5>(GIVEN_NAMES).map(|[_, name, ..]| PersonName::bank_form_of(name));
+        let names: BTreeSet<String> = names.collect();
+        names.into_iter().collect()
+    });
+    let (rest, given) = name.rsplit_once(' ').unwrap_or(("", name));
+    let mut drawn = one_of(&GIVEN, rng);
+    while drawn == given {
+        drawn = one_of(&GIVEN, rng);
+    }
+    format!("{rest} {drawn}").trim_start().to_owned()
 }
 
 fn weight(text: &str) -> u32 {

@@ -215,6 +215,15 @@ impl Style {
     }
 }
 
+/// The first and the last account number of each institution.
+#[cfg(test)]
+pub(crate) fn ends_of_account_styles() -> Vec<BankAccount> {
+    let ends = STYLES
+        .iter()
+        .flat_map(|it| [0, it.size() - 1].map(|number| it.write(number)));
+    ends.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng;

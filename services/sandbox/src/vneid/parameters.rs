@@ -7,7 +7,7 @@ use url::form_urlencoded;
 #[derive(Default)]
 pub(crate) struct Parameters(BTreeMap<String, Vec<String>>);
 
-/// A parameter stands there more than once.
+/// A parameter stands there more than once, or is more than may be sent back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Repeated;
 

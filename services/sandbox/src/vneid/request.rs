@@ -74,7 +74,7 @@ impl AuthorizationRequest {
         };
         let invalid = |description| ("invalid_request", description);
         let state = parameters.get("state").ok().flatten();
-        let Some(state) = sent_back(parameters, "state") else {
+        let Ok(state) = sent_back(parameters, "state") else {
             let state = state.filter(|it| it.len() <= ECHOED_MAX);
             return Err(refusal(state, invalid("state is repeated or too long")));
         };
@@ -143,11 +143,11 @@ impl Scope {
 
 type Wrong = (&'static str, &'static str);
 
-/// A value that goes back as it came; `None` where it cannot.
-fn sent_back(parameters: &Parameters, name: &str) -> Option<Option<String>> {
-    let value = parameters.get(name).ok()?;
+/// A value that goes back as it came; an error where it cannot.
+fn sent_back(parameters: &Parameters, name: &str) -> Result<Option<String>, Repeated> {
+    let value = parameters.get(name)?;
     let short = value.is_none_or(|it| it.len() <= ECHOED_MAX);
-    short.then(|| value.map(str::to_owned))
+    short.then(|| value.map(str::to_owned)).ok_or(Repeated)
 }
 
 /// All but who asks and where the answer goes.
@@ -173,7 +173,7 @@ fn asked(parameters: &Parameters) -> Result<(Scope, Option<String>, String), Wro
     let scope = get("scope")?.and_then(Scope::read);
     let scope = scope.ok_or(("invalid_scope", "scope has openid"))?;
     let nonce = sent_back(parameters, "nonce");
-    let nonce = nonce.ok_or(("invalid_request", "nonce is repeated or too long"))?;
+    let nonce = nonce.map_err(|_| ("invalid_request", "nonce is repeated or too long"))?;
     // Left out, the method would be plain (RFC 7636, 4.3).
     if get("code_challenge_method")? != Some("S256") {
         return Err((

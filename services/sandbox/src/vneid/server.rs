@@ -68,12 +68,12 @@ async fn answer(stream: TcpStream, router: Router, stop: CancellationToken) {
         () = stop.cancelled() => None,
         () = sleep(CONNECTION_MAX) => None,
     };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            timeout(STOP_TIMEOUT, connection).await.unwrap_or(Ok(()))
-        }
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        connection.as_mut().graceful_shutdown();
+        let ended = timeout(STOP_TIMEOUT, connection).await;
+        ended.unwrap_or(Ok(()))
     };
     if ended.is_err() {
         tracing::debug!("A caller of VNeID went away");

@@ -295,8 +295,8 @@ async fn a_citizen_has_another_pseudonym_with_each_client() {
         vec![("client_id", "console"), ("client_secret", SECRET)],
     ] {
         let code = code(&router, fields[0].1).await;
-        let taken = token(&router, None, &[&fields[..], &[("code", &code)]].concat()).await;
-        let token = taken.json()["access_token"].as_str().unwrap().to_owned();
+        let answer = token(&router, None, &[&fields[..], &[("code", &code)]].concat()).await;
+        let token = answer.json()["access_token"].as_str().unwrap().to_owned();
         let bearer = format!("Bearer {token}");
         let asked = Request::post("/userinfo").header(header::AUTHORIZATION, bearer);
         let told = send(&router, asked, String::new()).await.json();
