@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use ::sandbox::people::{Plan, write_people};
-use ::sandbox::{BankList, write_bank_list};
+use ::sandbox::{BankList, BankListError, write_bank_list};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -54,7 +54,12 @@ pub(super) async fn sandbox(command: Sandbox, shared: &Shared) -> Result<ExitCod
             };
             let file = out.clone();
             let listed = tokio::task::spawn_blocking(move || write_bank_list(&list, &file));
-            let listed = listed.await??;
+            let listed = match listed.await? {
+                Err(refused @ (BankListError::TooMany { .. } | BankListError::Header(_))) => {
+                    return Err(Failure::Refused(refused.to_string()));
+                }
+                listed => listed?,
+            };
             print(&format!(
                 "{}: {} accounts, {} of them changed",
                 out.display(),
