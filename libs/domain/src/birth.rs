@@ -29,6 +29,15 @@ impl BirthDate {
         self.year_only
     }
 
+    /// As events carry it: `1948-05-12`, or `1948` where the papers know the year alone.
+    pub fn to_iso(self) -> String {
+        if self.year_only {
+            format!("{:04}", self.date.year())
+        } else {
+            self.date.format("%Y-%m-%d").to_string()
+        }
+    }
+
     /// Full years of age on `day`. A birthday on 29 February counts from 28 February in other
     /// years; an unknown birthday counts as the first of January.
     pub fn age_on(self, day: NaiveDate) -> i32 {
@@ -84,6 +93,13 @@ mod tests {
         assert_eq!(born.age_on(day(2027, 2, 28)), 75);
         let year_only: BirthDate = "1951".parse().unwrap();
         assert_eq!(year_only.age_on(day(2026, 1, 1)), 75);
+    }
+
+    #[test]
+    fn events_carry_no_more_than_the_papers_know() {
+        for (papers, said) in [("12/05/1948", "1948-05-12"), ("1948", "1948")] {
+            assert_eq!(papers.parse::<BirthDate>().unwrap().to_iso(), said);
+        }
     }
 
     #[test]

@@ -5,8 +5,10 @@
 
 mod account;
 mod birth;
+pub mod calendar;
 mod channel;
 mod citizen;
+mod commune;
 mod institutions;
 mod money;
 mod name;
@@ -22,6 +24,7 @@ pub use account::BankAccount;
 pub use birth::BirthDate;
 pub use channel::{CASH_AGENT, Channel, Institution};
 pub use citizen::{CitizenNumber, Sex};
+pub use commune::{Commune, CommuneKind};
 pub use institutions::InstitutionInfo;
 pub use money::Money;
 pub use name::PersonName;

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
@@ -52,7 +53,24 @@ const PROVINCES: [(i16, &str, u32); 34] = [
     (96, "Cà Mau", 2607),
 ];
 
+/// Centrally-run cities, and since when within the division; all others are provinces. Đồng Nai
+/// became one by Resolution 30/2026/QH16.
+const CITIES: [(i16, (i32, u32, u32)); 7] = [
+    (1, (2025, 7, 1)),
+    (31, (2025, 7, 1)),
+    (46, (2025, 7, 1)),
+    (48, (2025, 7, 1)),
+    (75, (2026, 4, 30)),
+    (79, (2025, 7, 1)),
+    (92, (2025, 7, 1)),
+];
+
 impl Province {
+    /// All 34, in the order of their codes.
+    pub fn all() -> impl Iterator<Item = Province> {
+        Province::weighted().map(|(it, _)| it)
+    }
+
     /// All 34 with their weights by population.
     pub fn weighted() -> impl Iterator<Item = (Province, u32)> {
         PROVINCES
@@ -75,6 +93,24 @@ impl Province {
     pub fn name(self) -> &'static str {
         let found = PROVINCES.iter().find(|(code, ..)| *code == self.0);
         found.map_or("", |(_, name, _)| name)
+    }
+
+    /// Vietnamese name with the kind of unit that it was on a day: Tỉnh Đồng Nai, Thành phố Đồng
+    /// Nai from 30 April 2026 on.
+    pub fn full_name(self, on: NaiveDate) -> String {
+        let kind = if self.is_city(on) {
+            "Thành phố"
+        } else {
+            "Tỉnh"
+        };
+        format!("{kind} {}", self.name())
+    }
+
+    /// Whether it was a centrally-run city on a day.
+    pub fn is_city(self, on: NaiveDate) -> bool {
+        let since = |(year, month, day)| NaiveDate::from_ymd_opt(year, month, day);
+        let city = CITIES.iter().find(|(code, _)| *code == self.0);
+        city.is_some_and(|(_, first)| since(*first).is_some_and(|it| it <= on))
     }
 }
 
@@ -115,5 +151,32 @@ impl TryFrom<String> for Province {
 impl From<Province> for String {
     fn from(province: Province) -> String {
         province.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dong_nai_is_a_city_from_30_april_2026() {
+        let dong_nai: Province = "75".parse().unwrap();
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        assert_eq!(dong_nai.full_name(day("2026-04-29")), "Tỉnh Đồng Nai");
+        assert_eq!(dong_nai.full_name(day("2026-04-30")), "Thành phố Đồng Nai");
+    }
+
+    /// 28 and 6 by Resolution 202/2025/QH15; 27 and 7 since Đồng Nai changed.
+    #[test]
+    fn there_are_34_provinces_and_cities() {
+        let cities = |day: &str| {
+            let day: NaiveDate = day.parse().unwrap();
+            Province::all().filter(|it| it.is_city(day)).count()
+        };
+        assert_eq!(Province::all().count(), 34);
+        assert_eq!([cities("2025-07-01"), cities("2026-12-01")], [6, 7]);
+        let hue: Province = "46".parse().unwrap();
+        let day: NaiveDate = "2025-07-01".parse().unwrap();
+        assert_eq!(hue.full_name(day), "Thành phố Huế");
     }
 }
