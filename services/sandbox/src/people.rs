@@ -4,6 +4,7 @@
 //! at once, so memory does not grow with their number (counters of used numbers are kept per
 //! place, sex and year, not per person) and the same [`Plan`] gives the same bytes.
 
+mod communes;
 mod draw;
 mod names;
 mod numbers;
@@ -17,10 +18,11 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use domain::{Period, Programme};
+use domain::{Commune, Period, Programme};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use communes::Communes;
 use draw::Weighted;
 use names::Names;
 pub(crate) use names::another_given_name;
@@ -85,12 +87,13 @@ pub enum PeopleError {
     Finish(#[from] io::Error),
 }
 
-const PEOPLE_HEADER: [&str; 9] = [
+const PEOPLE_HEADER: [&str; 10] = [
     "citizen_number",
     "full_name",
     "birth_date",
     "sex",
     "province",
+    "commune",
     "programme",
     "granted_amount",
     "category",
@@ -129,10 +132,12 @@ pub fn write_people(plan: &Plan, dir: &Path) -> Result<Written, PeopleError> {
     let people = People::new(plan.period, programmes(plan), Names::load());
     let mut numbers = CitizenNumbers::load();
     let mut accounts = Accounts::new(&mut rng);
+    let mut communes = Communes::new(plan.seed);
     let mut linked = 0;
     for _ in 0..plan.count {
         let person = people.draw(&mut numbers, &mut rng)?;
-        people_file.write_record(fields(&person))?;
+        let commune = communes.draw(person.province);
+        people_file.write_record(fields(&person, commune))?;
         if rng.random_ratio(plan.linked_permille, 1000) {
             let (institution, account) = accounts.open(&mut rng)?;
             let holder = person.name.bank_form();
@@ -207,7 +212,7 @@ fn create(path: &Path) -> Result<csv::Writer<BufWriter<File>>, PeopleError> {
     )))
 }
 
-fn fields(person: &Person) -> [String; 9] {
+fn fields(person: &Person, commune: Commune) -> [String; 10] {
     let amount = person.granted.map(|it| it.to_string());
     [
         person.citizen.expose().to_owned(),
@@ -215,6 +220,7 @@ fn fields(person: &Person) -> [String; 9] {
         person::written_birth(person.birth),
         person::written_sex(person.sex).to_owned(),
         person.province.to_string(),
+        commune.to_string(),
         person.programme.to_string(),
         amount.unwrap_or_default(),
         person.category.to_owned(),

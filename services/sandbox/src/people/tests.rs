@@ -3,8 +3,10 @@ use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use domain::{
-    BankAccount, BirthDate, CitizenNumber, Institution, Money, PersonName, Province, Sex,
+    BankAccount, BirthDate, CitizenNumber, Commune, Institution, Money, PersonName, Province, Sex,
 };
+
+use sha2::{Digest, Sha256};
 
 use super::*;
 
@@ -69,7 +71,7 @@ fn age(row: &HashMap<String, String>) -> i32 {
 fn every_row_parses_and_no_number_is_given_twice() {
     let (written, people, links) = written(&plan(1));
     assert!(people.starts_with(
-        "citizen_number,full_name,birth_date,sex,province,programme,granted_amount,category,household\n"
+        "citizen_number,full_name,birth_date,sex,province,commune,programme,granted_amount,category,household\n"
     ));
     assert!(links.starts_with("citizen_number,institution,account_number,holder_name\n"));
     let (people, links) = (table(&people), table(&links));
@@ -83,7 +85,9 @@ fn every_row_parses_and_no_number_is_given_twice() {
         let sex: Sex = row["sex"].parse().unwrap();
         let birth: BirthDate = row["birth_date"].parse().unwrap();
         citizen.agrees_with(sex, birth).unwrap();
-        row["province"].parse::<Province>().unwrap();
+        let province: Province = row["province"].parse().unwrap();
+        let commune: Commune = row["commune"].parse().unwrap();
+        assert_eq!(commune.province(), province);
         let programme: Programme = row["programme"].parse().unwrap();
         if programme == Programme::RetirementPension {
             let granted: Money = row["granted_amount"].parse().unwrap();
@@ -115,6 +119,40 @@ fn the_same_plan_gives_the_same_bytes_and_another_seed_others() {
     let other = written(&plan(8));
     assert!(first.1 == again.1 && first.2 == again.2);
     assert!(first.1 != other.1 && first.2 != other.2);
+}
+
+/// How the SHA-256 of the two files of seed 7 without the column of communes begins.
+const WITHOUT_COMMUNES: [u8; 8] = [235, 228, 180, 100, 160, 194, 192, 36];
+
+#[test]
+fn drawing_communes_moves_nothing_else() {
+    let (_, people, links) = written(&plan(7));
+    let mut others = Sha256::new();
+    for line in people.lines() {
+        let mut fields: Vec<&str> = line.split(',').collect();
+        fields.remove(5);
+        others.update(fields.join(",") + "\n");
+    }
+    others.update(links);
+    assert_eq!(others.finalize()[..8], WITHOUT_COMMUNES);
+}
+
+#[test]
+fn every_commune_of_a_province_has_people() {
+    let people = table(&written(&plan(10)).1);
+    let hue: Vec<_> = people.iter().filter(|it| it["province"] == "46").collect();
+    let mut by_commune: HashMap<&str, usize> = HashMap::new();
+    for row in &hue {
+        *by_commune.entry(&row["commune"]).or_default() += 1;
+    }
+    // 40 communes, and fewer than two people for each: half of them at the least have somebody.
+    assert!(
+        by_commune.len() >= 20,
+        "{} of {}",
+        by_commune.len(),
+        hue.len()
+    );
+    assert!(by_commune.values().all(|it| *it <= 8), "{by_commune:?}");
 }
 
 #[test]
