@@ -90,6 +90,8 @@ async fn tell(world: &World, deaths: &[(&str, u32, bool)]) -> anyhow::Result<()>
             citizen_index: keys.index(Field::CitizenNumber, &citizen),
             kind: "death".to_owned(),
             happened_on: NaiveDate::from_ymd_opt(2026, 11, 10)?,
+            province: None,
+            commune: None,
             revoked: *revoked,
         })
     };
@@ -142,6 +144,8 @@ async fn say(world: &World, happened: &[(String, String, NaiveDate)]) -> anyhow:
         citizen_index: keys.index(Field::CitizenNumber, "004048000001"),
         kind: kind.clone(),
         happened_on: *day,
+        province: None,
+        commune: None,
         revoked: false,
     });
     let message = LifeEventsTold {
@@ -150,4 +154,54 @@ async fn say(world: &World, happened: &[(String, String, NaiveDate)]) -> anyhow:
         events: events.collect(),
     };
     world.say(vec![Event::of(&message, Utc::now())]).await
+}
+
+/// Where somebody moved to is told on to who keeps something by person.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_the_register_tells_reaches_accounts() -> anyhow::Result<()> {
+    let world = World::with_hand_played_banks(|_| {}).await?;
+    assert_eq!(world.register(REGISTRY).await?.sums.accepted.rows, 3);
+    let keys = world.target.keys()?;
+    let moved = |event_id: &str, number: u32, commune: &str, revoked: bool| LifeEventTold {
+        event_id: event_id.to_owned(),
+        citizen_index: keys.index(Field::CitizenNumber, &format!("004048{number:06}")),
+        kind: "moved".to_owned(),
+        happened_on: NaiveDate::default(),
+        province: Some("79".to_owned()),
+        commune: Some(commune.to_owned()),
+        revoked,
+    };
+    let said = async |events: Vec<LifeEventTold>| {
+        let message = LifeEventsTold {
+            part: Part::ZERO,
+            message_id: uuid::Uuid::now_v7().to_string(),
+            events,
+        };
+        world.say(vec![Event::of(&message, Utc::now())]).await?;
+        world.until_heard("eligibility", events::POPULATION).await?;
+        world.until_heard("accounts", events::ELIGIBILITY).await
+    };
+    // The commune of the second is none that this program knows: only that event is left out.
+    said(vec![
+        moved("V1", 1, "25747", false),
+        moved("V2", 2, "99999", false),
+    ])
+    .await?;
+    let told = "SELECT count(*) FROM messaging.outbox
+        WHERE subject LIKE 'eligibility.%persons-registered.v1'
+            AND convert_from(body, 'UTF8')::jsonb @>
+                '{\"data\": {\"persons\": [{\"province\": \"79\", \"commune\": 25747}]}}'";
+    assert_eq!(world.number(told).await?, 1);
+    let events = "SELECT count(*) FROM eligibility.life_events";
+    assert_eq!(world.number(events).await?, 1);
+    let lives = "SELECT province::bigint FROM eligibility.residences
+        WHERE person_no = 1 AND known_to IS NULL";
+    assert_eq!(world.number(lives).await?, 79);
+
+    said(vec![moved("V1", 1, "25747", true)]).await?;
+    assert_eq!(world.number(lives).await?, 4);
+    let persons = "SELECT count(*) FROM messaging.outbox
+        WHERE subject LIKE 'eligibility.%persons-registered.v1'";
+    assert_eq!(world.number(persons).await?, 5);
+    world.close().await
 }

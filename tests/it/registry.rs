@@ -3,6 +3,7 @@
 mod columns;
 mod events;
 mod report;
+mod residence;
 mod workbook;
 
 use std::path::Path;

@@ -6,12 +6,14 @@ use serde_json::value::RawValue;
 
 use crate::{ELIGIBILITY, Fact};
 
-/// People who came into the registry, told to whoever keeps something by person.
+/// People who came into the registry or whose residence changed, told to whoever keeps something
+/// by person: who is known already is brought up to date.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PersonsRegistered {
+    /// The import, or a number of the same sequence for moves that were told as life events.
     pub import_no: i64,
     pub part: Part,
-    /// The batch within the import.
+    /// The message within the import.
     pub batch: i64,
     pub persons: Vec<RegisteredPerson>,
 }

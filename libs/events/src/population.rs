@@ -24,6 +24,13 @@ pub struct LifeEventTold {
     /// `death`, `missing`, `moved`, `detained`, …
     pub kind: String,
     pub happened_on: NaiveDate,
+    /// Where a person who `moved` lives from then on, where the register says so: the two-digit
+    /// code. Kept as text, so that a code newer than the program spoils no other event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub province: Option<String>,
+    /// The five-digit code of the commune within it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commune: Option<String>,
     /// The event with this number never was.
     #[serde(default)]
     pub revoked: bool,

@@ -146,7 +146,7 @@ pub(crate) enum Registry {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Events {
     /// Import what happened to people, or never did: event_id, citizen_number, kind, happened_on,
-    /// revokes
+    /// revokes; where to somebody moved, province, commune
     #[command(before_help = "Example:  ansinh event import deaths.csv --report refused.csv")]
     Import(Intake),
 }

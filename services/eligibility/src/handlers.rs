@@ -1,13 +1,15 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::Part;
-use events::{Envelope, LifeEventsTold, RunOpened};
+use domain::{Part, Refusal};
+use events::{Envelope, LifeEventTold, LifeEventsTold, RunOpened};
 use messaging::{Delivered, Handler};
+use rules::EventKind;
 use sqlx::PgConnection;
 
 use crate::law::Laws;
 use crate::life_event::{Told, Word};
+use crate::residence::Place;
 use crate::work::Work;
 use crate::{Error, life_event, reconsider, store};
 
@@ -71,13 +73,11 @@ async fn on_life_events_told(
     let source: Arc<str> = format!("population {}", told.message_id).into();
     let (mut words, mut strange) = (Vec::with_capacity(told.events.len()), 0_u64);
     for it in told.events {
-        let word = match it.kind.parse() {
+        let word = match happened(&it) {
             _ if it.revoked => Word::Revoked,
-            Ok(kind) => Word::Happened {
-                kind,
-                happened_on: it.happened_on,
-            },
-            // A new kind of event is for a newer program; the register tells it again then.
+            Ok(word) => word,
+            // A new kind of event, or a new commune, is for a newer program; the register tells
+            // it again then.
             Err(_) => {
                 strange += 1;
                 continue;
@@ -102,6 +102,22 @@ async fn on_life_events_told(
     }
     let law = laws.in_force(tx).await?;
     reconsider::people(tx, &law, &recorded.news, now).await
+}
+
+fn happened(told: &LifeEventTold) -> Result<Word, Refusal> {
+    let kind: EventKind = told.kind.parse()?;
+    let commune = told.commune.as_deref().unwrap_or_default();
+    let place = match &told.province {
+        Some(province) if kind == EventKind::Moved => {
+            Some(Place::read(province.parse()?, commune)?)
+        }
+        _ => None,
+    };
+    Ok(Word::Happened {
+        kind,
+        happened_on: told.happened_on,
+        place,
+    })
 }
 
 /// An opened run freezes its partition: whoever is enrolled now is determined by the law of now,

@@ -2,7 +2,6 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{PersonNo, Programme, Province, Refusal, Sex};
-use events::{Event, PersonsRegistered, RegisteredPerson};
 use intake::{FileError, Refused, Report, Row, Sums, TableFile};
 use privacy::{BlindIndex, Field, Keys};
 use rules::{Facts, Law};
@@ -10,14 +9,17 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::Error;
 use crate::registry::{Asked, Enrolment, Layout, Refusable, Registration};
 use crate::store::{self, NewEnrolment, NewPerson};
+use crate::{Error, residence};
 
+mod homes;
 mod mirror;
 mod sentence;
 
 pub use mirror::write_mirror;
+
+use homes::{Homes, Said};
 
 /// Rows of one transaction.
 const BATCH: usize = 5000;
@@ -48,16 +50,16 @@ pub async fn import_registry(
     let mut import = Import {
         law,
         import_no: store::next_import_no(pool).await?,
-        batch: 0,
+        messages: 0,
         today: boot::clock::today_in_vietnam(now),
         repeated: Repeated::default(),
+        said: Said::default(),
         report: empty_report(),
     };
     let asked = Asked::by(law);
     let header = move |columns: &[&'static str]| Layout::of(&asked, columns);
     let (mut read, reader) = read_in_background(file, header, Layout::parse);
     while let Some(rows) = read.recv().await {
-        import.batch += 1;
         let mut tx = pool.begin().await?;
         let outcome = import.apply(&mut tx, keys, rows, now).await?;
         tx.commit().await?;
@@ -111,9 +113,11 @@ pub(crate) fn read_in_background<H, T: Send + 'static>(
 struct Import<'a> {
     law: &'a Law,
     import_no: i64,
-    batch: i64,
+    /// Messages said so far.
+    messages: i64,
     today: NaiveDate,
     repeated: Repeated,
+    said: Said,
     report: Report,
 }
 
@@ -187,6 +191,7 @@ impl Import<'_> {
         }
         store::lock_registry(tx).await?;
         let mut known = known(tx, &read).await?;
+        let mut homes = homes_of(tx, &known).await?;
         let persons = self.admit(tx, keys, &read, &mut known).await?;
         let mut enrolled = self.enrolled(tx, &read, &known).await?;
         let mut accepted: Vec<NewEnrolment> = Vec::with_capacity(read.len());
@@ -197,18 +202,27 @@ impl Import<'_> {
             } = known[&row.index];
             let amount = row.registration.amount();
             let key = (person_no, row.registration.enrolment.programme);
-            match self.judge(enrolled.get(&key), &row, identity) {
-                Verdict::New { version } => {
-                    enrolled.insert(key, row.held(version));
-                    accepted.push(row.enrol(person_no, version));
-                    sums.accepted.add(amount);
+            let judged = self.judge(enrolled.get(&key), &row, identity);
+            let judged = judged.and_then(|version| {
+                let moved = homes.hear(person_no, row.registration.place(), &mut self.said)?;
+                Ok((version, moved))
+            });
+            match judged {
+                Ok((version, moved)) => {
+                    if let Some(version) = version {
+                        enrolled.insert(key, row.held(version));
+                        accepted.push(row.enrol(person_no, version));
+                    } else {
+                        self.repeated.add(key);
+                        enrolled.entry(key).and_modify(|it| it.ours = true);
+                    }
+                    if version.is_some() || moved {
+                        sums.accepted.add(amount);
+                    } else {
+                        sums.duplicates.add(amount);
+                    }
                 }
-                Verdict::Duplicate => {
-                    sums.duplicates.add(amount);
-                    self.repeated.add(key);
-                    enrolled.entry(key).and_modify(|it| it.ours = true);
-                }
-                Verdict::Refused(column, code, sentence) => {
+                Err((column, code, sentence)) => {
                     let refusal = Refusal::new(code, sentence);
                     let at = Refused::at(row.registration.line, column, refusal);
                     refused.push(at.with_amount(amount));
@@ -218,7 +232,9 @@ impl Import<'_> {
         for refusal in &refused {
             sums.refused.add(refusal.amount);
         }
-        self.write(tx, &persons, &accepted, &refused, now).await?;
+        store::insert_enrolments(tx, self.import_no, &accepted, now).await?;
+        store::insert_refusals(tx, self.import_no, &refused).await?;
+        self.settle(tx, persons, homes, now).await?;
         Ok((sums, refused))
     }
 
@@ -298,24 +314,28 @@ impl Import<'_> {
     }
 
     /// What a row means beside what is enrolled already, and beside whose papers are known.
-    fn judge(&self, held: Option<&Held>, row: &Candidate, papers: BlindIndex) -> Verdict {
+    /// The version to add, or none where the row repeats what is known.
+    fn judge(
+        &self,
+        held: Option<&Held>,
+        row: &Candidate,
+        papers: BlindIndex,
+    ) -> Result<Option<i16>, Objection> {
         if papers != row.identity {
             let sentence = "this citizen number stands in the registry with another name, \
                             birth date or sex";
-            return Verdict::Refused("citizen_number", "identity_conflict", sentence);
+            return Err(("citizen_number", "identity_conflict", sentence));
         }
         match held {
-            None => Verdict::New { version: 1 },
-            Some(held) if self.same(held, row) => Verdict::Duplicate,
+            None => Ok(Some(1)),
+            Some(held) if self.same(held, row) => Ok(None),
             Some(held) if held.ours => {
                 let sentence =
                     "this file has the person in this programme twice, with different facts";
-                Verdict::Refused("row", "duplicate_differs", sentence)
+                Err(("row", "duplicate_differs", sentence))
             }
             // Another file: what is known changes from now on.
-            Some(held) => Verdict::New {
-                version: held.version + 1,
-            },
+            Some(held) => Ok(Some(held.version + 1)),
         }
     }
 
@@ -331,41 +351,28 @@ impl Import<'_> {
             && (held.facts == row.facts || stated().is_some_and(|it| it == enrolment.facts))
     }
 
-    async fn write(
-        &self,
+    /// Adds people and where they live, and tells who is new or lives elsewhere now.
+    async fn settle(
+        &mut self,
         tx: &mut PgConnection,
-        persons: &[NewPerson],
-        accepted: &[NewEnrolment],
-        refused: &[Refused],
+        persons: Vec<NewPerson>,
+        homes: Homes,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        store::insert_persons(tx, persons).await?;
-        store::insert_enrolments(tx, self.import_no, accepted, now).await?;
-        store::insert_refusals(tx, self.import_no, refused).await?;
-        let mut parts: HashMap<domain::Part, Vec<RegisteredPerson>> = HashMap::new();
+        store::insert_persons(tx, &persons).await?;
+        let (residences, mut places) = homes.changes(self.import_no);
+        store::insert_residences(tx, &residences, now).await?;
+        let mut told = Vec::with_capacity(places.len());
         for person in persons {
-            parts
-                .entry(person.person_no.part())
-                .or_default()
-                .push(RegisteredPerson {
-                    person_no: person.person_no,
-                    citizen_index: person.citizen_index,
-                    name: person.name_sealed.clone(),
-                    province: None,
-                    commune: None,
-                    birth_date: None,
-                });
+            // Who is new is told from the papers at hand.
+            if let Some(place) = places.remove(&person.person_no) {
+                told.push(residence::registered(person.into_papers(), place));
+            }
         }
-        let said = parts.into_iter().map(|(part, persons)| {
-            let registered = PersonsRegistered {
-                import_no: self.import_no,
-                part,
-                batch: self.batch,
-                persons,
-            };
-            Event::of(&registered, now)
-        });
-        messaging::append(tx, said.collect(), now).await?;
+        told.extend(residence::told_again(tx, &places).await?);
+        let numbers = (self.import_no, &mut self.messages);
+        let said = residence::events(numbers, told, now).into_values();
+        messaging::append(tx, said.flatten().collect(), now).await?;
         Ok(())
     }
 }
@@ -451,11 +458,17 @@ async fn known(
     Ok(persons.map(known).collect())
 }
 
-enum Verdict {
-    New { version: i16 },
-    Duplicate,
-    Refused(&'static str, &'static str, &'static str),
+/// Where the people of a batch live who are in the registry.
+async fn homes_of(
+    tx: &mut PgConnection,
+    known: &HashMap<BlindIndex, Known>,
+) -> Result<Homes, Error> {
+    let persons: Vec<PersonNo> = known.values().map(|it| it.person_no).collect();
+    Homes::of(tx, &persons).await
 }
+
+/// Column, code and sentence of a row that is refused.
+type Objection = (&'static str, &'static str, &'static str);
 
 fn identity_of(keys: &Keys, registration: &Registration) -> BlindIndex {
     let birth = registration.birth_date;

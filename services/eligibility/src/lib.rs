@@ -17,6 +17,7 @@ mod past;
 mod recompute;
 mod reconsider;
 mod registry;
+mod residence;
 mod simulation;
 mod store;
 mod work;

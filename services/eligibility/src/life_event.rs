@@ -13,6 +13,7 @@ use rules::EventKind;
 use sqlx::PgConnection;
 
 use crate::Error;
+use crate::residence::Place;
 use crate::store::{self, EventKey, NewLifeEvent, NewRevocation};
 
 mod import;
@@ -35,6 +36,8 @@ pub(crate) enum Word {
     Happened {
         kind: EventKind,
         happened_on: NaiveDate,
+        /// Where somebody who moved lives from then on, where the teller says so.
+        place: Option<Place>,
     },
     /// The event never was. It may be told before the event is.
     Revoked,
@@ -49,7 +52,7 @@ pub(crate) struct Recorded {
     pub duplicates: u64,
     /// About people who are not in the registry.
     pub unknown: u64,
-    /// Told before with another kind or day; what was told first stands.
+    /// Told before with another kind, day or place; what was told first stands.
     pub differing: u64,
 }
 
@@ -62,10 +65,12 @@ enum Meaning {
     Differs,
 }
 
+type Happened = (EventKind, NaiveDate, Option<Place>);
+
 /// What is known of the people and events that words are about.
 struct Known {
     persons: HashMap<BlindIndex, PersonNo>,
-    events: BTreeMap<EventKey, (EventKind, NaiveDate)>,
+    events: BTreeMap<EventKey, Happened>,
     revoked: BTreeSet<EventKey>,
 }
 
@@ -108,11 +113,11 @@ impl Known {
         };
         let keys: Vec<EventKey> = told.iter().filter_map(key).collect();
         let mut events = BTreeMap::new();
-        for (key, kind, happened_on) in store::life_events(tx, &keys).await? {
+        for (key, (kind, happened_on, place)) in store::life_events(tx, &keys).await? {
             let kind = kind
                 .parse()
                 .map_err(|it: domain::Refusal| Error::Inputs(format!("a life event: {it}")))?;
-            events.insert(key, (kind, happened_on));
+            events.insert(key, (kind, happened_on, place));
         }
         let revoked = store::revocations(tx, &keys).await?.into_iter().collect();
         Ok(Known {
@@ -128,8 +133,15 @@ impl Known {
         };
         let key = (*person_no, told.event_id.clone());
         match (told.word, self.events.get(&key)) {
-            (Word::Happened { kind, happened_on }, Some(known)) => {
-                if *known == (kind, happened_on) {
+            (
+                Word::Happened {
+                    kind,
+                    happened_on,
+                    place,
+                },
+                Some(known),
+            ) => {
+                if *known == (kind, happened_on, place) {
                     Meaning::Duplicate
                 } else {
                     Meaning::Differs
@@ -143,8 +155,12 @@ impl Known {
     fn add(&mut self, person_no: PersonNo, told: &Told) {
         let key = (person_no, told.event_id.clone());
         match told.word {
-            Word::Happened { kind, happened_on } => {
-                self.events.insert(key, (kind, happened_on));
+            Word::Happened {
+                kind,
+                happened_on,
+                place,
+            } => {
+                self.events.insert(key, (kind, happened_on, place));
             }
             Word::Revoked => {
                 self.revoked.insert(key);
@@ -173,11 +189,16 @@ async fn write(
     for (person_no, told) in &new {
         let (person_no, event_id, source) = (*person_no, &told.event_id[..], &*told.source);
         match told.word {
-            Word::Happened { kind, happened_on } => events.push(NewLifeEvent {
+            Word::Happened {
+                kind,
+                happened_on,
+                place,
+            } => events.push(NewLifeEvent {
                 person_no,
                 event_id,
                 kind,
                 happened_on,
+                place,
                 source,
             }),
             Word::Revoked => revocations.push(NewRevocation {

@@ -1,4 +1,5 @@
-//! News of people: what was obligated and is not owed after all, or is owed again.
+//! News of people: where they live, and what was obligated and is not owed after all, or is owed
+//! again.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +12,14 @@ use sqlx::PgConnection;
 use crate::determination::overlapping;
 use crate::law::LawInForce;
 use crate::past::{Found, History, Present, decide_again};
-use crate::{Error, store};
+use crate::{Error, residence, store};
 
 /// Withdrawn lines of one event.
 const LINES_MAX: usize = 1_000;
 
-/// Decides again what was obligated for people of whom something became known, and tells what is
-/// withdrawn and restored. What is owed beyond that comes with the programme's next run.
+/// Tells where people of whom something became known live now, decides again what was obligated
+/// for them, and tells what is withdrawn and restored. What is owed beyond that comes with the
+/// programme's next run.
 pub(crate) async fn people(
     tx: &mut PgConnection,
     law: &LawInForce,
@@ -28,8 +30,11 @@ pub(crate) async fn people(
     for (part, person_no) in people {
         parts.entry(*part).or_default().push(person_no.0);
     }
+    let mut moved = residence::settle(tx, people, now).await?;
     for (part, persons) in parts {
         store::lock_news(tx, part).await?;
+        // Partition by partition, in the order in which all take their sequences.
+        messaging::append(tx, moved.remove(&part).unwrap_or_default(), now).await?;
         people_of_part(tx, law, part, &persons, now).await?;
     }
     Ok(())

@@ -1,7 +1,11 @@
 use chrono::{Datelike, NaiveDate};
-use domain::{BirthDate, CitizenNumber, Money, PersonName, Programme, Province, Refusal, Sex};
+use domain::{
+    BirthDate, CitizenNumber, Commune, Money, PersonName, Programme, Province, Refusal, Sex,
+};
 use intake::{FileError, Kind, Refused, Row};
 use rules::{Evidence, FactKind, Facts, Law, Value};
+
+use crate::residence::Place;
 
 /// The columns that every registry file has; the others are facts that programmes ask for.
 const REQUIRED: [&str; 6] = [
@@ -12,6 +16,8 @@ const REQUIRED: [&str; 6] = [
     "province",
     "programme",
 ];
+/// Columns that a file need not have.
+const COMMUNE: &str = "commune";
 const VALID_FROM: &str = "valid_from";
 /// The fact by whose sum a file is controlled.
 const GRANTED_AMOUNT: &str = "granted_amount";
@@ -24,6 +30,8 @@ pub struct Registration {
     pub name: PersonName,
     pub birth_date: BirthDate,
     pub sex: Sex,
+    /// Where in the enrolment's province the person lives, where the row says so.
+    pub commune: Option<Commune>,
     pub enrolment: Enrolment,
 }
 
@@ -50,6 +58,7 @@ pub(crate) struct Asked(Vec<(Programme, Vec<Evidence>)>);
 pub(crate) struct Layout {
     /// Of [`REQUIRED`], in its order.
     required: [usize; REQUIRED.len()],
+    commune: Option<usize>,
     valid_from: Option<usize>,
     facts: Vec<(usize, &'static str)>,
     /// What the programmes ask for, a place for each of `facts`.
@@ -83,7 +92,8 @@ impl Layout {
                 sentence: format!("the column {name} is missing"),
             })?;
         }
-        let other = |name: &str| name != VALID_FROM && !REQUIRED.contains(&name);
+        let other =
+            |name: &str| ![COMMUNE, VALID_FROM].contains(&name) && !REQUIRED.contains(&name);
         let facts = columns.iter().copied().enumerate();
         let facts: Vec<(usize, &'static str)> = facts.filter(|(_, name)| other(name)).collect();
         if let Some((_, name)) = facts.iter().find(|(_, name)| !asked.knows(name)) {
@@ -98,6 +108,7 @@ impl Layout {
         let asked = programmes.map(|(programme, evidence)| (*programme, of(evidence)));
         Ok(Layout {
             required,
+            commune: place(COMMUNE),
             valid_from: place(VALID_FROM),
             asked: asked.collect(),
             facts,
@@ -130,6 +141,9 @@ impl Layout {
             let unknown = Refusal::new("programme_unknown", "the law has no such programme");
             return Err(refuse(5)(unknown));
         };
+        let commune = self.commune.map(|it| row.field(it)).unwrap_or_default();
+        let place = Place::read(province, commune);
+        let place = place.map_err(|it| Refused::at(row.line, COMMUNE, it))?;
         let mut facts = Facts::default();
         for ((at, name), evidence) in self.facts.iter().zip(evidence) {
             if let Some((fact, value)) = fact(programme, name, evidence.as_ref(), row.field(*at))
@@ -147,6 +161,7 @@ impl Layout {
             name,
             birth_date,
             sex,
+            commune: place.commune,
             enrolment: Enrolment {
                 province,
                 programme,
@@ -162,6 +177,14 @@ impl Layout {
 }
 
 impl Registration {
+    /// Where the person lives by this row.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            province: self.enrolment.province,
+            commune: self.commune,
+        }
+    }
+
     pub fn amount(&self) -> Money {
         match self.enrolment.facts.get(GRANTED_AMOUNT) {
             Some(Value::Money(amount)) => *amount,
@@ -274,11 +297,11 @@ pub fn template(law: &Law, programme: Option<Programme>) -> String {
             facts.push(&evidence.fact);
         }
     }
-    let header = REQUIRED.iter().chain([&VALID_FROM]).chain(&facts);
+    let header = REQUIRED.iter().chain([&COMMUNE, &VALID_FROM]).chain(&facts);
     let mut text = header.copied().collect::<Vec<&str>>().join(",");
     for (number, rules) in (1..).zip(programmes) {
         text.push_str(&format!(
-            "\n001148{number:06},Nguyễn Thị Ánh,12/05/1948,nữ,01,{},01/07/2025",
+            "\n001148{number:06},Nguyễn Thị Ánh,12/05/1948,nữ,01,{},00004,01/07/2025",
             rules.programme()
         ));
         for fact in &facts {

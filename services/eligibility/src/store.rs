@@ -5,6 +5,7 @@ mod laws;
 mod life_events;
 mod people;
 mod registry;
+mod residences;
 
 pub(crate) use determinations::{
     Decided, Past, StoredDetermination, earlier_freezes, insert_determinations, insert_withdrawals,
@@ -22,6 +23,9 @@ pub(crate) use registry::{
     Current, NewEnrolment, NewPerson, StoredRefusal, current_enrolments, import_of,
     insert_enrolments, insert_import, insert_persons, insert_refusals, lock_registry,
     next_import_no, persons_by_index, refusals, take_person_numbers,
+};
+pub(crate) use residences::{
+    Author, NewResidence, Papers, Standing, insert_residences, papers, people_moving, standing,
 };
 
 use chrono::{DateTime, NaiveDate, Utc};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use domain::{CitizenNumber, Part};
+use domain::{CitizenNumber, Commune, Part, Province};
 use events::{LifeEventTold, LifeEventsTold};
 use messaging::Problem;
 use privacy::{Field, Keys};
@@ -27,6 +27,9 @@ struct Happened {
     citizen_number: String,
     kind: String,
     happened_on: NaiveDate,
+    /// Where somebody who moved lives now.
+    province: Option<Province>,
+    commune: Option<Commune>,
     #[serde(default)]
     revoked: bool,
 }
@@ -60,6 +63,8 @@ pub(crate) fn telling(keys: &Arc<Keys>, body: &[u8]) -> Result<LifeEventsTold, E
             citizen_index: keys.index(Field::CitizenNumber, number.expose()),
             kind: it.kind,
             happened_on: it.happened_on,
+            province: it.province.map(String::from),
+            commune: it.commune.map(String::from),
             revoked: it.revoked,
         });
     }

@@ -63,6 +63,8 @@ fn of_decisions() -> Vec<Sample> {
                 citizen_index: index(0xc1),
                 kind: "death".to_owned(),
                 happened_on: day(),
+                province: None,
+                commune: None,
                 revoked: false,
             }],
         }),

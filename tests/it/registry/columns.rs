@@ -104,8 +104,8 @@ async fn the_template_has_a_row_for_each_programme() -> anyhow::Result<()> {
         .output()
         .await?;
     let printed = String::from_utf8(output.stdout)?;
-    let header = "citizen_number,full_name,birth_date,sex,province,programme,valid_from,\
-        household,entitled_from\n";
+    let header = "citizen_number,full_name,birth_date,sex,province,programme,commune,\
+        valid_from,household,entitled_from\n";
     assert!(printed.starts_with(header), "{printed}");
     ground.clear().await
 }

@@ -13,8 +13,12 @@ use crate::world::{REGISTRY_HEADER, pensioner};
 const HEADER: &str = "event_id,citizen_number,kind,happened_on,revokes\n";
 
 async fn tell(ground: &Ground, rows: &str) -> anyhow::Result<Report> {
+    tell_file(ground, &format!("{HEADER}{rows}")).await
+}
+
+pub async fn tell_file(ground: &Ground, text: &str) -> anyhow::Result<Report> {
     let file = ground.home.join("events.csv");
-    std::fs::write(&file, format!("{HEADER}{rows}"))?;
+    std::fs::write(&file, text)?;
     let target = ground.target();
     let pool = target.pool(Some("ansinh_eligibility")).await?;
     let law = LawInForce {
@@ -32,10 +36,10 @@ async fn tell(ground: &Ground, rows: &str) -> anyhow::Result<Report> {
 }
 
 /// Line, column and code of a refusal.
-type Told = (u64, &'static str, &'static str);
+pub type Told = (u64, &'static str, &'static str);
 
 /// Accepted and duplicates; then each refusal.
-fn told(report: &Report) -> ((u64, u64), Vec<Told>) {
+pub fn told(report: &Report) -> ((u64, u64), Vec<Told>) {
     let refused = report.refusals.iter();
     (
         (report.sums.accepted.rows, report.sums.duplicates.rows),

@@ -6,7 +6,7 @@ pub(super) fn vietnamese(code: &str) -> &'static str {
     found.map_or("", |(_, sentence)| sentence)
 }
 
-const SENTENCES: [(&str, &str); 40] = [
+const SENTENCES: [(&str, &str); 45] = [
     (
         "amount_invalid",
         "Số tiền gồm 1 đến 18 chữ số, tính bằng đồng, không dấu, không phần lẻ",
@@ -47,6 +47,18 @@ const SENTENCES: [(&str, &str); 40] = [
         "Ba chữ số đầu của số định danh không phải mã nơi khai sinh",
     ),
     ("citizen_number_sex", "Số định danh không khớp giới tính"),
+    (
+        "commune_invalid",
+        "Mã xã, phường, đặc khu gồm đúng 5 chữ số, kể cả các số 0 ở đầu",
+    ),
+    (
+        "commune_of_other_province",
+        "Xã, phường, đặc khu này thuộc tỉnh khác",
+    ),
+    (
+        "commune_unknown",
+        "Không có mã xã, phường, đặc khu này từ ngày 01/07/2025",
+    ),
     ("columns_invalid", "Số ô của dòng khác số cột của tiêu đề"),
     (
         "duplicate_differs",
@@ -86,12 +98,17 @@ const SENTENCES: [(&str, &str); 40] = [
     ("name_invalid", "Họ tên gồm các từ cách nhau một dấu cách"),
     ("name_not_nfc", "Họ tên không ở dạng Unicode dựng sẵn (NFC)"),
     ("person_unknown", "Số định danh này chưa có trong danh sách"),
+    (
+        "place_not_expected",
+        "Chỉ sự kiện chuyển nơi cư trú ghi nơi ở mới; để trống ô",
+    ),
     ("programme_unknown", "Không có chương trình này"),
     (
         "province_unknown",
         "Không có mã tỉnh này; mã tỉnh gồm hai chữ số",
     ),
     ("quote_open", "Dấu ngoặc kép không được đóng"),
+    ("residence_differs", "Tệp ghi người này ở hai nơi khác nhau"),
     ("revokes_unknown", "Không có sự kiện mang mã bị hủy"),
     ("sex_invalid", "Giới tính ghi nam hoặc nữ"),
     (

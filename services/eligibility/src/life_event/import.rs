@@ -10,6 +10,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{Known, Meaning, Told, Word, write};
 use crate::import::{digest, empty_report, read_in_background};
 use crate::law::LawInForce;
+use crate::residence::Place;
 use crate::{Error, reconsider, registry, store};
 
 /// The columns of a file of events, in any order.
@@ -20,6 +21,8 @@ const COLUMNS: [&str; 5] = [
     "happened_on",
     "revokes",
 ];
+/// Columns that a file need not have: where somebody who moved lives from then on.
+const WHERE_TO: [&str; 2] = ["province", "commune"];
 const EVENT_ID_BYTES_MAX: usize = 64;
 
 /// Imports a file of life events, CSV or workbook. A row tells an event, or that an earlier one
@@ -88,6 +91,8 @@ struct Import<'a> {
 struct Layout {
     /// Of [`COLUMNS`], in its order.
     places: [usize; COLUMNS.len()],
+    /// Of [`WHERE_TO`], in its order.
+    where_to: [Option<usize>; WHERE_TO.len()],
     today: NaiveDate,
 }
 
@@ -96,7 +101,7 @@ struct Layout {
 struct Line {
     line: u64,
     citizen_number: CitizenNumber,
-    event: Option<(String, EventKind, NaiveDate)>,
+    event: Option<(String, EventKind, NaiveDate, Option<Place>)>,
     revokes: Option<String>,
 }
 
@@ -109,11 +114,17 @@ impl Layout {
                 sentence: format!("the column {name} is missing"),
             })?;
         }
-        if let Some(name) = columns.iter().find(|it| !COLUMNS.contains(it)) {
+        let known = |it: &&str| COLUMNS.contains(it) || WHERE_TO.contains(it);
+        if let Some(name) = columns.iter().find(|it| !known(it)) {
             let sentence = format!("a file of events has no column {name}");
             return Err(FileError::Columns { sentence });
         }
-        Ok(Layout { places, today })
+        let place = |name: &str| columns.iter().position(|it| *it == name);
+        Ok(Layout {
+            places,
+            where_to: WHERE_TO.map(place),
+            today,
+        })
     }
 
     /// Reads a row; the first column that is wrong is the one that is told.
@@ -128,14 +139,15 @@ impl Layout {
                 let event_id = event_id(field(0)).map_err(refuse(0))?;
                 let kind: EventKind = kind.parse().map_err(refuse(2))?;
                 let happened_on = self.happened_on(day).map_err(refuse(3))?;
-                Some((event_id, kind, happened_on))
+                let place = self.where_to(row, kind)?;
+                Some((event_id, kind, happened_on, place))
             }
         };
         let revokes = match field(4) {
             "" => None,
             text => Some(event_id(text).map_err(refuse(4))?),
         };
-        let told = event.as_ref().map(|(it, ..)| it);
+        let told = event.as_ref().map(|(event_id, ..)| event_id);
         if told == revokes.as_ref() {
             let sentence = match told {
                 Some(_) => "an event does not revoke itself",
@@ -150,6 +162,24 @@ impl Layout {
             event,
             revokes,
         })
+    }
+
+    /// Where the row says that somebody moved to; a commune only within its province.
+    fn where_to(&self, row: &Row, kind: EventKind) -> Result<Option<Place>, Refused> {
+        let field = |at: Option<usize>| at.map(|it| row.field(it)).unwrap_or_default();
+        let [province, commune] = self.where_to.map(field);
+        let refuse = |column: usize| move |it: Refusal| Refused::at(row.line, WHERE_TO[column], it);
+        if province.is_empty() && commune.is_empty() {
+            return Ok(None);
+        }
+        if kind != EventKind::Moved {
+            let sentence = "only who moved lives elsewhere; leave the cell empty";
+            let refusal = Refusal::new("place_not_expected", sentence);
+            return Err(refuse(usize::from(province.is_empty()))(refusal));
+        }
+        let province = province.parse().map_err(refuse(0))?;
+        let place = Place::read(province, commune).map_err(refuse(1))?;
+        Ok(Some(place))
     }
 
     fn happened_on(&self, text: &str) -> Result<NaiveDate, Refusal> {
@@ -184,9 +214,13 @@ impl Line {
             word,
             source: Arc::clone(source),
         };
-        let happened = self.event.as_ref().map(|(event_id, kind, happened_on)| {
-            let (kind, happened_on) = (*kind, *happened_on);
-            told(event_id, Word::Happened { kind, happened_on })
+        let happened = self.event.as_ref().map(|(event_id, kind, day, place)| {
+            let happened = Word::Happened {
+                kind: *kind,
+                happened_on: *day,
+                place: *place,
+            };
+            told(event_id, happened)
         });
         let revoked = self.revokes.as_ref().map(|it| told(it, Word::Revoked));
         happened.into_iter().chain(revoked).collect()
@@ -247,7 +281,7 @@ fn weigh<'a>(known: &Known, words: &'a [Told]) -> Result<Fresh<'a>, (&'static st
                 return Err((COLUMNS[1], Refusal::new("person_unknown", sentence)));
             }
             Meaning::Differs => {
-                let sentence = "an event of this number was told with another kind or day";
+                let sentence = "an event of this number was told with another kind, day or place";
                 return Err((COLUMNS[0], Refusal::new("event_differs", sentence)));
             }
             // A misspelt number would leave the event standing.

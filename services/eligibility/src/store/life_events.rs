@@ -1,11 +1,13 @@
 //! SQL of what happens in people's lives.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::PersonNo;
+use domain::{Commune, PersonNo};
 use rules::EventKind;
 use sqlx::PgConnection;
 
+use super::residences::place_of;
 use crate::Error;
+use crate::residence::Place;
 
 /// An event's number with its teller; a number is of one person.
 pub(crate) type EventKey = (PersonNo, String);
@@ -16,6 +18,8 @@ pub(crate) struct NewLifeEvent<'a> {
     pub event_id: &'a str,
     pub kind: EventKind,
     pub happened_on: NaiveDate,
+    /// Where to, of a move.
+    pub place: Option<Place>,
     pub source: &'a str,
 }
 
@@ -26,15 +30,19 @@ pub(crate) struct NewRevocation<'a> {
     pub source: &'a str,
 }
 
+/// What was told of an event: its kind, its day and, of a move, where to.
+pub(crate) type StoredEvent = (String, NaiveDate, Option<Place>);
+
 /// Those of the events that are stored, with what was told of them.
 pub(crate) async fn life_events(
     tx: &mut PgConnection,
     keys: &[EventKey],
-) -> Result<Vec<(EventKey, String, NaiveDate)>, Error> {
+) -> Result<Vec<(EventKey, StoredEvent)>, Error> {
     let (parts, persons, events) = columns(keys);
     let rows = sqlx::query!(
         r#"
-        SELECT DISTINCT l.person_no AS "person_no: PersonNo", l.event_id, l.kind, l.happened_on
+        SELECT DISTINCT l.person_no AS "person_no: PersonNo", l.event_id, l.kind, l.happened_on,
+            l.province, l.commune
         FROM unnest($1::smallint[], $2::bigint[], $3::text[]) AS w (part, person_no, event_id)
         CROSS JOIN LATERAL (
             SELECT * FROM eligibility.life_events l
@@ -50,7 +58,13 @@ pub(crate) async fn life_events(
     .await?;
     let found = rows.into_iter();
     Ok(found
-        .map(|it| ((it.person_no, it.event_id), it.kind, it.happened_on))
+        .map(|it| {
+            let place = place_of(it.province, it.commune);
+            (
+                (it.person_no, it.event_id),
+                (it.kind, it.happened_on, place),
+            )
+        })
         .collect())
 }
 
@@ -104,12 +118,17 @@ pub(crate) async fn insert_life_events(
     let kinds: Vec<&str> = events.iter().map(|it| it.kind.code()).collect();
     let days: Vec<NaiveDate> = events.iter().map(|it| it.happened_on).collect();
     let sources: Vec<&str> = events.iter().map(|it| it.source).collect();
+    let places: Vec<Option<Place>> = events.iter().map(|it| it.place).collect();
+    let provinces = places.iter().map(|it| it.map(|it| it.province.number()));
+    let provinces: Vec<Option<i16>> = provinces.collect();
+    let communes = places.iter().map(|it| it.and_then(|it| it.commune));
+    let communes: Vec<Option<i32>> = communes.map(|it| it.map(Commune::number)).collect();
     sqlx::query!(
         r#"
         INSERT INTO eligibility.life_events
-            (part, person_no, event_id, kind, happened_on, source, known_at)
-        SELECT e.*, $7 FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[],
-            $5::date[], $6::text[]) AS e
+            (part, person_no, event_id, kind, happened_on, source, province, commune, known_at)
+        SELECT e.*, $9 FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[],
+            $5::date[], $6::text[], $7::smallint[], $8::integer[]) AS e
         "#,
         &parts,
         &persons,
@@ -117,6 +136,8 @@ pub(crate) async fn insert_life_events(
         &kinds as &[&str],
         &days,
         &sources as &[&str],
+        &provinces as &[Option<i16>],
+        &communes as &[Option<i32>],
         now,
     )
     .execute(tx)

@@ -4,9 +4,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::{BirthDate, Money, PersonNo, Programme, Province, Sex};
 use intake::{Refused, Sums, Tally};
 use privacy::{BlindIndex, Sealed};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use super::{programme_of, province_of};
+use super::{Papers, programme_of, province_of};
 use crate::Error;
 
 #[derive(Debug)]
@@ -18,6 +18,17 @@ pub(crate) struct NewPerson {
     pub identity_index: BlindIndex,
     pub birth_date: BirthDate,
     pub sex: Sex,
+}
+
+impl NewPerson {
+    pub(crate) fn into_papers(self) -> Papers {
+        Papers {
+            person_no: self.person_no,
+            citizen_index: self.citizen_index,
+            name_sealed: self.name_sealed,
+            birth_date: self.birth_date,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -81,11 +92,11 @@ pub(crate) async fn import_of(
     }))
 }
 
-pub(crate) async fn next_import_no(pool: &PgPool) -> Result<i64, Error> {
+pub(crate) async fn next_import_no(on: impl PgExecutor<'_>) -> Result<i64, Error> {
     Ok(sqlx::query_scalar!(
         "UPDATE eligibility.counters SET last = last + 1 WHERE name = 'import_no' RETURNING last"
     )
-    .fetch_one(pool)
+    .fetch_one(on)
     .await?)
 }
 
