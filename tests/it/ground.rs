@@ -29,7 +29,7 @@ impl Ground {
         let database_url = url_of_database(&admin, &name)?;
         let home = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&home)?;
-        Keys::generate(&home.join("keys"))?;
+        Keys::generate_development(&home.join("keys"))?;
         let nats = Nats::start(&home).await?;
         let ground = Ground {
             database_url,
@@ -58,6 +58,7 @@ impl Ground {
         settings.nats.url = Some(self.nats.url().to_owned());
         settings.nats.monitor_url = Some(self.nats.monitor_url().to_owned());
         settings.keys.file = Some(self.keys_file());
+        settings.keys.allow_development = true;
         settings.messaging.watermark_ms = 200;
         settings.messaging.poll_ms = 50;
         settings.payments.result_sla_ms = 3_000;
@@ -87,6 +88,7 @@ impl Ground {
                 self.nats.monitor_url().to_owned(),
             ),
             ("ANSINH_KEYS__FILE", self.keys_file().display().to_string()),
+            ("ANSINH_KEYS__ALLOW_DEVELOPMENT", "true".to_owned()),
             ("ANSINH_MESSAGING__WATERMARK_MS", "200".to_owned()),
             ("ANSINH_MESSAGING__POLL_MS", "50".to_owned()),
             ("ANSINH_PAYMENTS__RESULT_SLA_MS", "3000".to_owned()),

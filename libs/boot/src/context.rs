@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::{BootError, Health, Settings, database, nats, shutdown, telemetry};
+use crate::{BootError, Health, Settings, database, keys, nats, shutdown, telemetry};
 
 /// How long tasks may take to finish the transaction in hand.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(20);
@@ -62,10 +62,7 @@ impl Context {
         let database_url = database_url.ok_or(missing("database.url", "DATABASE_URL"))?;
         let nats_url = settings.nats.url.as_deref();
         let nats_url = nats_url.ok_or(missing("nats.url", "NATS_URL"))?;
-        let key_file = settings.keys.file.as_deref();
-        let key_file = key_file.ok_or(missing("keys.file", "ANSINH_KEYS__FILE"))?;
-
-        let keys = Keys::from_file(key_file)?;
+        let keys = keys::read(&settings)?;
         let name = format!("ansinh_{service}");
         let connections = settings.database.connections;
         let pool = database::connect(database_url, Some(&name), connections).await?;

@@ -1,5 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use privacy::PrivacyError;
 
@@ -22,6 +23,14 @@ pub enum BootError {
 
     #[error("keys: {0}")]
     Keys(#[from] PrivacyError),
+
+    /// Keys that a demo or a test made guard nobody's data.
+    #[error(
+        "development_key: {file} holds keys for development; make others with `ansinh keys \
+         generate --file F`, or set keys.allow_development where nobody's data is real",
+        file = .file.display()
+    )]
+    DevelopmentKey { file: PathBuf },
 
     #[error("a database role is lower-case letters and underscores, not {0:?}")]
     Role(String),

@@ -13,6 +13,7 @@ mod context;
 pub mod database;
 mod error;
 pub mod health;
+pub mod keys;
 mod log;
 mod migrations;
 pub mod nats;

@@ -90,8 +90,10 @@ pub struct Telemetry {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keys {
-    /// The file that `privacy::Keys::generate` made.
+    /// The file that `ansinh keys generate` made; the keys themselves are never a setting.
     pub file: Option<PathBuf>,
+    /// Whether keys of purpose `development` may be used: where nobody's data is real.
+    pub allow_development: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -245,7 +247,21 @@ impl Settings {
             .extract()
             .map_err(|it| BootError::Settings(sentence(&it)))?;
         settings.refuse_zeros()?;
+        settings.refuse_key_for_file()?;
         Ok(settings)
+    }
+
+    /// A key in the place of its file's name would be repeated by the first error about the file.
+    fn refuse_key_for_file(&self) -> Result<(), BootError> {
+        let file = self.keys.file.as_deref().map(Path::to_string_lossy);
+        let words = file
+            .iter()
+            .flat_map(|it| it.split(|it: char| !it.is_ascii_hexdigit()));
+        if words.into_iter().any(|it| it.len() >= 64) {
+            let sentence = "keys.file names the file of the keys; a key itself stands there";
+            return Err(BootError::Settings(sentence.to_owned()));
+        }
+        Ok(())
     }
 
     fn refuse_zeros(&self) -> Result<(), BootError> {

@@ -1,56 +1,63 @@
-//! The key file: three lines of text that only their owner can read.
+//! The key file: a few lines of text that only their owner can read.
 //!
 //! ```text
-//! version = 1
+//! purpose = "production"
+//! version = 2
 //! sealing = "64 hex digits"
+//! sealing.1 = "64 hex digits"
 //! index = "64 hex digits"
 //! ```
+//!
+//! `sealing` is the key of the current `version`; `sealing.1` is what version 1 was sealed with
+//! and is still opened with. A file without a `purpose` is for production.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
-use crate::PrivacyError;
+use crate::{KeyPurpose, PrivacyError, nonce};
 
-/// What a key file says.
-#[derive(Zeroize, ZeroizeOnDrop)]
+/// The most retired versions a file holds.
+pub const RETIRED_MAX: usize = 8;
+
+/// Larger than any key file that could have a use; one that is larger is another file.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// Boxed, so that moving the key about leaves no copies of it on the stack.
+pub type Key = Box<Zeroizing<[u8; 32]>>;
+
+/// What a key file says. Each key is wiped when dropped.
 pub struct KeyMaterial {
+    pub purpose: KeyPurpose,
     pub version: u8,
-    pub sealing: [u8; 32],
-    pub index: [u8; 32],
+    pub sealing: Key,
+    /// Older than the current version, the newest first.
+    pub retired: Vec<(u8, Key)>,
+    pub index: Key,
 }
 
 impl KeyMaterial {
-    pub fn random() -> Result<KeyMaterial, io::Error> {
-        let mut material = KeyMaterial {
+    pub fn random(purpose: KeyPurpose) -> Result<KeyMaterial, io::Error> {
+        Ok(KeyMaterial {
+            purpose,
             version: 1,
-            sealing: [0; 32],
-            index: [0; 32],
-        };
-        getrandom::fill(&mut material.sealing).map_err(io::Error::other)?;
-        getrandom::fill(&mut material.index).map_err(io::Error::other)?;
-        Ok(material)
+            sealing: random_key()?,
+            retired: Vec::new(),
+            index: random_key()?,
+        })
     }
 
     pub fn read(path: &Path) -> Result<KeyMaterial, PrivacyError> {
-        let unreadable = |source| PrivacyError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        refuse_exposed(path, &fs::metadata(path).map_err(unreadable)?)?;
-        let text = Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
-        parse(&text).map_err(|reason| PrivacyError::Malformed {
-            path: path.to_owned(),
-            reason,
-        })
+        let (text, _) = read_text(path)?;
+        parse_bytes(&text).map_err(malformed(path))
     }
 
     /// Writes the file so that it is there whole or not at all, and never in place of another.
     pub fn write_new(&self, path: &Path) -> Result<(), PrivacyError> {
         let draft = draft_path(path);
-        let written = self.write_draft(&draft).and_then(|()| {
+        let written = write_draft(&draft, &self.text(), None).and_then(|()| {
             // A link, unlike a rename, fails when the name is taken.
             fs::hard_link(&draft, path)
         });
@@ -62,45 +69,177 @@ impl KeyMaterial {
                     path: path.to_owned(),
                 })
             }
-            Err(source) => Err(PrivacyError::Unreadable {
-                path: path.to_owned(),
-                source,
-            }),
+            Err(source) => Err(unreadable(path)(source)),
         }
     }
 
-    fn write_draft(&self, draft: &Path) -> io::Result<()> {
-        let sealing = Zeroizing::new(hex::encode(self.sealing));
-        let index = Zeroizing::new(hex::encode(self.index));
-        let text = Zeroizing::new(format!(
-            "version = {}\nsealing = \"{}\"\nindex = \"{}\"\n",
-            self.version, *sealing, *index
-        ));
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(draft)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
+    /// A new file's text; its room is taken at once, so that no copy is left where it grew.
+    fn text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(512));
+        text.push_str(&format!("purpose = \"{}\"\n", self.purpose.code()));
+        text.push_str(&format!("version = {}\n", self.version));
+        push_key(&mut text, "sealing", &self.sealing);
+        push_key(&mut text, "index", &self.index);
+        text
     }
 }
 
-/// Beside the file itself, so that both are on one file system; named by the process, so that two
-/// processes do not write one draft.
+/// Makes a new random version the current one; the former one is kept for opening.
+///
+/// The other lines stay as they are, comments too. Who reads meanwhile sees the file before or
+/// after, never in between; two that rotate at the same time do so one after the other.
+pub fn rotate(path: &Path) -> Result<KeyMaterial, PrivacyError> {
+    // A link to the file stays a link: what it names is replaced.
+    let path = &fs::canonicalize(path).map_err(unreadable(path))?;
+    let _one_at_a_time = lock_folder(path).map_err(unreadable(path))?;
+    let (text, metadata) = read_text(path)?;
+    let old = parse_bytes(&text).map_err(malformed(path))?;
+    let full = |reason| PrivacyError::Full {
+        path: path.clone(),
+        reason,
+    };
+    if old.retired.len() == RETIRED_MAX {
+        return Err(full("it holds 8 retired ones"));
+    }
+    let version = old.version.checked_add(1);
+    let version = version.ok_or_else(|| full("255 is the last version"))?;
+    let fresh = random_key().map_err(unreadable(path))?;
+    let text = rotated(&text, (old.version, version), &fresh);
+    let new = parse(&text).map_err(malformed(path))?;
+    let draft = draft_path(path);
+    let replaced = write_draft(&draft, &text, Some(&metadata))
+        .and_then(|()| fs::rename(&draft, path))
+        .and_then(|()| sync_folder(path));
+    if let Err(source) = replaced {
+        // Gone already where it was the folder that could not be synced.
+        let _gone = fs::remove_file(&draft);
+        return Err(unreadable(path)(source));
+    }
+    Ok(new)
+}
+
+fn rotated(text: &[u8], (old, new): (u8, u8), fresh: &Key) -> Zeroizing<String> {
+    let text = std::str::from_utf8(text).expect("it was parsed before");
+    let mut rotated = Zeroizing::new(String::with_capacity(text.len() + 256));
+    for line in text.lines() {
+        match line.split_once('=') {
+            Some((name, _)) if name.trim() == "version" => {
+                rotated.push_str(&format!("version = {new}\n"));
+            }
+            Some((name, value)) if name.trim() == "sealing" => {
+                push_key(&mut rotated, "sealing", fresh);
+                for piece in ["sealing.", &old.to_string(), " = ", value.trim(), "\n"] {
+                    rotated.push_str(piece);
+                }
+            }
+            _ => {
+                rotated.push_str(line);
+                rotated.push('\n');
+            }
+        }
+    }
+    rotated
+}
+
+fn random_key() -> Result<Key, io::Error> {
+    let mut key = Key::new(Zeroizing::new([0; 32]));
+    getrandom::fill(&mut **key).map_err(io::Error::other)?;
+    Ok(key)
+}
+
+fn push_key(text: &mut String, name: &str, key: &Key) {
+    let mut digits = Zeroizing::new([0; 64]);
+    hex::encode_to_slice(&***key, &mut *digits).expect("a key of 32 bytes has 64 digits");
+    let digits = std::str::from_utf8(&*digits).expect("digits are ASCII");
+    for piece in [name, " = \"", digits, "\"\n"] {
+        text.push_str(piece);
+    }
+}
+
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> PrivacyError + Copy {
+    move |source| PrivacyError::Unreadable {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn malformed(path: &Path) -> impl Fn(&'static str) -> PrivacyError + Copy {
+    move |reason| PrivacyError::Malformed {
+        path: path.to_owned(),
+        reason,
+    }
+}
+
+/// The file's bytes, and what the system says of the very file that they were read from.
+fn read_text(path: &Path) -> Result<(Zeroizing<Vec<u8>>, fs::Metadata), PrivacyError> {
+    let mut file = File::open(path).map_err(unreadable(path))?;
+    let metadata = file.metadata().map_err(unreadable(path))?;
+    refuse_exposed(path, &metadata)?;
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(malformed(path)("it is longer than a key file"));
+    }
+    let length = usize::try_from(metadata.len()).expect("at most 64 KiB");
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    file.read_exact(&mut bytes).map_err(unreadable(path))?;
+    Ok((bytes, metadata))
+}
+
+/// Written and synced, with the rights and the owner of the file that it is to replace.
+fn write_draft(draft: &Path, text: &str, like: Option<&fs::Metadata>) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(draft)?;
+    if let Some(like) = like {
+        keep_owner(&file, like)?;
+        file.set_permissions(like.permissions())?;
+    }
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// An administrator who rotates the keys of a service's account leaves them to that account.
+#[cfg(unix)]
+fn keep_owner(file: &File, like: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+
+    let made = file.metadata()?;
+    if (made.uid(), made.gid()) == (like.uid(), like.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(like.uid()), Some(like.gid()))
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_file: &File, _like: &fs::Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+/// Beside the file itself, so that both are on one file system; its name is nobody else's.
 fn draft_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.draft", std::process::id()));
+    name.push(format!(".{}.draft", hex::encode(nonce::random())));
     path.with_file_name(name)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Held until dropped, or until the process ends in whatever way.
+fn lock_folder(path: &Path) -> io::Result<File> {
+    let folder = File::open(folder_of(path))?;
+    folder.lock()?;
+    Ok(folder)
 }
 
 /// Without this, a power cut could take the name of a file whose bytes are safe.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 #[cfg(unix)]
@@ -121,9 +260,14 @@ fn refuse_exposed(_path: &Path, _metadata: &fs::Metadata) -> Result<(), PrivacyE
     Ok(())
 }
 
+fn parse_bytes(bytes: &[u8]) -> Result<KeyMaterial, &'static str> {
+    parse(std::str::from_utf8(bytes).map_err(|_| "it is no text")?)
+}
+
 /// The reason says which line is wrong and never what it holds.
 fn parse(text: &str) -> Result<KeyMaterial, &'static str> {
-    let (mut version, mut sealing, mut index) = (None, None, None);
+    let (mut purpose, mut version, mut sealing, mut index) = (None, None, None, None);
+    let mut retired: Vec<(u8, Key)> = Vec::with_capacity(RETIRED_MAX);
     for line in text.lines().map(str::trim) {
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -131,25 +275,61 @@ fn parse(text: &str) -> Result<KeyMaterial, &'static str> {
         let (name, value) = line.split_once('=').ok_or("a line is `name = value`")?;
         let value = value.trim().trim_matches('"');
         let again = match name.trim() {
+            "purpose" => purpose.replace(parse_purpose(value)?).is_some(),
             "version" => version.replace(parse_version(value)?).is_some(),
             "sealing" => sealing.replace(parse_key(value)?).is_some(),
             "index" => index.replace(parse_key(value)?).is_some(),
-            _ => return Err("the names are version, sealing and index"),
+            name => {
+                let number = name.strip_prefix("sealing.");
+                let number = number.ok_or("the names are purpose, version, sealing and index")?;
+                let number = parse_version(number)?;
+                if retired.len() == RETIRED_MAX {
+                    return Err("more than 8 versions are retired");
+                }
+                let again = retired.iter().any(|(it, _)| *it == number);
+                retired.push((number, parse_key(value)?));
+                again
+            }
         };
         if again {
             return Err("a name stands there twice");
         }
     }
-    let sealing = sealing.ok_or("the sealing key is missing")?;
-    let index = index.ok_or("the index key is missing")?;
-    if sealing == index {
+    retired.sort_by_key(|(it, _)| std::cmp::Reverse(*it));
+    let material = KeyMaterial {
+        purpose: purpose.unwrap_or(KeyPurpose::Production),
+        version: version.ok_or("the version is missing")?,
+        sealing: sealing.ok_or("the sealing key is missing")?,
+        retired,
+        index: index.ok_or("the index key is missing")?,
+    };
+    refuse_confusion(&material)?;
+    Ok(material)
+}
+
+fn refuse_confusion(material: &KeyMaterial) -> Result<(), &'static str> {
+    if material.sealing == material.index {
         return Err("the sealing key and the index key are the same");
     }
-    Ok(KeyMaterial {
-        version: version.ok_or("the version is missing")?,
-        sealing: *sealing,
-        index: *index,
-    })
+    let newest = material.retired.first().map_or(0, |(it, _)| *it);
+    if newest >= material.version {
+        return Err("a retired version is older than the current one");
+    }
+    let retired = material.retired.iter().map(|(_, key)| key);
+    let mut keys: Vec<&Key> = retired
+        .chain([&material.sealing, &material.index])
+        .collect();
+    keys.sort_unstable_by(|one, other| one.as_slice().cmp(other.as_slice()));
+    if keys.windows(2).any(|it| it[0] == it[1]) {
+        return Err("two versions have the same key");
+    }
+    Ok(())
+}
+
+fn parse_purpose(value: &str) -> Result<KeyPurpose, &'static str> {
+    let known = [KeyPurpose::Production, KeyPurpose::Development];
+    let found = known.into_iter().find(|it| it.code() == value);
+    found.ok_or("purpose is production or development")
 }
 
 fn parse_version(value: &str) -> Result<u8, &'static str> {
@@ -159,67 +339,11 @@ fn parse_version(value: &str) -> Result<u8, &'static str> {
     }
 }
 
-fn parse_key(value: &str) -> Result<Zeroizing<[u8; 32]>, &'static str> {
-    let mut key = Zeroizing::new([0; 32]);
-    hex::decode_to_slice(value, &mut *key).map_err(|_| "a key is 64 hex digits")?;
+fn parse_key(value: &str) -> Result<Key, &'static str> {
+    let mut key = Key::new(Zeroizing::new([0; 32]));
+    hex::decode_to_slice(value, &mut **key).map_err(|_| "a key is 64 hex digits")?;
     Ok(key)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(version: &str, sealing: &str, index: &str) -> String {
-        format!("version = {version}\nsealing = \"{sealing}\"\nindex = \"{index}\"\n")
-    }
-
-    #[test]
-    fn a_file_with_comments_and_spaces_is_read() {
-        let text = format!(
-            "# keys of the test\n\n{}",
-            file("7", &"ab".repeat(32), &"cd".repeat(32))
-        );
-        let material = parse(&text).unwrap();
-        assert_eq!(material.version, 7);
-        assert_eq!(material.sealing, [0xab; 32]);
-        assert_eq!(material.index, [0xcd; 32]);
-    }
-
-    #[test]
-    fn a_malformed_file_is_refused_with_its_reason() {
-        let (one, two) = (&"ab".repeat(32)[..], &"cd".repeat(32)[..]);
-        let cases = [
-            (file("0", one, two), "version is a number from 1 to 255"),
-            (file("256", one, two), "version is a number from 1 to 255"),
-            (file("1", &one[2..], two), "a key is 64 hex digits"),
-            (
-                file("1", one, one),
-                "the sealing key and the index key are the same",
-            ),
-            (
-                format!("{}index = \"{two}\"", file("1", one, two)),
-                "a name stands there twice",
-            ),
-            (
-                format!("sealing={one}\nindex={two}"),
-                "the version is missing",
-            ),
-            (
-                format!("version=1\nindex={two}"),
-                "the sealing key is missing",
-            ),
-            (
-                format!("version=1\nsealing={one}"),
-                "the index key is missing",
-            ),
-            (
-                "verison = 1".to_owned(),
-                "the names are version, sealing and index",
-            ),
-            ("version".to_owned(), "a line is `name = value`"),
-        ];
-        for (text, reason) in cases {
-            assert_eq!(parse(&text).err(), Some(reason), "{text}");
-        }
-    }
-}
+mod tests;

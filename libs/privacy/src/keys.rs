@@ -7,7 +7,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::key_file::KeyMaterial;
+use crate::key_file::{self, Key, KeyMaterial};
 use crate::{BlindIndex, ExchangeKey, PrivacyError, Sealed, Secret, cipher};
 
 /// Which kind of personal value is sealed or looked up.
@@ -22,8 +22,15 @@ pub enum Field {
 }
 
 impl Field {
-    /// Part of every sealed value and index: a changed name makes the old ones unreadable.
-    pub(crate) fn name(self) -> &'static str {
+    pub const ALL: [Field; 3] = [Field::CitizenNumber, Field::PersonName, Field::BankAccount];
+
+    pub fn from_name(name: &str) -> Option<Field> {
+        Field::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// Part of every sealed value and index: a changed name makes the old ones unreadable. It is
+    /// also the field's code in the access log.
+    pub fn name(self) -> &'static str {
         match self {
             Field::CitizenNumber => "citizen_number",
             Field::PersonName => "person_name",
@@ -32,13 +39,44 @@ impl Field {
     }
 }
 
-/// The keys of one installation: one to seal with, one to index with, and their version.
+/// What keys are for. Where the data of real people is, a development key is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyPurpose {
+    Production,
+    /// Made by a demo, a test or a developer's machine, where nobody guards it.
+    Development,
+}
+
+impl KeyPurpose {
+    /// As the key file says it.
+    pub fn code(self) -> &'static str {
+        match self {
+            KeyPurpose::Production => "production",
+            KeyPurpose::Development => "development",
+        }
+    }
+}
+
+/// The keys of one installation: a ring of versions to seal and open with, and one to index with.
+///
+/// The current version seals; retired ones, at most 8, still open what they sealed. The index key
+/// has no versions: an index is found only under the key that made it, and it cannot be made anew
+/// without opening every number. To change it nevertheless: a second index column beside the
+/// first, filled in the background from the opened numbers under the new key while both are asked
+/// for; then the first column and the old key go.
 ///
 /// Key schedules are prepared once and wiped when dropped. It is shared behind an `Arc`.
 pub struct Keys {
-    version: u8,
-    sealing: AesGcmSiv<Aes256>,
+    purpose: KeyPurpose,
+    current: Version,
+    /// The newest first.
+    retired: Vec<Version>,
     index: Hmac<Sha256>,
+}
+
+struct Version {
+    number: u8,
+    cipher: AesGcmSiv<Aes256>,
 }
 
 // A keyed HMAC is two started hashes. This does not compile without the `zeroize` features.
@@ -59,13 +97,26 @@ impl Keys {
         Ok(Keys::prepare(&KeyMaterial::read(path)?))
     }
 
-    /// Makes new random keys of version 1 and keeps them in a new file of mode 0600.
+    /// Makes new random keys of version 1 for production and keeps them in a new file of mode 0600.
     ///
     /// # Errors
     ///
     /// [`PrivacyError::Exists`] when there is a file already: losing keys is losing the data.
     pub fn generate(path: &Path) -> Result<Keys, PrivacyError> {
-        let material = KeyMaterial::random().map_err(|source| PrivacyError::Unreadable {
+        Keys::generate_for(KeyPurpose::Production, path)
+    }
+
+    /// The same for a demo, a test or a developer's machine; the file says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keys::generate`].
+    pub fn generate_development(path: &Path) -> Result<Keys, PrivacyError> {
+        Keys::generate_for(KeyPurpose::Development, path)
+    }
+
+    fn generate_for(purpose: KeyPurpose, path: &Path) -> Result<Keys, PrivacyError> {
+        let material = KeyMaterial::random(purpose).map_err(|source| PrivacyError::Unreadable {
             path: path.to_owned(),
             source,
         })?;
@@ -73,13 +124,44 @@ impl Keys {
         Ok(Keys::prepare(&material))
     }
 
+    /// Adds a new random version to a file and makes it the current one. The version that was
+    /// current is retired and kept; the file is replaced whole, and keeps its mode and owner.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivacyError::Full`] when 8 versions are retired already, and those of
+    /// [`Keys::from_file`].
+    pub fn rotate(path: &Path) -> Result<Keys, PrivacyError> {
+        Ok(Keys::prepare(&key_file::rotate(path)?))
+    }
+
     fn prepare(material: &KeyMaterial) -> Keys {
+        let version = |number: u8, key: &Key| Version {
+            number,
+            cipher: AesGcmSiv::new((&***key).into()),
+        };
+        let retired = material.retired.iter();
         Keys {
-            version: material.version,
-            sealing: AesGcmSiv::new((&material.sealing).into()),
-            index: <Hmac<Sha256> as KeyInit>::new_from_slice(&material.index)
+            purpose: material.purpose,
+            current: version(material.version, &material.sealing),
+            retired: retired.map(|(it, key)| version(*it, key)).collect(),
+            index: <Hmac<Sha256> as KeyInit>::new_from_slice(&**material.index)
                 .expect("HMAC takes a key of any length"),
         }
+    }
+
+    pub fn purpose(&self) -> KeyPurpose {
+        self.purpose
+    }
+
+    /// The version that [`Keys::seal`] seals with: the first byte of what it makes.
+    pub fn current_version(&self) -> u8 {
+        self.current.number
+    }
+
+    /// The versions that are only opened with, the newest first.
+    pub fn retired_versions(&self) -> Vec<u8> {
+        self.retired.iter().map(|it| it.number).collect()
     }
 
     /// Seals a clear text for one field of one place; the same `context` opens it again.
@@ -88,14 +170,15 @@ impl Keys {
     ///
     /// When the kernel gives no random bytes: nothing may be sealed without them.
     pub fn seal(&self, field: Field, context: &[u8], clear: &str) -> Sealed {
-        cipher::seal(&self.sealing, (field, self.version, context), clear)
+        let Version { number, cipher } = &self.current;
+        cipher::seal(cipher, (field, *number, context), clear)
     }
 
-    /// Opens what [`Keys::seal`] sealed for the same field and context.
+    /// Opens what [`Keys::seal`] sealed for the same field and context, with whichever version.
     ///
     /// # Errors
     ///
-    /// [`PrivacyError::KeyVersion`] for keys of another version, [`PrivacyError::Refused`] for
+    /// [`PrivacyError::KeyVersion`] for a version that is not held, [`PrivacyError::Refused`] for
     /// anything else that does not fit.
     pub fn open(
         &self,
@@ -103,17 +186,37 @@ impl Keys {
         context: &[u8],
         sealed: &Sealed,
     ) -> Result<Secret, PrivacyError> {
-        let (&version, rest) = sealed
+        let (&found, rest) = sealed
             .as_bytes()
             .split_first()
             .ok_or(PrivacyError::Refused)?;
-        if version != self.version {
-            return Err(PrivacyError::KeyVersion {
-                found: version,
-                held: self.version,
-            });
+        let mut held = std::iter::once(&self.current).chain(&self.retired);
+        match held.find(|it| it.number == found) {
+            Some(it) => cipher::open(&it.cipher, (field, found, context), rest),
+            None => {
+                let mut held = self.retired_versions();
+                held.insert(0, self.current.number);
+                Err(PrivacyError::KeyVersion { found, held })
+            }
         }
-        cipher::open(&self.sealing, (field, version, context), rest)
+    }
+
+    /// The same clear text sealed with the current version; `None` where it is already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keys::open`].
+    pub fn reseal(
+        &self,
+        field: Field,
+        context: &[u8],
+        sealed: &Sealed,
+    ) -> Result<Option<Sealed>, PrivacyError> {
+        if sealed.version() == Some(self.current.number) {
+            return Ok(None);
+        }
+        let clear = self.open(field, context, sealed)?;
+        Ok(Some(self.seal(field, context, clear.expose())))
     }
 
     /// The keyed fingerprint of a clear text; the caller has brought it to its one spelling.
@@ -144,185 +247,9 @@ impl Keys {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keys(version {}, ••)", self.version)
+        write!(f, "Keys(version {}, ••)", self.current.number)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::nonce;
-
-    const NUMBER: &str = "012345678901";
-
-    fn keys(version: u8) -> Keys {
-        Keys::prepare(&KeyMaterial {
-            version,
-            sealing: [1; 32],
-            index: [2; 32],
-        })
-    }
-
-    #[test]
-    fn what_was_sealed_opens_in_its_own_place() {
-        let keys = keys(3);
-        for clear in ["", NUMBER, "Nguyễn Thị Mẫu", &"9".repeat(10_000)] {
-            let sealed = keys.seal(Field::PersonName, b"persons/42", clear);
-            assert_eq!(sealed.as_bytes()[0], 3);
-            assert_eq!(sealed.as_bytes().len(), clear.len() + 29);
-            let opened = keys
-                .open(Field::PersonName, b"persons/42", &sealed)
-                .unwrap();
-            assert_eq!(opened.expose(), clear);
-        }
-    }
-
-    #[test]
-    fn a_value_does_not_open_in_another_place_or_as_another_field() {
-        let keys = keys(1);
-        let sealed = keys.seal(Field::CitizenNumber, b"persons/42", NUMBER);
-        for (field, context) in [
-            (Field::CitizenNumber, &b"persons/43"[..]),
-            (Field::CitizenNumber, b""),
-            (Field::BankAccount, b"persons/42"),
-        ] {
-            let error = keys.open(field, context, &sealed).unwrap_err();
-            assert!(matches!(error, PrivacyError::Refused), "{error}");
-        }
-    }
-
-    #[test]
-    fn another_version_is_named_and_a_changed_version_is_refused() {
-        let sealed = keys(1).seal(Field::CitizenNumber, b"", NUMBER);
-        let error = keys(2)
-            .open(Field::CitizenNumber, b"", &sealed)
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "sealed with key version 1, but the keys here are version 2"
-        );
-
-        let mut relabelled: Vec<u8> = sealed.into();
-        relabelled[0] = 2; // the same key bytes under another version
-        let error = keys(2)
-            .open(Field::CitizenNumber, b"", &Sealed::from(relabelled))
-            .unwrap_err();
-        assert!(matches!(error, PrivacyError::Refused), "{error}");
-    }
-
-    #[test]
-    fn an_altered_or_shortened_value_is_refused_wherever_it_is_altered() {
-        let keys = keys(1);
-        let whole: Vec<u8> = keys
-            .seal(Field::BankAccount, b"x", "9704000012345678")
-            .into();
-        for at in 0..whole.len() {
-            let mut altered = whole.clone();
-            altered[at] ^= 1;
-            let altered = Sealed::from(altered);
-            keys.open(Field::BankAccount, b"x", &altered).unwrap_err();
-            let short = Sealed::from(whole[..at].to_vec());
-            keys.open(Field::BankAccount, b"x", &short).unwrap_err();
-        }
-    }
-
-    #[test]
-    fn the_same_value_never_looks_the_same_sealed() {
-        let keys = keys(1);
-        assert_ne!(
-            keys.seal(Field::CitizenNumber, b"x", NUMBER),
-            keys.seal(Field::CitizenNumber, b"x", NUMBER)
-        );
-    }
-
-    #[test]
-    fn an_index_is_stable_and_is_hmac_of_field_and_text() {
-        // hmac.new(b"\x02" * 32, b"citizen_number\0" + b"012345678901", "sha256") in Python
-        assert_eq!(
-            hex::encode(keys(1).index(Field::CitizenNumber, NUMBER).as_bytes()),
-            "0e619c23cdba07fd52fee6b8a85b69b6874a19e236b7c32dff703e0ed198eb2c"
-        );
-        assert_eq!(
-            keys(1).index(Field::CitizenNumber, NUMBER),
-            keys(1).index(Field::CitizenNumber, NUMBER)
-        );
-    }
-
-    #[test]
-    fn indexes_of_two_fields_or_keys_have_nothing_in_common() {
-        let other = Keys::prepare(&KeyMaterial {
-            version: 1,
-            sealing: [1; 32],
-            index: [3; 32],
-        });
-        let index = keys(1).index(Field::CitizenNumber, NUMBER);
-        assert_ne!(index, keys(1).index(Field::BankAccount, NUMBER));
-        assert_ne!(index, other.index(Field::CitizenNumber, NUMBER));
-    }
-
-    #[test]
-    fn debug_tells_the_version_and_no_key() {
-        assert_eq!(format!("{:?}", keys(5)), "Keys(version 5, ••)");
-    }
-
-    #[test]
-    fn generated_keys_are_kept_for_their_owner_and_never_overwritten() {
-        let folder = Folder::new();
-        let path = folder.0.join("keys");
-        let sealed = Keys::generate(&path)
-            .unwrap()
-            .seal(Field::PersonName, b"x", "Mẫu");
-
-        let keys = Keys::from_file(&path).unwrap();
-        let opened = keys.open(Field::PersonName, b"x", &sealed).unwrap();
-        assert_eq!(opened.expose(), "Mẫu");
-
-        let error = Keys::generate(&path).unwrap_err();
-        assert!(matches!(error, PrivacyError::Exists { .. }), "{error}");
-        let kept = Keys::from_file(&path).unwrap();
-        kept.open(Field::PersonName, b"x", &sealed).unwrap();
-        let files = std::fs::read_dir(&folder.0).unwrap().count();
-        assert_eq!(files, 1, "a draft was left behind");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn keys_that_others_can_read_are_refused() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let folder = Folder::new();
-        let path = folder.0.join("keys");
-        Keys::generate(&path).unwrap();
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        for mode in [0o640, 0o604, 0o660] {
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            let error = Keys::from_file(&path).unwrap_err();
-            assert!(matches!(error, PrivacyError::Exposed { .. }), "{error}");
-        }
-    }
-
-    #[test]
-    fn keys_are_shared_between_threads() {
-        fn shared<T: Send + Sync>() {}
-        shared::<Keys>();
-    }
-
-    /// A folder of this test's own, gone with it.
-    struct Folder(std::path::PathBuf);
-
-    impl Folder {
-        fn new() -> Folder {
-            let name = format!("privacy-{}", hex::encode(nonce::random()));
-            let folder = std::env::temp_dir().join(name);
-            std::fs::create_dir(&folder).unwrap();
-            Folder(folder)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            std::fs::remove_dir_all(&self.0).unwrap();
-        }
-    }
-}
+mod tests;

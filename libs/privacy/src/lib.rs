@@ -1,27 +1,41 @@
-//! Personal data at rest: sealed with a key, found by a keyed index, shown by its tail.
+//! Personal data: sealed with a key at rest, found by a keyed index, shown by its mask, and seen
+//! in clear only by whom the access log names.
 //!
 //! * [`Sealed`] is what a table holds instead of a citizen number, a name or a bank account:
 //!   AES-256-GCM-SIV (RFC 8452), bound to its [`Field`], to the key's version and to a context of
 //!   the caller's choice (the row it belongs to), so that a sealed value copied into another row
 //!   does not open there.
+//! * [`Keys`] is a ring: the current version seals, retired ones still open, and [`reseal()`]
+//!   brings rows that may be changed to the current one in the background.
 //! * [`BlindIndex`] finds a row by a value without opening any: HMAC-SHA256 (RFC 2104) with a
 //!   second key. Citizen numbers can be enumerated, so the index is only as secret as that key.
 //! * [`Secret`] is the opened value: wiped when dropped, never printed, read by
-//!   [`Secret::expose`], which is easy to search for.
+//!   [`Secret::expose`], which is easy to search for. [`Masked`] shows its mask wherever it goes.
+//! * [`record`] writes who looks at whom and why; what it gives back, [`Granted`], is the key to
+//!   the clear value of a [`Masked`].
+//!
+//! Owns schema `privacy`.
 
+mod access;
 mod cipher;
 mod error;
 mod exchange;
 mod index;
 mod key_file;
 mod keys;
+mod masked;
 mod nonce;
+mod reseal;
 mod sealed;
 mod secret;
+mod store;
 
+pub use access::{Access, AccessRow, Granted, PAGE_MAX, Purpose, Role, accesses_of, record};
 pub use error::PrivacyError;
 pub use exchange::ExchangeKey;
 pub use index::BlindIndex;
-pub use keys::{Field, Keys};
+pub use keys::{Field, KeyPurpose, Keys};
+pub use masked::{Account, Kind, Masked, MaskedAccount, MaskedName, MaskedNumber, Name, Number};
+pub use reseal::{Replacement, SealedRow, SealedTable, reseal};
 pub use sealed::Sealed;
 pub use secret::{Secret, mask_tail};

@@ -16,6 +16,11 @@ impl Sealed {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The version of the key that sealed it; `None` where there are no bytes at all.
+    pub fn version(&self) -> Option<u8> {
+        self.0.first().copied()
+    }
 }
 
 impl From<Vec<u8>> for Sealed {

@@ -44,7 +44,35 @@ pub fn mask_tail(text: &str, keep: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Display;
+
+    use serde::{Deserialize, Serialize};
+
     use super::*;
+    use crate::{Keys, Masked, Name};
+
+    /// Does not compile where the type has the trait: then there are two ways to be `Ambiguous`.
+    macro_rules! lacks {
+        ($type:ty: $($bound:path),+) => {$({
+            trait Ambiguous<Way> {
+                fn ask() {}
+            }
+            struct HasIt;
+            impl<T: ?Sized> Ambiguous<()> for T {}
+            impl<T: ?Sized + $bound> Ambiguous<HasIt> for T {}
+            <$type as Ambiguous<_>>::ask();
+        })+};
+    }
+
+    #[test]
+    fn clear_values_and_keys_have_no_way_out_but_their_own() {
+        lacks!(Secret: Serialize, Deserialize<'static>, Display, Clone, Copy);
+        lacks!(Secret: AsRef<str>, std::ops::Deref, PartialEq, Into<String>);
+        lacks!(Masked<Name>: Deserialize<'static>, Clone, Copy);
+        lacks!(Masked<Name>: AsRef<str>, std::ops::Deref, PartialEq, Into<String>);
+        lacks!(Keys: Serialize, Display, Clone, Copy);
+        lacks!(crate::Granted: Deserialize<'static>, Clone, Copy, Default);
+    }
 
     #[test]
     fn a_secret_is_exposed_by_name_only() {

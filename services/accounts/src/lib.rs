@@ -8,6 +8,7 @@ mod error;
 mod handlers;
 mod import;
 mod link;
+mod reseal;
 mod store;
 
 pub use error::Error;
@@ -31,6 +32,11 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     ctx.spawn(
         "accounts hears eligibility",
         consume(wires, subscription, handlers::OnEligibility),
+    );
+    let (pool, keys, stop) = (ctx.pool.clone(), ctx.keys.clone(), ctx.stop.clone());
+    ctx.spawn(
+        "reseal",
+        privacy::reseal::<reseal::Persons>(pool, keys, stop),
     );
     Ok(())
 }

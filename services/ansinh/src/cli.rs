@@ -3,6 +3,7 @@
     reason = "these comments are the help that people read"
 )]
 
+mod keys;
 mod law;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use domain::{Institution, Money, Officer, Period, Position, Programme, Province,
 use crate::commands;
 use crate::output::Failure;
 
+pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
 
 /// Pays pensions and allowances, exactly once, and can prove it.
@@ -107,6 +109,9 @@ pub(crate) enum Top {
     /// The books
     #[command(subcommand)]
     Ledger(Ledger),
+    /// The keys that personal data is sealed with
+    #[command(subcommand)]
+    Keys(KeyRing),
     /// Recompute every invariant from the tables; exit 8 when one is broken
     #[command(before_help = "Example:  ansinh check")]
     Check,

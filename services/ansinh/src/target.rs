@@ -26,6 +26,7 @@ impl Target {
             settings.database.url = Some(running.database_url);
             settings.nats.url = Some(running.nats_url);
             settings.nats.monitor_url = Some(running.nats_monitor_url);
+            settings.keys.allow_development = true;
         }
         Target::with_keys(settings, home)
     }
@@ -36,6 +37,7 @@ impl Target {
         settings.database.url = Some(servers.database_url().to_owned());
         settings.nats.url = Some(servers.nats_url().to_owned());
         settings.nats.monitor_url = Some(servers.nats_monitor_url().to_owned());
+        settings.keys.allow_development = true;
         Target::with_keys(settings, home)
     }
 
@@ -44,13 +46,14 @@ impl Target {
         self
     }
 
-    /// Keys of this installation: a named file must exist; those in `home` are made when missing.
+    /// Keys of this installation: a named file must exist. Keys for development lie in `home` and
+    /// are made when missing; where they may not be used, a file has to be named.
     fn with_keys(mut settings: Settings, home: &Path) -> anyhow::Result<Target> {
-        if settings.keys.file.is_none() {
+        if settings.keys.file.is_none() && settings.keys.allow_development {
             let file: PathBuf = home.join("keys");
             if !file.exists() {
                 std::fs::create_dir_all(home)?;
-                Keys::generate(&file)?;
+                Keys::generate_development(&file)?;
             }
             settings.keys.file = Some(file);
         }
@@ -83,13 +86,7 @@ impl Target {
     }
 
     pub fn keys(&self) -> anyhow::Result<Keys> {
-        let file = self
-            .settings
-            .keys
-            .file
-            .as_deref()
-            .context("no key file is set")?;
-        Ok(Keys::from_file(file)?)
+        Ok(boot::keys::read(&self.settings)?)
     }
 
     /// Brings the schema up; safe to repeat.

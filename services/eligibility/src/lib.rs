@@ -18,6 +18,7 @@ mod recompute;
 mod reconsider;
 mod registry;
 mod residence;
+mod reseal;
 mod simulation;
 mod store;
 mod work;
@@ -76,6 +77,11 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     ctx.spawn(
         "eligibility hears payments",
         consume(wires, subscription, handler),
+    );
+    let (pool, keys, stop) = (ctx.pool.clone(), ctx.keys.clone(), ctx.stop.clone());
+    ctx.spawn(
+        "reseal",
+        privacy::reseal::<reseal::Persons>(pool, keys, stop),
     );
     for _ in 0..work::WORKERS {
         let determine = work::determine(ctx.clone(), laws.clone(), work.clone());

@@ -6,6 +6,7 @@ mod life_events;
 mod people;
 mod registry;
 mod residences;
+mod sealed;
 
 pub(crate) use determinations::{
     Decided, Past, StoredDetermination, earlier_freezes, insert_determinations, insert_withdrawals,
@@ -27,6 +28,7 @@ pub(crate) use registry::{
 pub(crate) use residences::{
     Author, NewResidence, Papers, Standing, insert_residences, papers, people_moving, standing,
 };
+pub(crate) use sealed::{replace_sealed, sealed_after};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Money, Part, Period, PersonNo, Programme, Province, RunNo};

@@ -96,7 +96,7 @@ async fn a_killed_postgresql_is_waited_for() -> anyhow::Result<()> {
     let home = std::env::temp_dir().join(format!("ansinh_{}", uuid::Uuid::now_v7().simple()));
     std::fs::create_dir_all(&home)?;
     let mut postgres = Postgres::start(&home).await?;
-    Keys::generate(&home.join("keys"))?;
+    Keys::generate_development(&home.join("keys"))?;
     let ground = Ground {
         database_url: postgres.url().to_owned(),
         nats: Nats::start(&home).await?,

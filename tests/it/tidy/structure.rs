@@ -15,7 +15,7 @@ const SERVICES: [&str; 6] = [
 ];
 
 /// Schemas that belong to libraries; services reach them through those only.
-const LIBRARIES: [&str; 2] = ["ledger", "messaging"];
+const LIBRARIES: [&str; 3] = ["ledger", "messaging", "privacy"];
 
 /// SQL outside of a store, and why it may stand there.
 pub const SQL_ELSEWHERE: [(&str, &str); 5] = [

@@ -53,9 +53,10 @@ pub fn variables<K: Into<OsString>, V: Into<OsString>>(
         if value.is_empty() {
             continue; // set to nothing is not set
         }
-        let value = match value.parse::<u64>() {
-            Ok(number) => Value::from(number),
-            Err(_) => Value::from(value),
+        let value = match (value.parse::<u64>(), value.parse::<bool>()) {
+            (Ok(number), _) => Value::from(number),
+            (_, Ok(truth)) => Value::from(truth),
+            _ => Value::from(value),
         };
         layer.push(Variable { name, key, value });
     }

@@ -37,7 +37,7 @@ async fn context(connect: &PgConnectOptions, key_file: &KeyFile) -> anyhow::Resu
         pool: database::connect(&url, None, 2).await?,
         jetstream: async_nats::jetstream::new(client.clone()),
         nats: client,
-        keys: Arc::new(Keys::generate(&key_file.0)?),
+        keys: Arc::new(Keys::generate_development(&key_file.0)?),
         settings: Arc::default(),
         database_url: url.into(),
         stop: CancellationToken::new(),

@@ -1,0 +1,28 @@
+//! Commands on the keys that personal data is sealed with.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyRing {
+    /// Make keys for production in a new file that only its owner can read
+    #[command(before_help = "Example:  ansinh keys generate --file /etc/ansinh/keys")]
+    Generate(KeyFile),
+    /// Add a new version to seal with; the former one still opens. Then start the services again
+    #[command(before_help = "Example:  ansinh keys rotate --file /etc/ansinh/keys")]
+    Rotate(KeyFile),
+    /// Purpose and versions of a file, never a key
+    #[command(before_help = "Example:  ansinh keys show --file /etc/ansinh/keys")]
+    Show(KeyFile),
+    /// Count sealed values by the version they are sealed with; exit 8 where one is not held
+    #[command(before_help = "Example:  ansinh keys status")]
+    Status,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyFile {
+    /// The key file
+    #[arg(long, value_name = "F")]
+    pub file: PathBuf,
+}
