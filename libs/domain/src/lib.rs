@@ -13,6 +13,7 @@ mod institutions;
 mod money;
 mod name;
 mod officer;
+mod old_number;
 mod period;
 mod position;
 mod programme;
@@ -29,6 +30,7 @@ pub use institutions::InstitutionInfo;
 pub use money::Money;
 pub use name::PersonName;
 pub use officer::Officer;
+pub use old_number::OldNumber;
 pub use period::Period;
 pub use position::{
     CHUNK_LINES_MAX, ChunkNo, EndToEndId, LineNo, PARTS, Part, PersonNo, Position, RunNo,

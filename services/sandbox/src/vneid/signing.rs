@@ -1,13 +1,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use getrandom::SysRng;
-use rsa::PrivateKey;
+use rsa::RsaPrivateKey;
 use rsa::pkcs1v15::SigningKey;
-use rsa::sha2::Sha256;
+use rsa::rand_core::OsRng;
+use rsa::sha2::Sha256 as SignedHash;
 use rsa::signature::{SignatureEncoding, Signer};
 use rsa::traits::PublicKeyParts;
 use serde_json::{Value, json};
-use sha2::Digest;
+use sha2::{Digest, Sha256};
 
 use super::VneidError;
 
@@ -17,7 +17,7 @@ const KEY_BITS: usize = 2_048;
 /// The provider's RS256 key. It is made at each start and kept in memory alone: what it signed is
 /// worth nothing after five minutes, and clients fetch a key that they do not know.
 pub(crate) struct IdTokenKey {
-    key: SigningKey<Sha256>,
+    key: SigningKey<SignedHash>,
     id: String,
     public: Value,
 }
@@ -25,12 +25,9 @@ pub(crate) struct IdTokenKey {
 impl IdTokenKey {
     /// Takes a fraction of a second of one processor; call it where that blocks nobody.
     pub(crate) fn generate() -> Result<IdTokenKey, VneidError> {
-        let key = PrivateKey::new(&mut SysRng, KEY_BITS).map_err(|_| VneidError::Key)?;
-        let encoded = |it: Box<[u8]>| {
-            let start = it.iter().position(|it| *it != 0).unwrap_or_default();
-            URL_SAFE_NO_PAD.encode(&it[start..])
-        };
-        let (n, e) = (encoded(key.n_bytes()), encoded(key.e_bytes()));
+        let key = RsaPrivateKey::new(&mut OsRng, KEY_BITS).map_err(|_| VneidError::Key)?;
+        let encoded = |it: Vec<u8>| URL_SAFE_NO_PAD.encode(it);
+        let (n, e) = (encoded(key.n().to_bytes_be()), encoded(key.e().to_bytes_be()));
         // RFC 7638: the members in this order, without spaces.
         let thumbprint = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
         let id = URL_SAFE_NO_PAD.encode(Sha256::digest(thumbprint));
