@@ -4,6 +4,7 @@ use chrono::Utc;
 use domain::{ChunkNo, LineNo, Money, Position, Programme, RunNo};
 use events::{Event, Instruction, StatementEntry, StatementPage};
 use ledger::Account;
+use privacy::Sealed;
 use uuid::Uuid;
 
 use crate::world::{
@@ -85,10 +86,16 @@ async fn differences_have_names(
     let mut entries: Vec<StatementEntry> = ours.iter().map(entry).collect();
     let more = Money::sum([pension(1), Money::dong(1)]);
     entries[0].amount = more;
-    entries[1].account.clone_from(&ours[0].account);
+    let second = entries[1].end_to_end_id.clone();
+    entries[1].account = Some(world.account_beside((bank, &ours[0]), (bank, &second))?);
     entries.remove(5);
     entries.push(entry(&ours[2]));
-    entries.push(entry(&theirs[0]));
+    let foreign = theirs[0].end_to_end_id.to_string();
+    let account = world.account_beside((institution(OTHER), &theirs[0]), (bank, &foreign))?;
+    entries.push(StatementEntry {
+        account: Some(account),
+        ..entry(&theirs[0])
+    });
     let never = Position {
         run: RunNo(999),
         chunk: ChunkNo(7),
@@ -97,8 +104,9 @@ async fn differences_have_names(
     };
     for (id, amount) in [(never.to_string(), 70), ("PHI-DICH-VU".to_owned(), 7)] {
         entries.push(StatementEntry {
-            end_to_end_id: id,
             amount: Money::dong(amount),
+            account: Some(world.account_beside((bank, &ours[0]), (bank, &id))?),
+            end_to_end_id: id,
             ..entry(&ours[0])
         });
     }
@@ -180,7 +188,7 @@ async fn a_statement_that_does_not_add_up_leads_to_nothing(
     let entries: Vec<StatementEntry> = theirs.iter().map(entry).collect();
     let received = Money::sum(theirs.iter().map(|it| it.amount));
     let right = |number| statement(bank, number, (NOTHING, received), entries.clone());
-    let wrong: [(Change, &str); 5] = [
+    let wrong: [(Change, &str); 7] = [
         (|it| it.entries_count += 1, "statement_total_mismatch"),
         (
             |it| it.debits = Money::sum([it.debits, Money::dong(1)]),
@@ -198,6 +206,15 @@ async fn a_statement_that_does_not_add_up_leads_to_nothing(
             |it| (it.opening, it.closing) = (Money::dong(1), Money::dong(1)),
             "statement_opening_mismatch",
         ),
+        // Sealed for another entry, and not sealed at all.
+        (
+            |it| it.entries[0].account = it.entries[1].account.clone(),
+            "account_unreadable",
+        ),
+        (
+            |it| it.entries[0].account = Some(Sealed::from(b"0011004000013".to_vec())),
+            "account_unreadable",
+        ),
     ];
     let books = ledger::trial_balance(&world.pool).await?;
     let mut refused = Vec::new();
@@ -208,7 +225,7 @@ async fn a_statement_that_does_not_add_up_leads_to_nothing(
         refused.push((number, code.to_owned()));
     }
     assert_eq!(ledger::trial_balance(&world.pool).await?, books);
-    the_next_number_may_be_right(world, &right(6), &mut refused).await?;
+    the_next_number_may_be_right(world, &right(8), &mut refused).await?;
     let told: Vec<(i64, String)> = sqlx::query_as(
         "SELECT statement_no, code FROM reconciliation.refusals WHERE institution = $1
         ORDER BY refusal_no",
@@ -228,13 +245,13 @@ async fn the_next_number_may_be_right(
     let (bank, one) = (page.institution, Money::dong(1));
     let books = ledger::trial_balance(&world.pool).await?;
     let mut foreign = Event::of(
-        &statement(institution(OURS), 6, (NOTHING, one), vec![]),
+        &statement(institution(OURS), 8, (NOTHING, one), vec![]),
         Utc::now(),
     );
     foreign.speaker = events::bank_in_statement(bank);
-    foreign.subject = format!("{}.v1", foreign.speaker);
+    foreign.subject = format!("{}.v2", foreign.speaker);
     world.say(vec![foreign]).await?;
-    refused.push((6, "not_your_statement".to_owned()));
+    refused.push((8, "not_your_statement".to_owned()));
     assert_eq!(ledger::trial_balance(&world.pool).await?, books);
     assert_eq!(world.state(page).await?, "matched");
     let settled = world.balance(Account::settlement(bank)).await?;
@@ -246,11 +263,11 @@ async fn the_next_number_may_be_right(
         ..Event::of(page, Utc::now())
     };
     world.say(vec![again]).await?;
-    refused.push((6, "statement_repeated".to_owned()));
+    refused.push((8, "statement_repeated".to_owned()));
     let [mut first, mut second] = [1, 2].map(|page| StatementPage {
         page,
         pages: 2,
-        ..statement(bank, 7, (NOTHING, one), vec![])
+        ..statement(bank, 9, (NOTHING, one), vec![])
     });
     first.part = "5".parse::<i16>()?.try_into()?;
     second.part = first.part;
@@ -260,9 +277,9 @@ async fn the_next_number_may_be_right(
         world.state(&second).await?,
         "refused statement_header_differs"
     );
-    refused.push((7, "statement_header_differs".to_owned()));
+    refused.push((9, "statement_header_differs".to_owned()));
     // What was refused is no gap: the next one goes on from the last that was right.
-    let next_day = statement(bank, 8, (NOTHING, one), vec![]);
+    let next_day = statement(bank, 10, (NOTHING, one), vec![]);
     assert_eq!(world.state(&next_day).await?, "matched");
     assert_eq!(ledger::trial_balance(&world.pool).await?, books);
     Ok(())

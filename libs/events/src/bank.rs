@@ -1,5 +1,6 @@
 use chrono::NaiveDate;
 use domain::{ChunkNo, EndToEndId, Institution, Money, Part, RunNo};
+use privacy::Sealed;
 use serde::{Deserialize, Serialize};
 
 use crate::Fact;
@@ -20,6 +21,9 @@ pub fn bank_in_statement(institution: Institution) -> String {
 }
 
 /// A chunk of credits for one bank to carry out (what pain.001 says in XML).
+///
+/// Accounts and holders are sealed with the key that the bank shares with us; the context of each
+/// is the line's end-to-end id as it is written. What does not open is `account_unreadable`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Instructions {
     pub institution: Institution,
@@ -39,11 +43,11 @@ pub struct Instructions {
 pub struct Instruction {
     pub end_to_end_id: EndToEndId,
     pub amount: Money,
-    /// The account to credit; none on a cash list.
+    /// The sealed number of the account to credit; none on a cash list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
-    /// The holder in the banks' form: unaccented capitals.
-    pub holder: String,
+    pub account: Option<Sealed>,
+    /// The sealed holder in the banks' form: unaccented capitals.
+    pub holder: Sealed,
 }
 
 /// A bank's answers; lines may repeat, come late and in any order.
@@ -81,7 +85,7 @@ pub struct ResultLine {
 /// One page of a bank's statement of the state's account (what camt.053 says in XML).
 ///
 /// The statement counts as received when all its pages are there and its lines add up; else the
-/// whole of it is refused.
+/// whole of it is refused. Accounts are sealed with the bank's exchange key as in [`Instructions`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StatementPage {
     pub institution: Institution,
@@ -107,8 +111,9 @@ pub struct StatementEntry {
     pub entry_no: i64,
     pub end_to_end_id: String,
     pub amount: Money,
+    /// Sealed for this entry's end-to-end id; none for cash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
+    pub account: Option<Sealed>,
     pub bank_ref: String,
 }
 
@@ -125,7 +130,7 @@ impl std::fmt::Debug for StatementEntry {
 }
 
 impl Fact for Instructions {
-    const NAME: &'static str = "instructions.v1";
+    const NAME: &'static str = "instructions.v2";
 
     fn speaker(&self) -> String {
         bank_out(self.institution)
@@ -140,7 +145,7 @@ impl Fact for Instructions {
     }
 
     fn subject(&self) -> String {
-        format!("bank.{}.out.instructions.v1", self.institution)
+        format!("bank.{}.out.instructions.v2", self.institution)
     }
 }
 
@@ -165,7 +170,7 @@ impl Fact for Results {
 }
 
 impl Fact for StatementPage {
-    const NAME: &'static str = "statement.v1";
+    const NAME: &'static str = "statement.v2";
 
     fn speaker(&self) -> String {
         bank_in_statement(self.institution)
@@ -180,6 +185,6 @@ impl Fact for StatementPage {
     }
 
     fn subject(&self) -> String {
-        format!("bank.{}.in.statement.v1", self.institution)
+        format!("bank.{}.in.statement.v2", self.institution)
     }
 }

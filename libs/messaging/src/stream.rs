@@ -34,7 +34,7 @@ pub(crate) fn filter_subject(speaker: &str) -> String {
         if speaker.rsplit('.').next() == Some("out") {
             format!("{speaker}.>")
         } else {
-            format!("{speaker}.v1")
+            format!("{speaker}.*")
         }
     } else {
         format!("{speaker}.*.*.*")

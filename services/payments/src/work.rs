@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{ChunkNo, Money};
 use events::{Event, Instruction, Instructions};
 use ledger::{Journal, merkle_root};
-use privacy::{Field, Keys};
+use privacy::{Field, Keys, Secret};
 use sqlx::PgConnection;
 use tokio::sync::Notify;
 use tracing::Instrument;
@@ -134,24 +134,29 @@ async fn release(
     Ok(())
 }
 
+/// What the bank is told, sealed anew for it alone.
 fn instructions(keys: &Keys, work: &PartWork, chunk: &[Line]) -> Result<Instructions, Error> {
+    let institution = chunk[0].institution;
+    let bank = keys.exchange(&institution.to_string());
     let mut lines = Vec::with_capacity(chunk.len());
     for line in chunk {
-        let context = line.person_no.0.to_be_bytes();
+        let (ours, theirs) = (line.person_no.0.to_be_bytes(), line.position.to_string());
         let account = match &line.account {
-            Some(sealed) => Some(keys.open(Field::BankAccount, &context, sealed)?),
+            Some(sealed) => Some(keys.open(Field::BankAccount, &ours, sealed)?),
             None => None,
         };
-        let holder = keys.open(Field::PersonName, &context, &line.holder)?;
+        let holder = keys.open(Field::PersonName, &ours, &line.holder)?;
+        let holder = Secret::from(domain::PersonName::bank_form_of(holder.expose()));
+        let sealed = |field, clear: &Secret| bank.seal(field, theirs.as_bytes(), clear.expose());
         lines.push(Instruction {
             end_to_end_id: line.position,
             amount: line.amount,
-            account: account.map(|it| it.expose().to_owned()),
-            holder: domain::PersonName::bank_form_of(holder.expose()),
+            account: account.map(|it| sealed(Field::BankAccount, &it)),
+            holder: sealed(Field::PersonName, &holder),
         });
     }
     Ok(Instructions {
-        institution: chunk[0].institution,
+        institution,
         run_no: work.run_no,
         part: work.part,
         chunk: chunk[0].position.chunk,

@@ -9,6 +9,9 @@ pub enum Error {
     Messaging(#[from] messaging::Error),
     #[error(transparent)]
     Malformed(#[from] events::MalformedEvent),
+    /// What a bank is told does not open with the key that it was sealed with.
+    #[error("account_unreadable: an account of message {message} does not open")]
+    AccountUnreadable { message: String },
     /// The page cannot be one of any statement; its numbers or texts are out of all bounds.
     #[error("page {page} of statement {statement_no} cannot be: {detail}")]
     ImpossiblePage {
@@ -23,7 +26,9 @@ impl Judged for Error {
     fn verdict(&self) -> Verdict {
         match self {
             Error::Database(_) | Error::Messaging(_) => Verdict::Retry,
-            Error::Malformed(_) | Error::ImpossiblePage { .. } => Verdict::Park,
+            Error::Malformed(_)
+            | Error::AccountUnreadable { .. }
+            | Error::ImpossiblePage { .. } => Verdict::Park,
         }
     }
 }

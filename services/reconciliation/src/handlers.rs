@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{ChunkNo, Institution, LineNo, Part, Position, RunNo};
 use events::{Envelope, Fact, Instructions, ResultsApplied, RunClosed, StatementPage};
 use messaging::{Delivered, Handler};
-use privacy::{Field, Keys};
+use privacy::{ExchangeKey, Field, Keys, PrivacyError, Sealed};
 use sqlx::PgConnection;
 use tokio::sync::Notify;
 
@@ -98,22 +98,26 @@ fn read<F: Fact>(batch: &[Delivered]) -> Result<Vec<F>, Error> {
     Ok(facts)
 }
 
-/// Keeps what was instructed; the account only as its keyed index.
+/// Keeps what was instructed; the account only as our own keyed index.
 async fn on_instructions(
     tx: &mut PgConnection,
     keys: &Keys,
     batch: &[Instructions],
 ) -> Result<(), Error> {
     for chunk in batch {
-        let lines: Vec<Instructed> = chunk
-            .lines
-            .iter()
-            .map(|it| Instructed {
+        let accounts = Accounts::of(keys, chunk.institution);
+        let mut lines = Vec::with_capacity(chunk.lines.len());
+        for it in &chunk.lines {
+            let index = accounts.index(it.account.as_ref(), &it.end_to_end_id.to_string());
+            let account_index = index.map_err(|_| Error::AccountUnreadable {
+                message: chunk.key(),
+            })?;
+            lines.push(Instructed {
                 position: it.end_to_end_id,
                 amount: it.amount,
-                account_index: index_of(keys, it.account.as_deref()),
-            })
-            .collect();
+                account_index,
+            });
+        }
         store::insert_instructions(tx, chunk.institution, &lines).await?;
     }
     Ok(())
@@ -150,15 +154,14 @@ async fn on_statement_page(
     if let Some(code) = standing.header.refusal_by(page) {
         return refuse(tx, page, code, now).await;
     }
+    // Opened before anything is kept: a page with one account that does not open has no entries.
+    let Ok(entries) = claimed(keys, page) else {
+        return refuse(tx, page, RefusalCode::AccountUnreadable, now).await;
+    };
     if !store::insert_page(tx, page).await? {
         let code = RefusalCode::StatementRepeated;
         return store::insert_refusal(tx, bank, (page.statement_no, page.page), code, now).await;
     }
-    let entries: Vec<Claimed> = page
-        .entries
-        .iter()
-        .map(|it| claimed(keys, page, it))
-        .collect();
     if !store::insert_entries(tx, page, &entries).await? {
         // A number that was used twice: the entries cannot be as many as stated.
         return refuse(tx, page, RefusalCode::StatementTotalMismatch, now).await;
@@ -183,24 +186,58 @@ async fn refuse(
     store::insert_refusal(tx, institution, (statement_no, page), code, now).await
 }
 
-/// An entry as it is kept: in the partition that its id claims, or in its page's with run 0
-/// where the id is none of ours.
-fn claimed(keys: &Keys, page: &StatementPage, entry: &events::StatementEntry) -> Claimed {
-    let position = entry.end_to_end_id.parse().unwrap_or(Position {
-        run: RunNo(0),
-        part: page.part,
-        chunk: ChunkNo(0),
-        line: LineNo(0),
-    });
-    Claimed {
-        entry_no: entry.entry_no,
-        position,
-        amount: entry.amount,
-        account_index: index_of(keys, entry.account.as_deref()),
-        bank_ref: entry.bank_ref.clone(),
+/// The entries as they are kept: each in the partition that its id claims, or in its page's with
+/// run 0 where the id is none of ours.
+fn claimed(keys: &Keys, page: &StatementPage) -> Result<Vec<Claimed>, PrivacyError> {
+    let accounts = Accounts::of(keys, page.institution);
+    let mut claimed = Vec::with_capacity(page.entries.len());
+    for entry in &page.entries {
+        let position = entry.end_to_end_id.parse().unwrap_or(Position {
+            run: RunNo(0),
+            part: page.part,
+            chunk: ChunkNo(0),
+            line: LineNo(0),
+        });
+        claimed.push(Claimed {
+            entry_no: entry.entry_no,
+            position,
+            amount: entry.amount,
+            account_index: accounts.index(entry.account.as_ref(), &entry.end_to_end_id)?,
+            bank_ref: entry.bank_ref.clone(),
+        });
     }
+    Ok(claimed)
 }
 
-fn index_of(keys: &Keys, account: Option<&str>) -> Option<Vec<u8>> {
-    account.map(|it| keys.index(Field::BankAccount, it).into())
+/// The accounts in what one bank is told or tells.
+struct Accounts<'a> {
+    keys: &'a Keys,
+    bank: ExchangeKey,
+}
+
+impl Accounts<'_> {
+    fn of(keys: &Keys, institution: Institution) -> Accounts<'_> {
+        Accounts {
+            keys,
+            bank: keys.exchange(&institution.to_string()),
+        }
+    }
+
+    /// Our own keyed index of an account that was sealed for a line: equal accounts have equal
+    /// ones, whoever sealed them and for which line.
+    fn index(
+        &self,
+        account: Option<&Sealed>,
+        end_to_end_id: &str,
+    ) -> Result<Option<Vec<u8>>, PrivacyError> {
+        let Some(sealed) = account else {
+            return Ok(None);
+        };
+        let clear = self
+            .bank
+            .open(Field::BankAccount, end_to_end_id.as_bytes(), sealed)?;
+        Ok(Some(
+            self.keys.index(Field::BankAccount, clear.expose()).into(),
+        ))
+    }
 }

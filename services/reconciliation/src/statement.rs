@@ -23,6 +23,8 @@ pub(crate) enum RefusalCode {
     StatementHeaderDiffers,
     /// A bank sent another bank's statement.
     NotYourStatement,
+    /// An account was not sealed with the bank's key for the entry in which it stands.
+    AccountUnreadable,
 }
 
 /// What every page repeats about the whole statement.

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use domain::{Channel, EndToEndId, Institution, LineNo, Money, Part};
 use events::{Fact, Instruction, Instructions, ResultLine, ResultStatus, Results};
+use privacy::{ExchangeKey, Field, Sealed};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
@@ -21,11 +22,13 @@ const NOT_TAKEN: u64 = 10;
 const REPEATED: usize = 3;
 
 /// A bank of the sandbox. What it does follows from the seed and the instruction alone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Bank {
     pub institution: Institution,
     pub channel: Channel,
     pub seed: u64,
+    /// What it shares with the state, and nobody else.
+    pub key: ExchangeKey,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
@@ -42,7 +45,8 @@ pub(crate) enum Status {
 pub(crate) struct Entry {
     pub line: LineNo,
     pub amount: Money,
-    pub account: Option<String>,
+    /// As it came: sealed for this line, which is how the statement shows it.
+    pub account: Option<Sealed>,
     pub status: Status,
     pub bank_ref: String,
 }
@@ -73,6 +77,7 @@ impl Bank {
         first_of_run: bool,
     ) -> Result<CarriedOut, Error> {
         self.verify(message)?;
+        self.read(message)?;
         let leaves_one_out =
             first_of_run && message.part == Part::ZERO && self.institution.number() == SILENT;
         let silent = message
@@ -142,6 +147,23 @@ impl Bank {
             }
             if !ids.insert(line) {
                 return refused("a line stands in it twice");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whom it pays: all of it opens, or nothing is carried out.
+    fn read(&self, message: &Instructions) -> Result<(), Error> {
+        for line in &message.lines {
+            let id = line.end_to_end_id.to_string();
+            let opens = |field, sealed| self.key.open(field, id.as_bytes(), sealed).is_ok();
+            let account = line.account.as_ref();
+            if !opens(Field::PersonName, &line.holder)
+                || account.is_some_and(|it| !opens(Field::BankAccount, it))
+            {
+                return Err(Error::AccountUnreadable {
+                    message: message.key(),
+                });
             }
         }
         Ok(())
@@ -227,16 +249,28 @@ fn results(message: &Instructions, suffix: &str, lines: Vec<(u64, ResultLine)>) 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::LazyLock;
 
     use domain::{CASH_AGENT, ChunkNo, RunNo};
+    use privacy::Keys;
 
     use super::*;
+
+    /// Keys of this process alone, whose file is gone at once.
+    static KEYS: LazyLock<Keys> = LazyLock::new(|| {
+        let name = format!("ansinh-sandbox-{}", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        let keys = Keys::generate(&file).unwrap();
+        std::fs::remove_file(file).unwrap();
+        keys
+    });
 
     fn bank(institution: &str, channel: Channel) -> Bank {
         Bank {
             institution: institution.parse().unwrap(),
             channel,
             seed: 7,
+            key: KEYS.exchange(institution),
         }
     }
 
@@ -249,11 +283,15 @@ mod tests {
             line: LineNo(line),
         };
         let lines: Vec<Instruction> = (1..=lines)
-            .map(|line| Instruction {
-                end_to_end_id: id(line),
-                amount: Money::dong(500_000),
-                account: Some("12345678".to_owned()),
-                holder: "NGUYEN THI MAU".to_owned(),
+            .map(|line| {
+                let context = id(line).to_string();
+                let sealed = |field, clear| bank.key.seal(field, context.as_bytes(), clear);
+                Instruction {
+                    end_to_end_id: id(line),
+                    amount: Money::dong(500_000),
+                    account: Some(sealed(Field::BankAccount, "12345678")),
+                    holder: sealed(Field::PersonName, "NGUYEN THI MAU"),
+                }
             })
             .collect();
         Instructions {
@@ -318,7 +356,8 @@ mod tests {
             serde_json::to_string(&answers).unwrap()
         };
         assert_eq!(said(&bank), said(&bank));
-        assert_ne!(said(&bank), said(&Bank { seed: 8, ..bank }));
+        let of_this_seed = said(&bank);
+        assert_ne!(of_this_seed, said(&Bank { seed: 8, ..bank }));
     }
 
     #[test]
@@ -362,6 +401,46 @@ mod tests {
         assert!(silent(&quiet, 0, false).is_empty());
         assert!(silent(&quiet, 1, true).is_empty());
         assert!(silent(&bank("970405", Channel::BankAccount), 0, true).is_empty());
+    }
+
+    #[test]
+    fn a_message_that_was_not_sealed_for_this_bank_line_by_line_is_refused_whole() {
+        let (ours, theirs) = ("970405", "970436");
+        let bank = bank(ours, Channel::BankAccount);
+        let wrong: [fn(&mut Instructions); 5] = [
+            |it| {
+                let account = it.lines[0].account.take();
+                it.lines[0].account = it.lines[1].account.replace(account.unwrap());
+            },
+            |it| it.lines[1].holder = it.lines[0].holder.clone(),
+            |it| it.lines[1].account = Some(it.lines[1].holder.clone()),
+            |it| it.lines[1].account = Some(Sealed::from(b"12345678".to_vec())),
+            |it| it.lines[1].account = Some(Sealed::from(Vec::new())),
+        ];
+        for spoil in wrong {
+            let mut message = message(&bank, 3, 7, 2);
+            assert!(bank.carry_out(&message, true).is_ok());
+            spoil(&mut message);
+            let refused = bank.carry_out(&message, true).unwrap_err();
+            assert!(
+                refused.to_string().starts_with("account_unreadable: "),
+                "{refused}"
+            );
+        }
+        let other = Bank {
+            key: KEYS.exchange(theirs),
+            ..bank
+        };
+        let sealed_for_other = message(&other, 3, 7, 2);
+        let bank = Bank {
+            key: KEYS.exchange(ours),
+            ..other
+        };
+        let refused = bank.carry_out(&sealed_for_other, true).unwrap_err();
+        assert!(
+            matches!(refused, Error::AccountUnreadable { .. }),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub enum Error {
     /// A row was sealed with other keys, or changed.
     #[error("the books of bank {0} do not open")]
     Books(domain::Institution),
+    /// The bank pays nothing of a message that was not sealed for it, line by line.
+    #[error("account_unreadable: an account or a holder in message {message} does not open")]
+    AccountUnreadable { message: String },
     #[error(transparent)]
     Refused(Box<Problem>),
     #[error(transparent)]
@@ -32,6 +35,7 @@ impl Judged for Error {
             Error::Malformed(_)
             | Error::Instructions { .. }
             | Error::Books(_)
+            | Error::AccountUnreadable { .. }
             | Error::Refused(_)
             | Error::Vneid(_) => Verdict::Park,
         }
@@ -54,7 +58,7 @@ impl From<Error> for Problem {
                 "the sandbox could not finish; ask again",
             ),
             Error::Books(_) => Problem::new(500, "books_unreadable", error.to_string()),
-            Error::Malformed(_) | Error::Instructions { .. } => {
+            Error::Malformed(_) | Error::Instructions { .. } | Error::AccountUnreadable { .. } => {
                 Problem::new(422, "body_invalid", error.to_string())
             }
         }

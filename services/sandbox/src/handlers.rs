@@ -57,7 +57,7 @@ impl Handler for InstructionsHeard {
                 messages.push(envelope.read()?);
             }
         }
-        on_instructions(tx, self.bank, self.delay, &messages, now).await
+        on_instructions(tx, &self.bank, self.delay, &messages, now).await
     }
 }
 
@@ -105,7 +105,7 @@ impl CommandHandler for OnCommand {
 /// Pays what it is told to, once, and answers most of it.
 async fn on_instructions(
     tx: &mut PgConnection,
-    bank: Bank,
+    bank: &Bank,
     delay: Duration,
     batch: &[Instructions],
     now: DateTime<Utc>,

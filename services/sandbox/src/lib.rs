@@ -12,7 +12,7 @@
 //! bank's books of holders.
 //!
 //! Says `bank.<code>.in.results.v1`, most lines at once and a few late and repeated, at the end
-//! of a day `bank.<code>.in.statement.v1`, and `bank.<code>.in.verifications.v1`. What it says
+//! of a day `bank.<code>.in.statement.v2`, and `bank.<code>.in.verifications.v1`. What it says
 //! follows from what it hears, from its books and from `sandbox.seed` alone, so that two runs of
 //! the same world can be compared.
 //!
@@ -100,6 +100,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
                 institution: it.institution,
                 channel: it.channel,
                 seed: ctx.settings.sandbox.seed,
+                key: ctx.keys.exchange(&it.institution.to_string()),
             },
             delay: Duration::from_millis(ctx.settings.sandbox.delay_ms),
         };

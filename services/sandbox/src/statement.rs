@@ -1,6 +1,7 @@
 use chrono::NaiveDate;
 use domain::{ChunkNo, Institution, LineNo, Money, Part, Position, RunNo};
 use events::{StatementEntry, StatementPage};
+use privacy::Sealed;
 
 /// Entries of one page.
 pub(crate) const PAGE_MAX: usize = 1_000;
@@ -26,7 +27,8 @@ pub(crate) struct Paid {
     pub chunk: ChunkNo,
     pub line: LineNo,
     pub amount: Money,
-    pub account: Option<String>,
+    /// Sealed for this line.
+    pub account: Option<Vec<u8>>,
     pub bank_ref: String,
 }
 
@@ -109,7 +111,7 @@ impl<'a> Pages<'a> {
                 entry_no: self.entry_no,
                 end_to_end_id: position.to_string(),
                 amount: it.amount,
-                account: it.account,
+                account: it.account.map(Sealed::from),
                 bank_ref: it.bank_ref,
             });
         }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, Institution, LineNo, Money, Part, RunNo};
 use events::{Instructions, MalformedEvent, Results};
+use privacy::Sealed;
 use sqlx::{PgConnection, PgPool};
 
 use crate::Error;
@@ -70,7 +71,7 @@ pub(crate) async fn insert_entries(
     entries: &[Entry],
 ) -> Result<(), Error> {
     let mut copied = bulk::Rows::into(
-        "COPY sandbox.entries (institution, part, run_no, chunk, line, amount, account, status,
+        "COPY sandbox.entries (institution, part, run_no, chunk, line, amount, account_sealed, status,
             bank_ref) FROM STDIN (FORMAT binary)",
         9,
     );
@@ -83,7 +84,7 @@ pub(crate) async fn insert_entries(
             .with(message.chunk.0)
             .with(entry.line.0)
             .with(entry.amount)
-            .with(entry.account.as_deref())
+            .with(entry.account.as_ref().map(Sealed::as_bytes))
             .with(entry.status)
             .with(&entry.bank_ref[..])
             .end();
@@ -259,7 +260,7 @@ pub(crate) async fn paid(
         Paid,
         r#"
         SELECT e.run_no AS "run_no: RunNo", e.chunk AS "chunk: ChunkNo", e.line AS "line: LineNo",
-            e.amount AS "amount: Money", e.account, e.bank_ref
+            e.amount AS "amount: Money", e.account_sealed AS "account: Vec<u8>", e.bank_ref
         FROM unnest($1::smallint[], $2::bigint[], $3::integer[]) AS k (part, run_no, chunk)
         JOIN sandbox.entries e ON (e.part, e.run_no, e.chunk) = (k.part, k.run_no, k.chunk)
         WHERE e.institution = $4 AND e.status = 'credited'

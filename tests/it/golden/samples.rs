@@ -269,11 +269,11 @@ fn payees() -> PayeesResolved {
 }
 
 fn instructions_fact() -> Instructions {
-    let line = |number: i32, account: Option<&str>| Instruction {
+    let line = |number: i32, account: Option<Sealed>| Instruction {
         end_to_end_id: position(number),
         amount: Money::dong(540_000),
-        account: account.map(str::to_owned),
-        holder: "NGUYEN THI ANH".to_owned(),
+        account,
+        holder: sealed(0x33),
     };
     Instructions {
         institution: bank(),
@@ -284,16 +284,16 @@ fn instructions_fact() -> Instructions {
         count: 2,
         total: Money::dong(1_080_000),
         root: "5e".repeat(32),
-        lines: vec![line(1, Some("0011004123456")), line(2, None)],
+        lines: vec![line(1, Some(sealed(0x22))), line(2, None)],
     }
 }
 
 fn statement() -> StatementPage {
-    let entry = |number: i64, account: Option<&str>| StatementEntry {
+    let entry = |number: i64, account: Option<Sealed>| StatementEntry {
         entry_no: number,
         end_to_end_id: format!("R000123-07-0042-{number:04}"),
         amount: Money::dong(540_000),
-        account: account.map(str::to_owned),
+        account,
         bank_ref: format!("FT26335{number:05}"),
     };
     StatementPage {
@@ -308,7 +308,7 @@ fn statement() -> StatementPage {
         debits: Money::dong(1_080_000),
         entries_count: 2,
         closing: Money::dong(540_000),
-        entries: vec![entry(1, Some("0011004123456")), entry(2, None)],
+        entries: vec![entry(1, Some(sealed(0x22))), entry(2, None)],
     }
 }
 

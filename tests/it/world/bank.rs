@@ -10,6 +10,7 @@ use events::{
     StatementPage,
 };
 use messaging::{Relay, Wires};
+use privacy::{Field, Sealed};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -70,6 +71,20 @@ impl World {
         }
         lines.sort_by_key(|it| it.amount);
         Ok(lines)
+    }
+
+    /// The account of a line of one bank as another, or the same, writes it beside an id.
+    pub fn account_beside(
+        &self,
+        (bank, of): (Institution, &Instruction),
+        (by, id): (Institution, &str),
+    ) -> anyhow::Result<Sealed> {
+        let keys = self.target.keys()?;
+        let sealed = of.account.as_ref().context("the line has an account")?;
+        let (field, context) = (Field::BankAccount, of.end_to_end_id.to_string());
+        let key = |it: Institution| keys.exchange(&it.to_string());
+        let clear = key(bank).open(field, context.as_bytes(), sealed)?;
+        Ok(key(by).seal(field, id.as_bytes(), clear.expose()))
     }
 
     /// Says events in the names of the outside world and waits until who listens has heard them.
