@@ -38,11 +38,11 @@ async fn maker_checkers_and_releaser_are_four_persons_who_saw_the_same_run() -> 
     let problem = world
         .refused("release-run", "early", &releasing(run_no, RELEASER)?)
         .await?;
-    not_now(&problem, &["approve", "hold"]);
+    not_now(&problem, &["approve", "hold", "free"]);
     let problem = world
         .refused("close-run", "early close", &closing(run_no)?)
         .await?;
-    not_now(&problem, &["approve", "hold"]);
+    not_now(&problem, &["approve", "hold", "free"]);
     assert_eq!(world.balance(Account::commitment(PROGRAMME)).await?, 0);
 
     a_held_line_makes_it_another_run(&world, run_no).await?;

@@ -72,6 +72,7 @@ const APPEND_ONLY: [&str; 25] = [
     "messaging.outbox",
     "payments.appropriations",
     "payments.breaks",
+    "payments.editors",
     "payments.lines",
     "payments.obligations",
     "payments.result_refusals",

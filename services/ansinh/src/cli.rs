@@ -239,6 +239,17 @@ pub(crate) enum Run {
         #[command(flatten)]
         by: By,
     },
+    /// End what holds a line before approval; not by who changed where it is paid
+    #[command(
+        before_help = "Example:  ansinh run free R000001-07-0001-0042 --reason 'đã xác minh' --by le.binh"
+    )]
+    Free {
+        line: Position,
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
     /// Approve exactly this count, sum and root; not by the maker, not twice by one person
     #[command(before_help = "Example:  ansinh run approve R000001 --by le.binh")]
     Approve {

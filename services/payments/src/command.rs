@@ -37,6 +37,17 @@ pub struct HoldLine {
     pub reason: String,
 }
 
+/// `payments.do.free-line`: ends the holds of a line that a person may end, before the run is
+/// approved. What is not owed stays held until that is taken back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreeLine {
+    /// None of those who changed where the line is paid.
+    pub officer: Officer,
+    pub line: EndToEndId,
+    pub reason: String,
+}
+
 /// `payments.do.approve-run`: binds the approver to what they saw.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

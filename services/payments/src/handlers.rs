@@ -35,7 +35,7 @@ impl Handler for OnAccounts {
             if envelope.is::<PayeesResolved>() {
                 preparation::on_payees_resolved(tx, envelope.read()?, now).await?;
             } else if envelope.is::<PartResolved>() {
-                preparation::on_part_resolved(tx, &envelope.read()?).await?;
+                preparation::on_part_resolved(tx, &envelope.read()?, now).await?;
             } else if envelope.is::<PayeesWithdrawn>() {
                 let message = envelope.read()?;
                 journals.extend(withdrawals::on_payees_withdrawn(tx, &message, now).await?);

@@ -2,12 +2,13 @@
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
-//! `open-run`, `hold-line`, `approve-run`, `release-run`, `close-run`. Says `run-opened`,
+//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `close-run`. Says `run-opened`,
 //! `results-applied`, `run-closed`, and to each bank `instructions`.
 
 mod command;
 mod error;
 mod handlers;
+mod holds;
 mod line;
 mod posting;
 mod report;
@@ -17,9 +18,9 @@ mod store;
 mod withdrawal;
 mod work;
 
-pub use command::{Appropriate, ApproveRun, CloseRun, HoldLine, OpenRun, ReleaseRun};
+pub use command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
 pub use error::Error;
-pub use line::{Line, line_leaf};
+pub use line::{Line, LineLeaf};
 pub use report::{
     ExceptionRow, HeldRow, InstitutionRow, LineRow, RunSummary, exceptions, institutions, lines,
     run_summary, runs,
@@ -77,6 +78,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
         );
     }
     ctx.spawn("overdue", work::watch_overdue(ctx.clone()));
+    ctx.spawn("holds", holds::watch_holds(ctx.clone()));
     let approvals_required = ctx.settings.payments.approvals_required;
     let handler = handlers::OnCommand {
         approvals_required,

@@ -302,6 +302,7 @@ mod tests {
             },
             institution: "970436".parse().unwrap(),
             person_no: PersonNo(16),
+            payee_no: None,
             determination_no: 1,
             arrears_of: arrears_of.map(|it| it.parse().unwrap()),
             amount: Money::dong(amount),

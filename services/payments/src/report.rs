@@ -62,7 +62,8 @@ pub struct RunSummary {
     pub closed_at: Option<DateTime<Utc>>,
 }
 
-/// Lines set aside for one reason: the code of a withdrawal, or what a person wrote.
+/// Lines set aside for one reason: the code of a withdrawal or of a hold, or what a person wrote. A
+/// line that is held for two stands under both.
 #[derive(Debug, Clone, Serialize)]
 pub struct HeldRow {
     pub reason: String,
@@ -86,6 +87,8 @@ pub struct InstitutionRow {
 pub struct LineRow {
     pub end_to_end_id: Position,
     pub person_no: i64,
+    /// Whose account it is, where that is not the beneficiary's own.
+    pub payee_no: Option<i64>,
     pub amount: Money,
     /// The past period that it pays; none where it pays the run's own.
     pub arrears_of: Option<Period>,
@@ -106,6 +109,8 @@ pub struct ExceptionRow {
     /// What was owed for, where no line says it.
     pub period: Option<Period>,
     pub detail: String,
+    /// When a hold ends by itself.
+    pub hold_until: Option<DateTime<Utc>>,
     pub opened_at: DateTime<Utc>,
     pub resolved_at: Option<DateTime<Utc>>,
 }

@@ -30,6 +30,7 @@ pub enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     Hold,
+    Free,
     Approve,
     Release,
     Close,
@@ -59,10 +60,11 @@ impl State {
     /// The whole of what people may do, on one screen; the console and every refusal show it.
     pub fn allowed_actions(self) -> &'static [Action] {
         match self {
-            State::AwaitingApproval => &[Action::Approve, Action::Hold],
+            State::Preparing => &[Action::Free],
+            State::AwaitingApproval => &[Action::Approve, Action::Hold, Action::Free],
             State::Reserved => &[Action::Release],
             State::Released => &[Action::Close],
-            State::Preparing | State::Approved | State::Releasing | State::Closed => &[],
+            State::Approved | State::Releasing | State::Closed => &[],
         }
     }
 
@@ -100,6 +102,7 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Action::Hold => "hold",
+            Action::Free => "free",
             Action::Approve => "approve",
             Action::Release => "release",
             Action::Close => "close",
@@ -145,11 +148,13 @@ mod tests {
 
     #[test]
     fn every_pair_of_state_and_action_is_decided() {
-        use Action::{Approve, Close, Hold, Release};
+        use Action::{Approve, Close, Free, Hold, Release};
         use State::{Approved, AwaitingApproval, Closed, Preparing, Released, Releasing, Reserved};
         let allowed = [
             (AwaitingApproval, Approve),
             (AwaitingApproval, Hold),
+            (AwaitingApproval, Free),
+            (Preparing, Free),
             (Reserved, Release),
             (Released, Close),
         ];
@@ -162,7 +167,7 @@ mod tests {
             Released,
             Closed,
         ] {
-            for action in [Hold, Approve, Release, Close] {
+            for action in [Hold, Free, Approve, Release, Close] {
                 let expected = allowed.contains(&(state, action));
                 assert_eq!(state.allow(action).is_ok(), expected, "{state} {action}");
             }

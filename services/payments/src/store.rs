@@ -1,5 +1,6 @@
 //! All SQL of payments, by the step of a payment's life.
 
+mod editors;
 mod found;
 mod holds;
 mod overpayments;
@@ -9,8 +10,12 @@ mod runs;
 mod withdrawals;
 mod work;
 
+pub(crate) use editors::{insert_editors, is_editor};
 pub(crate) use found::{FoundLine, find_lines};
-pub(crate) use holds::{Hold, Moved, free_lines, hold_lines};
+pub(crate) use holds::{
+    EndedHold, HeldBy, Hold, Moved, ended_holds, free_lines, hold_lines, holds_of,
+    parts_with_ended_holds,
+};
 pub(crate) use overpayments::{cancel_overpayments, open_overpayments};
 pub(crate) use preparation::{
     OpenChunk, Prepared, add_prepared, announce, finish_preparation, insert_lines,

@@ -38,6 +38,8 @@ pub(crate) enum Consequence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Open {
     Held {
+        /// The line is held for another reason as well.
+        has_others: bool,
         /// The release of the partition has passed the line's chunk.
         is_gone: bool,
         is_approved: bool,
@@ -62,11 +64,13 @@ pub(crate) enum Undoing {
 }
 
 /// Decides what a withdrawal does to a line by where it stands; pure. `None` where the obligation
-/// never became a line; held where somebody has set the line aside already.
+/// never became a line. One that is held already gets a hold more while it can be set free, and
+/// else did not leave with its chunk, whatever has become of that.
 pub(crate) fn consequence(standing: Option<Standing>, is_held: bool) -> Consequence {
-    match standing.filter(|_| !is_held) {
-        None | Some(Standing::Answered(ResultStatus::Rejected)) => Consequence::Withdraw,
+    match standing {
         Some(Standing::NotReleased) => Consequence::Hold,
+        _ if is_held => Consequence::Withdraw,
+        None | Some(Standing::Answered(ResultStatus::Rejected)) => Consequence::Withdraw,
         Some(Standing::InTransit | Standing::Unknown) => Consequence::Recall,
         Some(Standing::Answered(ResultStatus::Credited)) => Consequence::Overpayment,
     }
@@ -75,6 +79,9 @@ pub(crate) fn consequence(standing: Option<Standing>, is_held: bool) -> Conseque
 /// Decides how a withdrawal is undone by what is open of it; pure.
 pub(crate) fn undoing(open: Open) -> Undoing {
     match open {
+        Open::Held {
+            has_others: true, ..
+        } => Undoing::Resolve,
         Open::Held { is_gone: true, .. }
         | Open::Held {
             is_approved: true,
@@ -121,13 +128,15 @@ mod tests {
             (None, Withdraw),
         ] {
             assert_eq!(consequence(standing, false), expected, "{standing:?}");
-            assert_eq!(consequence(standing, true), Withdraw, "{standing:?}, held");
+            let held = if expected == Hold { Hold } else { Withdraw };
+            assert_eq!(consequence(standing, true), held, "{standing:?}, held");
         }
     }
 
     #[test]
     fn only_a_line_that_was_approved_and_is_still_here_is_set_free() {
         let held = |is_gone, is_approved, after_approval| Open::Held {
+            has_others: false,
             is_gone,
             is_approved,
             after_approval,
@@ -138,6 +147,15 @@ mod tests {
             (held(false, true, false), Undoing::IssueAgain),
             (held(true, true, true), Undoing::IssueAgain),
             (held(true, true, false), Undoing::IssueAgain),
+            (
+                Open::Held {
+                    has_others: true,
+                    is_gone: true,
+                    is_approved: true,
+                    after_approval: true,
+                },
+                Undoing::Resolve,
+            ),
             (Open::Recall, Undoing::Resolve),
             (Open::Withdrawn, Undoing::Resolve),
             (Open::Overpayment, Undoing::CancelCase),

@@ -140,7 +140,7 @@ fn instructions(keys: &Keys, work: &PartWork, chunk: &[Line]) -> Result<Instruct
     let bank = keys.exchange(&institution.to_string());
     let mut lines = Vec::with_capacity(chunk.len());
     for line in chunk {
-        let (ours, theirs) = (line.person_no.0.to_be_bytes(), line.position.to_string());
+        let (ours, theirs) = (line.sealed_for(), line.position.to_string());
         let account = match &line.account {
             Some(sealed) => Some(keys.open(Field::BankAccount, &ours, sealed)?),
             None => None,

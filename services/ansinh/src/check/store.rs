@@ -54,7 +54,8 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 10] = [
     ),
     (
         "approved_by_others",
-        "maker, checkers and releaser are different persons, and what was approved is what is paid",
+        "maker, checkers and releaser are different persons, none of whom but the maker changed an \
+         account that is paid, and what was approved is what is paid",
         "SELECT run_no || ' ' || officer FROM payments.acts
         WHERE voided_at IS NULL AND act IN ('open', 'approve', 'release')
         GROUP BY run_no, officer HAVING count(*) > 1
@@ -62,6 +63,10 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 10] = [
         SELECT r.run_no || ' ' || a.officer FROM payments.runs r JOIN payments.acts a USING (run_no)
         WHERE a.voided_at IS NULL AND a.act IN ('approve', 'release')
             AND (a.root, a.lines, a.total) IS DISTINCT FROM (r.root, r.lines, r.total)
+        UNION ALL
+        SELECT DISTINCT a.run_no || ' ' || a.officer FROM payments.acts a
+        JOIN payments.editors e USING (run_no, officer)
+        WHERE a.voided_at IS NULL AND a.act IN ('approve', 'release')
         UNION ALL
         SELECT r.run_no || ' without approval' FROM payments.runs r
         WHERE r.state NOT IN ('preparing', 'awaiting_approval') AND r.approvals_required > (
@@ -276,8 +281,8 @@ async fn run_root(pool: &PgPool, run_no: RunNo) -> anyhow::Result<(Root, u64)> {
     let mut rows = sqlx::query!(
         r#"
         SELECT l.part AS "part: Part", l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo",
-            l.person_no AS "person_no: PersonNo", l.determination_no, l.amount AS "amount: Money",
-            c.institution, l.account_index, nullif(l.period, r.period) AS "arrears_of: Period"
+            l.person_no AS "person_no: PersonNo", l.payee_no AS "payee_no: PersonNo",
+            l.determination_no, l.amount AS "amount: Money", c.institution, l.account_index, nullif(l.period, r.period) AS "arrears_of: Period"
         FROM payments.lines l JOIN payments.chunks c USING (run_no, part, chunk)
         JOIN payments.runs r USING (run_no)
         LEFT JOIN payments.exceptions x ON (x.run_no, x.part, x.chunk, x.line, x.kind)
@@ -303,15 +308,18 @@ async fn run_root(pool: &PgPool, run_no: RunNo) -> anyhow::Result<(Root, u64)> {
         };
         let institution = Institution::from_number(row.institution);
         let index: Option<[u8; 32]> = row.account_index.and_then(|it| it.try_into().ok());
-        leaves.push(payments::line_leaf(
+        let leaf = payments::LineLeaf {
             position,
-            row.person_no,
-            row.determination_no,
-            row.arrears_of,
-            row.amount,
-            institution.ok_or_else(|| anyhow::anyhow!("{position} has no institution"))?,
-            index.as_ref(),
-        ));
+            person_no: row.person_no,
+            payee_no: row.payee_no,
+            determination_no: row.determination_no,
+            arrears_of: row.arrears_of,
+            amount: row.amount,
+            institution: institution
+                .ok_or_else(|| anyhow::anyhow!("{position} has no institution"))?,
+            account_index: index.as_ref(),
+        };
+        leaves.push(leaf.hash());
         lines += 1;
     }
     if !leaves.is_empty() {

@@ -1,9 +1,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use domain::{Position, RunNo};
-use payments::{ApproveRun, CloseRun, HoldLine, OpenRun, ReleaseRun, RunSummary};
+use payments::{ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun, RunSummary};
 use sqlx::PgPool;
 
 use crate::cli::{By, Output, Run, Shared};
@@ -62,6 +62,14 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
                 reason,
             };
             super::ask(&target, output, "hold-line", &by, &body).await
+        }
+        Run::Free { line, reason, by } => {
+            let body = FreeLine {
+                officer: by.by.clone(),
+                line,
+                reason,
+            };
+            super::ask(&target, output, "free-line", &by, &body).await
         }
         Run::Approve {
             run,
@@ -167,7 +175,9 @@ async fn watch(pool: &PgPool, run_no: RunNo) -> Result<ExitCode, Failure> {
             print(&line);
             last = line;
         }
-        let waits_for_a_person = !it.allowed_actions.is_empty() && it.waiting_lines == 0;
+        // While a run is prepared a held line may be set free, and nobody has to.
+        let waits_for_a_person =
+            !it.allowed_actions.is_empty() && it.waiting_lines == 0 && it.state != "preparing";
         if it.state == "closed" || waits_for_a_person {
             if let Some(next) = it.allowed_actions.first() {
                 say(&format!("Next: ansinh run {next} {run_no} --by OFFICER"));
@@ -237,6 +247,7 @@ fn lines_table(lines: &[payments::LineRow]) -> comfy_table::Table {
             it.state.clone(),
             it.reason.clone().unwrap_or_default(),
             it.arrears_of.map(|it| it.to_string()).unwrap_or_default(),
+            it.payee_no.map(|it| it.to_string()).unwrap_or_default(),
             grouped(it.amount),
         ]
     });
@@ -247,9 +258,14 @@ fn lines_table(lines: &[payments::LineRow]) -> comfy_table::Table {
         "state",
         "reason",
         "arrears of",
+        "payee",
         "đồng",
     ];
-    table(&header, 6, rows)
+    table(&header, 7, rows)
+}
+
+fn until(ends: DateTime<Utc>) -> String {
+    ends.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 fn exceptions_table(rows: &[payments::ExceptionRow]) -> comfy_table::Table {
@@ -260,6 +276,7 @@ fn exceptions_table(rows: &[payments::ExceptionRow]) -> comfy_table::Table {
                 .unwrap_or_default(),
             it.kind.clone(),
             it.detail.clone(),
+            it.hold_until.map(until).unwrap_or_default(),
             if it.resolved_at.is_some() {
                 "resolved".to_owned()
             } else {
@@ -268,5 +285,5 @@ fn exceptions_table(rows: &[payments::ExceptionRow]) -> comfy_table::Table {
             grouped(it.amount),
         ]
     });
-    table(&["line", "kind", "what", "state", "đồng"], 4, rows)
+    table(&["line", "kind", "what", "until", "state", "đồng"], 5, rows)
 }

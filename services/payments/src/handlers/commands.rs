@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use domain::{Money, Officer, Part};
+use domain::{Money, Officer, Part, RunNo};
 use events::{Event, RunClosed, RunOpened};
 use ledger::Root;
 use messaging::{Command, CommandHandler, Problem};
@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::withdrawals::restate_chunk;
-use crate::command::{Appropriate, ApproveRun, CloseRun, HoldLine, OpenRun, ReleaseRun};
+use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
+use crate::holds::restate;
 use crate::run::{Action, Run, Seen, State};
-use crate::store::{self, Act, Hold};
+use crate::store::{self, Act, HeldBy, Hold};
 use crate::work::Work;
 use crate::{Error, posting};
 
@@ -34,6 +34,7 @@ impl CommandHandler for OnCommand {
             "appropriate" => on_appropriate(tx, read(command)?, now).await,
             "open-run" => on_open_run(tx, read(command)?, required, now).await,
             "hold-line" => on_hold_line(tx, read(command)?, now).await,
+            "free-line" => on_free_line(tx, read(command)?, now).await,
             "approve-run" => on_approve_run(tx, read(command)?, now).await,
             "release-run" => on_release_run(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
@@ -119,23 +120,62 @@ async fn on_hold_line(
     let aside = Hold {
         position,
         reason: &command.reason,
-        withdrawal_no: None,
+        by: HeldBy::Officer,
     };
-    if store::hold_lines(tx, position.part, &[aside], now)
-        .await?
-        .is_empty()
-    {
-        let detail = format!("{position} is no line of the run, or is held already");
+    let held = store::hold_lines(tx, position.part, &[aside], now).await?;
+    if held.opened == 0 {
+        let detail = format!("{position} is no line of the run, or an officer holds it already");
         return Err(Problem::new(404, "line_unknown", detail).into());
     }
-    restate_chunk(tx, position.run, position.part, position.chunk).await?;
-    let run = store::restate_run(tx, run.run_no, now).await?;
+    restate(tx, position.part, &held.moved, now).await?;
+    let run = store::lock_run(tx, run.run_no).await?;
     let held = Act {
         reason: Some(command.reason),
         ..Act::new(run.run_no, &command.officer, "hold")
     };
     act(tx, held.bound_to(&run), now).await?;
     Ok(shown(&run))
+}
+
+/// Ends what holds a line, as far as a person may end it. The run is another one then, unless
+/// something else holds the line as well.
+async fn on_free_line(
+    tx: &mut PgConnection,
+    command: FreeLine,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let position = command.line;
+    store::lock_parts(tx, position.part, &[position.run]).await?;
+    let run = store::lock_run(tx, position.run).await?;
+    run.state.allow(Action::Free)?;
+    if command.reason.trim().is_empty() {
+        return Err(Problem::new(422, "reason_missing", "a line is set free for a reason").into());
+    }
+    if store::is_editor(tx, position, &command.officer).await? {
+        return Err(changed_account(run.run_no).into());
+    }
+    let holds = store::holds_of(tx, position).await?;
+    let (ours, others): (Vec<_>, Vec<_>) = holds.into_iter().partition(|(_, is_free)| *is_free);
+    if ours.is_empty() {
+        let detail = if others.is_empty() {
+            format!("{position} is no line of the run that is held")
+        } else {
+            format!("{position} is held because it is not owed; who says so takes it back")
+        };
+        return Err(Problem::new(409, "line_not_freeable", detail).into());
+    }
+    let numbers: Vec<i64> = ours.into_iter().map(|(number, _)| number).collect();
+    let freed = store::free_lines(tx, position.part, &numbers, now).await?;
+    restate(tx, position.part, &freed, now).await?;
+    let run = store::lock_run(tx, run.run_no).await?;
+    let free = Act {
+        reason: Some(command.reason),
+        ..Act::new(run.run_no, &command.officer, "free")
+    };
+    act(tx, free.bound_to(&run), now).await?;
+    let mut answer = shown(&run);
+    answer["is_held"] = json!(!others.is_empty());
+    Ok(answer)
 }
 
 async fn on_approve_run(
@@ -247,14 +287,17 @@ async fn on_close_run(
 }
 
 /// Remembers who acts, and refuses who may not: maker, checkers and releaser are different
-/// persons. The database refuses as well, should two act at the same moment.
+/// persons, and none of them changed where somebody is paid. The database refuses as well, should two act at the same moment.
 async fn act(tx: &mut PgConnection, act: Act, now: DateTime<Utc>) -> Result<(), Error> {
     let before = store::acts_of(tx, act.run_no, &act.officer).await?;
     if matches!(act.act, "approve" | "release")
         && let Some(earlier) = before
             .iter()
-            .find(|it| it.as_str() != "close" && it.as_str() != "hold")
+            .find(|it| matches!(it.as_str(), "open" | "edit" | "approve" | "release"))
     {
+        if earlier == "edit" {
+            return Err(changed_account(act.run_no).into());
+        }
         return Err(second_act(&act.officer, earlier, act.act).into());
     }
     match store::insert_act(tx, &act, now).await {
@@ -265,6 +308,14 @@ async fn act(tx: &mut PgConnection, act: Act, now: DateTime<Utc>) -> Result<(), 
         }
         done => done,
     }
+}
+
+/// Names the run only: whose account it was is nobody's business here.
+fn changed_account(run_no: RunNo) -> Problem {
+    let detail = format!(
+        "an account that {run_no} pays was changed by the officer who asks; another one has to act"
+    );
+    Problem::new(403, "changed_account", detail)
 }
 
 fn second_act(officer: &Officer, earlier: &str, now: &str) -> Problem {

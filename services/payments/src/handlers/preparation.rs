@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use domain::{
     CHUNK_LINES_MAX, ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, RunNo,
 };
-use events::{PartResolved, PayeeLine, PayeesResolved};
+use events::{PartResolved, PayeeHold, PayeeLine, PayeesResolved};
 use ledger::{Root, merkle_root};
 use sqlx::PgConnection;
 
-use crate::store::{self, OpenChunk, Prepared};
+use crate::store::{self, HeldBy, Hold, OpenChunk, Prepared};
 use crate::{Error, Line};
 
 /// Payees become lines. Each institution has one open chunk a partition, which fills up to 1,000
@@ -23,12 +23,18 @@ pub(super) async fn on_payees_resolved(
     let obliged = obliged(tx, &resolved).await?;
     let mut layout = Layout::read(tx, run_no, part).await?;
     let (mut lines, mut refused) = (Vec::with_capacity(resolved.lines.len()), Vec::new());
-    for payee in resolved.lines {
+    let (mut holds, mut editors) = (Vec::new(), Vec::new());
+    for mut payee in resolved.lines {
         let owed_for = payee.period.unwrap_or(period);
         if obliged.contains(&(owed_for, payee.person_no, payee.determination_no)) {
             refused.push(payee);
         } else {
-            lines.push(layout.place(payee, period));
+            let hold = payee.hold.take();
+            let changed_by = std::mem::take(&mut payee.changed_by);
+            let line = layout.place(payee, period);
+            holds.extend(hold.and_then(|it| held_by_account(line.position, &it, now)));
+            editors.extend(changed_by.into_iter().map(|it| (line.position, it)));
+            lines.push(line);
         }
     }
     store::insert_lines(tx, period, &lines).await?;
@@ -46,7 +52,26 @@ pub(super) async fn on_payees_resolved(
         local_total: Money::sum(lines.iter().map(|it| it.local)),
         chunks: layout.chunks,
     };
-    store::add_prepared(tx, run_no, part, &prepared).await
+    store::add_prepared(tx, run_no, part, &prepared).await?;
+    store::insert_editors(tx, &editors).await?;
+    if !holds.is_empty() {
+        // Owed and in their places like all others, and out of what is to be paid from the start.
+        store::hold_lines(tx, part, &holds, now).await?;
+    }
+    Ok(())
+}
+
+/// A hold that has ended by the time the line is prepared is none.
+fn held_by_account(
+    position: Position,
+    hold: &PayeeHold,
+    now: DateTime<Utc>,
+) -> Option<Hold<'static>> {
+    hold.until.is_none_or(|it| it > now).then_some(Hold {
+        position,
+        reason: hold.reason.code(),
+        by: HeldBy::Account { until: hold.until },
+    })
 }
 
 /// Which of the obligations exist already; one look-up for each period that the lines are of.
@@ -76,6 +101,7 @@ async fn obliged(
 pub(super) async fn on_part_resolved(
     tx: &mut PgConnection,
     announced: &PartResolved,
+    now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let (run_no, part) = (announced.run_no, announced.part);
     let arrived = store::announce(tx, announced).await?;
@@ -101,7 +127,7 @@ pub(super) async fn on_part_resolved(
     }
     let roots = chunk_roots(tx, run_no, part).await?;
     store::set_roots(tx, run_no, part, &roots).await?;
-    store::finish_preparation(tx, run_no, part).await
+    store::finish_preparation(tx, run_no, part, now).await
 }
 
 /// Reads the lines back in order and hashes them: the root is of what the tables hold, without
@@ -139,7 +165,13 @@ struct Layout {
 
 impl Layout {
     async fn read(tx: &mut PgConnection, run_no: RunNo, part: Part) -> Result<Layout, Error> {
-        let (chunks, open) = store::open_chunks(tx, run_no, part).await?;
+        let chunks = store::open_chunks(tx, run_no, part).await?;
+        // Who may approve, and what, is settled with the partition.
+        let (chunks, open) = chunks.ok_or_else(|| Error::ControlTotals {
+            run: run_no,
+            part,
+            detail: "lines came after the partition was prepared".to_owned(),
+        })?;
         let open = open.into_iter().map(|it| (it.institution, it)).collect();
         Ok(Layout {
             run_no,
@@ -174,6 +206,7 @@ impl Layout {
             position,
             institution: payee.institution,
             person_no: payee.person_no,
+            payee_no: payee.payee_no.filter(|it| *it != payee.person_no),
             determination_no: payee.determination_no,
             arrears_of: payee.period.filter(|it| *it != period),
             amount: payee.amount,

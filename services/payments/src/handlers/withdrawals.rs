@@ -1,17 +1,18 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::{ChunkNo, Part, Position, RunNo};
+use domain::{Part, Position, RunNo};
 use events::{PayeesWithdrawn, ResultStatus, WithdrawnLine};
-use ledger::{Journal, merkle_root};
+use ledger::Journal;
 use sqlx::PgConnection;
 
+use crate::holds::restate;
 use crate::result::Standing;
-use crate::store::{self, Excepted, Found, Hold, Moved};
+use crate::store::{self, Excepted, Found, HeldBy, Hold, Moved};
 use crate::withdrawal::{
     Consequence, Obligated, Open, Turn, Undoing, consequence, pieces, undoing,
 };
-use crate::{Error, Line, posting};
+use crate::{Error, posting};
 
 /// Obligations are withdrawn or restored: each line is held, asked back, kept from being issued
 /// again, or overpaid, by where its money is; and back.
@@ -42,7 +43,14 @@ pub(super) async fn on_payees_withdrawn(
         let (mut moved, opened) = withdraw(tx, part, &withdrawn, &lines, now).await?;
         let (freed, cancelled) = restore(tx, part, &restored, (&before, &lines), now).await?;
         moved.extend(freed);
-        restate(tx, part, &moved, &lines, now).await?;
+        // What is approved stays what was approved.
+        let open: BTreeSet<RunNo> = lines
+            .values()
+            .filter(|it| !it.is_approved)
+            .map(|it| it.line.position.run)
+            .collect();
+        moved.retain(|it| open.contains(&it.run_no));
+        restate(tx, part, &moved, now).await?;
         journals.extend(opened.into_iter().chain(cancelled));
     }
     Ok(journals)
@@ -136,7 +144,7 @@ async fn follow(
             (Consequence::Hold, Some(line)) => holds.push(Hold {
                 position: line.position,
                 reason: &turn.told.reason,
-                withdrawal_no: Some(turn.withdrawal_no),
+                by: HeldBy::Withdrawal(turn.withdrawal_no),
             }),
             (Consequence::Recall, Some(_)) => excepted.push(except("recall")),
             (Consequence::Overpayment, Some(line)) => {
@@ -150,7 +158,7 @@ async fn follow(
     let held = store::hold_lines(tx, part, &holds, now).await?;
     store::open_exceptions(tx, part, &excepted, now).await?;
     store::open_overpayments(tx, part, &cases, now).await?;
-    Ok((held, journals))
+    Ok((held.moved, journals))
 }
 
 /// More cannot come back than was paid: the books and eligibility would have parted.
@@ -213,45 +221,4 @@ async fn restore(
     }
     let freed = store::free_lines(tx, part, &free, now).await?;
     Ok((freed, journals))
-}
-
-/// What is not approved yet is another run now: its root, count and sum are taken anew, and
-/// approvals given so far are void. What is approved stays what was approved.
-async fn restate(
-    tx: &mut PgConnection,
-    part: Part,
-    moved: &[Moved],
-    lines: &HashMap<i64, Found>,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let open: BTreeSet<RunNo> = lines
-        .values()
-        .filter(|it| !it.is_approved)
-        .map(|it| it.line.position.run)
-        .collect();
-    let changed: BTreeSet<(RunNo, ChunkNo)> = moved
-        .iter()
-        .filter(|it| open.contains(&it.run_no))
-        .map(|it| (it.run_no, it.chunk))
-        .collect();
-    for (run_no, chunk) in &changed {
-        restate_chunk(tx, *run_no, part, *chunk).await?;
-    }
-    let runs: BTreeSet<RunNo> = changed.into_iter().map(|(run_no, _)| run_no).collect();
-    for run_no in runs {
-        store::restate_run(tx, run_no, now).await?;
-    }
-    Ok(())
-}
-
-/// The root of a chunk whose lines have changed.
-pub(super) async fn restate_chunk(
-    tx: &mut PgConnection,
-    run_no: RunNo,
-    part: Part,
-    chunk: ChunkNo,
-) -> Result<(), Error> {
-    let lines = store::payable_lines(tx, run_no, part, chunk).await?;
-    let root = merkle_root(lines.iter().map(Line::leaf));
-    store::set_roots(tx, run_no, part, &[(chunk, root)]).await
 }

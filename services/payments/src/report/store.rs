@@ -220,11 +220,11 @@ pub async fn lines(
     let rows = sqlx::query!(
         r#"
         SELECT part AS "part!: Part", chunk AS "chunk!: ChunkNo", line AS "line!: LineNo",
-            person_no AS "person_no!", amount AS "amount!: Money", institution AS "institution!",
+            person_no AS "person_no!", payee_no, amount AS "amount!: Money", institution AS "institution!",
             channel AS "channel!: Channel", state AS "state!", reason AS "reason?",
             rate_no AS "rate_no!", arrears_of AS "arrears_of: Period"
         FROM (
-            SELECT l.part, l.chunk, l.line, l.person_no, l.amount, c.institution, c.channel,
+            SELECT l.part, l.chunk, l.line, l.person_no, l.payee_no, l.amount, c.institution, c.channel,
                 a.reason, l.rate_no, nullif(l.period, r.period) AS arrears_of,
                 CASE WHEN a.status = 'credited' THEN 'credited'
                     WHEN a.status = 'rejected' THEN 'returned'
@@ -235,9 +235,13 @@ pub async fn lines(
             JOIN payments.runs r USING (run_no)
             JOIN payments.chunks c USING (run_no, part, chunk)
             LEFT JOIN payments.results a USING (run_no, part, chunk, line)
-            LEFT JOIN payments.exceptions x
-                ON (x.run_no, x.part, x.chunk, x.line) = (l.run_no, l.part, l.chunk, l.line)
-                AND x.kind IN ('held', 'unknown') AND x.resolved_at IS NULL
+            LEFT JOIN LATERAL (
+                -- A line may be held for more than one reason.
+                SELECT x.kind FROM payments.exceptions x
+                WHERE (x.run_no, x.part, x.chunk, x.line) = (l.run_no, l.part, l.chunk, l.line)
+                    AND x.kind IN ('held', 'unknown') AND x.resolved_at IS NULL
+                ORDER BY x.kind LIMIT 1
+            ) x ON true
             WHERE l.run_no = $1 AND (l.part, l.chunk, l.line) > ($2, $3, $4)
         ) s
         WHERE $5::text IS NULL OR state = $5
@@ -262,6 +266,7 @@ pub async fn lines(
             line: it.line,
         },
         person_no: it.person_no,
+        payee_no: it.payee_no,
         amount: it.amount,
         institution: institution(it.institution),
         channel: it.channel,
@@ -281,8 +286,8 @@ pub async fn exceptions(
     let rows = sqlx::query!(
         r#"
         SELECT exception_no, part AS "part: Part", chunk AS "chunk: ChunkNo", line AS "line: LineNo",
-            person_no, kind, amount AS "amount: Money", period AS "period: Period", detail, opened_at,
-            resolved_at
+            person_no, kind, amount AS "amount: Money", period AS "period: Period", detail,
+            hold_until, opened_at, resolved_at
         FROM payments.exceptions WHERE run_no = $1 ORDER BY exception_no LIMIT $2
         "#,
         run_no.0,
@@ -303,6 +308,7 @@ pub async fn exceptions(
         amount: it.amount,
         period: it.period,
         detail: it.detail,
+        hold_until: it.hold_until,
         opened_at: it.opened_at,
         resolved_at: it.resolved_at,
     });

@@ -85,19 +85,26 @@ pub(crate) async fn obliged(
         .collect())
 }
 
-/// How many chunks the partition has, and those with room.
+/// How many chunks the partition has, and those with room. `None` once it is prepared: it takes no
+/// more lines.
 pub(crate) async fn open_chunks(
     tx: &mut PgConnection,
     run_no: RunNo,
     part: Part,
-) -> Result<(i32, Vec<OpenChunk>), Error> {
+) -> Result<Option<(i32, Vec<OpenChunk>)>, Error> {
     let chunks = sqlx::query_scalar!(
-        "SELECT chunks FROM payments.run_parts WHERE run_no = $1 AND part = $2",
+        r#"
+        SELECT chunks FROM payments.run_parts WHERE run_no = $1 AND part = $2 AND NOT prepared
+        FOR NO KEY UPDATE
+        "#,
         run_no.0,
         part.number(),
     )
-    .fetch_one(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
+    let Some(chunks) = chunks else {
+        return Ok(None);
+    };
     let rows = sqlx::query!(
         r#"
         SELECT chunk AS "chunk: ChunkNo", institution, channel AS "channel: Channel", next_line,
@@ -119,7 +126,7 @@ pub(crate) async fn open_chunks(
         total: it.total,
         touched: false,
     });
-    Ok((chunks, open.collect()))
+    Ok(Some((chunks, open.collect())))
 }
 
 /// `period` is the run's own.
@@ -130,9 +137,9 @@ pub(crate) async fn insert_lines(
 ) -> Result<(), Error> {
     let mut copied = bulk::Rows::into(
         "COPY payments.lines (run_no, part, chunk, line, person_no, determination_no, amount,
-            province, rate_no, account_sealed, account_index, holder_sealed, period, local)
-            FROM STDIN (FORMAT binary)",
-        14,
+            province, rate_no, account_sealed, account_index, holder_sealed, period, local,
+            payee_no) FROM STDIN (FORMAT binary)",
+        15,
     );
     for line in lines {
         let at = line.position;
@@ -152,6 +159,7 @@ pub(crate) async fn insert_lines(
             .with(line.holder.as_bytes())
             .with(line.arrears_of.unwrap_or(period).first_day())
             .with(line.local.decimal())
+            .with(line.payee_no.map(|it| it.0))
             .end();
     }
     copied.send(tx).await?;
@@ -342,6 +350,7 @@ pub(crate) async fn finish_preparation(
     tx: &mut PgConnection,
     run_no: RunNo,
     part: Part,
+    now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
         "UPDATE payments.run_parts SET prepared = true WHERE run_no = $1 AND part = $2",
@@ -366,6 +375,7 @@ pub(crate) async fn finish_preparation(
     .fetch_one(&mut *tx)
     .await?;
     if left == 0 {
+        super::editors::record_edits(tx, run_no, now).await?;
         super::runs::sum_up_run(tx, run_no).await?;
         super::runs::set_state(tx, run_no, State::AwaitingApproval).await?;
     }

@@ -39,6 +39,8 @@ pub(crate) struct OpenException {
     pub withdrawal_no: i64,
     pub kind: String,
     pub after_approval: bool,
+    /// The line has another open hold.
+    pub has_others: bool,
 }
 
 impl OpenException {
@@ -46,6 +48,7 @@ impl OpenException {
     pub fn open(&self, found: Option<&Found>) -> Open {
         match (&self.kind[..], found) {
             ("held", Some(found)) => Open::Held {
+                has_others: self.has_others,
                 is_gone: found.is_gone,
                 is_approved: found.is_approved,
                 after_approval: self.after_approval,
@@ -321,8 +324,13 @@ pub(crate) async fn open_of(
     Ok(sqlx::query_as!(
         OpenException,
         r#"
-        SELECT exception_no, withdrawal_no AS "withdrawal_no!", kind, after_approval
-        FROM payments.exceptions WHERE withdrawal_no = ANY($1) AND resolved_at IS NULL
+        SELECT exception_no, withdrawal_no AS "withdrawal_no!", kind, after_approval,
+            EXISTS (SELECT FROM payments.exceptions o
+                WHERE (o.run_no, o.part, o.chunk, o.line, o.kind)
+                    = (x.run_no, x.part, x.chunk, x.line, 'held')
+                    AND o.resolved_at IS NULL AND o.exception_no <> x.exception_no)
+                AS "has_others!"
+        FROM payments.exceptions x WHERE withdrawal_no = ANY($1) AND resolved_at IS NULL
         "#,
         withdrawals,
     )
@@ -368,14 +376,18 @@ pub(crate) async fn resolve_recalls(
     Ok(())
 }
 
+/// What is over does not bring these lines back: a person issues them again, and sees why.
 pub(crate) async fn mark_to_issue_again(
     tx: &mut PgConnection,
     exceptions: &[i64],
 ) -> Result<(), Error> {
     sqlx::query!(
         r#"
-        UPDATE payments.exceptions SET detail = 'restored, to be issued again'
-        WHERE exception_no = ANY($1)
+        UPDATE payments.exceptions
+        SET to_issue_again = true,
+            detail = CASE held_by WHEN 'withdrawal' THEN 'restored' ELSE detail || ' is over' END
+                || ', to be issued again'
+        WHERE exception_no = ANY($1) AND NOT to_issue_again
         "#,
         exceptions,
     )

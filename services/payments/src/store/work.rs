@@ -79,8 +79,8 @@ async fn lines_after(
     let rows = sqlx::query!(
         r#"
         SELECT l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo", c.institution,
-            l.person_no AS "person_no: PersonNo", l.determination_no, l.amount AS "amount: Money",
-            l.local AS "local: Money", l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed,
+            l.person_no AS "person_no: PersonNo", l.payee_no AS "payee_no: PersonNo",
+            l.determination_no, l.amount AS "amount: Money", l.local AS "local: Money", l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed,
             nullif(l.period, (SELECT period FROM payments.runs WHERE run_no = $1))
                 AS "arrears_of: Period"
         FROM (
@@ -111,6 +111,7 @@ async fn lines_after(
             },
             institution: institution_of(row.institution),
             person_no: row.person_no,
+            payee_no: row.payee_no,
             determination_no: row.determination_no,
             arrears_of: row.arrears_of,
             amount: row.amount,
