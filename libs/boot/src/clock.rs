@@ -1,11 +1,16 @@
 //! The one place that knows in which zone a business day begins.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use chrono_tz::Asia::Ho_Chi_Minh;
 
 /// The business date in Viet Nam (UTC+7) at an instant.
 pub fn today_in_vietnam(now: DateTime<Utc>) -> NaiveDate {
     now.with_timezone(&Ho_Chi_Minh).date_naive()
+}
+
+/// What a clock in Viet Nam shows at an instant.
+pub fn in_vietnam(at: DateTime<Utc>) -> NaiveDateTime {
+    at.with_timezone(&Ho_Chi_Minh).naive_local()
 }
 
 #[cfg(test)]

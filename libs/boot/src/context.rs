@@ -93,34 +93,13 @@ impl Context {
     /// A task that panics takes the process down with it: half a service that looks alive is worse
     /// than none.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        let span = tracing::info_span!(
-            target: telemetry::LOG_ONLY, "task", service = self.service, task = name
-        );
-        let watched = async move {
-            // Nothing of the task is used after a panic, so nothing half-changed can be seen.
-            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
-                shutdown::note_panic();
-                tracing::error!("Task {name} panicked; the process stops");
-                stop.cancel();
-            }
-        };
-        self.tasks.spawn(watched.instrument(span));
+        watch(self.service, name, &self.stop, &self.tasks, task);
     }
 
     /// Says stop, waits for the tasks (20 s at most), then gives the connections back.
     pub async fn shutdown(&self) {
         let service = self.service;
-        self.stop.cancel();
-        self.tasks.close();
-        if timeout(TASKS_TIMEOUT, self.tasks.wait()).await.is_err() {
-            let left = self.tasks.len();
-            tracing::error!(
-                service,
-                left,
-                "{left} tasks of {service} did not stop in time"
-            );
-        }
+        finish(service, &self.stop, &self.tasks).await;
         if timeout(POOL_TIMEOUT, self.pool.close()).await.is_err() {
             tracing::error!(
                 service,
@@ -129,6 +108,43 @@ impl Context {
         }
         nats::drain(&self.nats).await;
         tracing::info!(service, "Stopped {service}");
+    }
+}
+
+/// Runs a task that takes the process down with it when it panics.
+pub(crate) fn watch(
+    service: &'static str,
+    name: &'static str,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    let stop = stop.clone();
+    let span = tracing::info_span!(
+        target: telemetry::LOG_ONLY, "task", service = service, task = name
+    );
+    let watched = async move {
+        // Nothing of the task is used after a panic, so nothing half-changed can be seen.
+        if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+            shutdown::note_panic();
+            tracing::error!("Task {name} panicked; the process stops");
+            stop.cancel();
+        }
+    };
+    tasks.spawn(watched.instrument(span));
+}
+
+/// Says stop and waits for the tasks.
+pub(crate) async fn finish(service: &str, stop: &CancellationToken, tasks: &TaskTracker) {
+    stop.cancel();
+    tasks.close();
+    if timeout(TASKS_TIMEOUT, tasks.wait()).await.is_err() {
+        let left = tasks.len();
+        tracing::error!(
+            service,
+            left,
+            "{left} tasks of {service} did not stop in time"
+        );
     }
 }
 
@@ -151,6 +167,14 @@ fn register_checks(
             connection.map(drop).map_err(|it| it.to_string())
         }
     });
+    register_nats_check(service, health, client);
+}
+
+pub(crate) fn register_nats_check(
+    service: &'static str,
+    health: &Health,
+    client: &async_nats::Client,
+) {
     let client = client.clone();
     health.register(format!("{service}.nats"), move || {
         let state = client.connection_state();

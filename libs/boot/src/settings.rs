@@ -35,6 +35,8 @@ pub struct Settings {
     pub payments: Payments,
     pub reconciliation: Reconciliation,
     pub sandbox: Sandbox,
+    pub identity: Identity,
+    pub console: Console,
 }
 
 #[derive(Clone, Deserialize)]
@@ -154,6 +156,35 @@ pub struct VneidClient {
     pub secret: Option<String>,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// The issuer of ID tokens, letter for letter; nobody can log in when absent.
+    pub issuer: Option<String>,
+    /// Whom the issuer knows us as: the audience of its tokens.
+    pub client_id: String,
+    /// Where the issuer gave us a secret: the file that holds nothing else.
+    pub client_secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Console {
+    /// Where citizens are served; nowhere when absent.
+    pub listen: Option<SocketAddr>,
+    /// The address that browsers see, without a path; the listener's own when absent, which must
+    /// then be loopback.
+    pub public_url: Option<String>,
+    /// Proxies in front, each of which adds to `X-Forwarded-For`. With one too few all citizens
+    /// share one rate limit; with one too many each can choose their own.
+    pub proxies: usize,
+    /// 64 random bytes in hex, for the cookie of a login that has begun. Made anew at each start
+    /// when absent; several doors behind one address need the same.
+    pub cookie_key_file: Option<PathBuf>,
+    /// Requests of one caller in a minute, and as many at once.
+    pub requests_per_minute: u32,
+}
+
 impl Default for Database {
     fn default() -> Database {
         Database {
@@ -207,6 +238,28 @@ impl Default for Sandbox {
             vneid_issuer: None,
             vneid_citizens: None,
             vneid_clients: Vec::new(),
+        }
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Identity {
+        Identity {
+            issuer: None,
+            client_id: "ansinh-accounts".to_owned(),
+            client_secret_file: None,
+        }
+    }
+}
+
+impl Default for Console {
+    fn default() -> Console {
+        Console {
+            listen: None,
+            public_url: None,
+            proxies: 0,
+            cookie_key_file: None,
+            requests_per_minute: 120,
         }
     }
 }
@@ -267,6 +320,10 @@ impl Settings {
     fn refuse_zeros(&self) -> Result<(), BootError> {
         let counts = [
             ("database.connections", u64::from(self.database.connections)),
+            (
+                "console.requests_per_minute",
+                u64::from(self.console.requests_per_minute),
+            ),
             ("messaging.watermark_ms", self.messaging.watermark_ms),
             ("messaging.poll_ms", self.messaging.poll_ms),
             (

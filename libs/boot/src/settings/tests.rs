@@ -38,6 +38,11 @@ fn nothing_said_means_the_built_in_values() {
     assert_eq!(settings.reconciliation.grace_ms, 86_400_000);
     assert_eq!(settings.sandbox.seed, 7);
     assert_eq!(settings.sandbox.delay_ms, 1_500);
+    assert_eq!(settings.identity.issuer, None);
+    assert_eq!(settings.identity.client_id, "ansinh-accounts");
+    assert_eq!(settings.console.listen, None);
+    assert_eq!(settings.console.proxies, 0);
+    assert_eq!(settings.console.requests_per_minute, 120);
 }
 
 #[test]
