@@ -6,6 +6,7 @@ mod bank_messages;
 mod by_hand;
 mod canary;
 mod chance;
+mod console;
 mod delivery;
 mod faults;
 mod golden;

@@ -25,7 +25,7 @@ mod token;
 
 pub use error::Error;
 pub use openidconnect::url::Url;
-pub use party::RelyingParty;
+pub use party::{RelyingParty, is_safe};
 pub use port::Port;
 pub use provider::{IdentityProvider, Login};
 pub use token::{Citizen, LEVEL_MIN, LOGIN_AGE_MAX, SKEW_MAX, TOKEN_BYTES_MAX};

@@ -45,7 +45,7 @@ impl RelyingParty {
 }
 
 /// True for https, and for http that does not leave this machine.
-pub(crate) fn is_safe(url: &Url) -> bool {
+pub fn is_safe(url: &Url) -> bool {
     let loopback = match url.host() {
         Some(Host::Ipv4(it)) => IpAddr::V4(it).is_loopback(),
         Some(Host::Ipv6(it)) => IpAddr::V6(it).is_loopback(),

@@ -130,6 +130,7 @@ pub enum ServiceName {
     Accounts,
     Payments,
     Reconciliation,
+    Console,
     Sandbox,
     All,
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use boot::{Context, Health, Settings};
+use boot::{Context, Doorway, Health, Settings};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ServiceName;
@@ -8,6 +8,7 @@ use crate::cli::ServiceName;
 /// Services that run in this process.
 #[derive(Debug)]
 pub struct Services {
+    door: Option<Doorway>,
     contexts: Vec<Context>,
     stop: CancellationToken,
 }
@@ -16,7 +17,13 @@ impl Services {
     /// Finishes the transactions in hand and gives everything back.
     pub async fn stop(self) {
         self.stop.cancel();
-        futures::future::join_all(self.contexts.iter().map(Context::shutdown)).await;
+        let door = async {
+            if let Some(door) = &self.door {
+                door.shutdown().await;
+            }
+        };
+        let contexts = futures::future::join_all(self.contexts.iter().map(Context::shutdown));
+        futures::future::join(door, contexts).await;
     }
 
     /// Cancelled when a task has panicked.
@@ -38,6 +45,7 @@ pub async fn start_some(
 ) -> anyhow::Result<Services> {
     let stop = CancellationToken::new();
     let mut services = Services {
+        door: None,
         contexts: Vec::new(),
         stop: stop.clone(),
     };
@@ -71,6 +79,13 @@ pub async fn start_some(
         let ctx = connect("eligibility").await?;
         eligibility::start(&ctx).await?;
         services.contexts.push(ctx);
+    }
+    // With all the others it is served where the settings say; asked for by name it must be.
+    let served = settings.console.listen.is_some();
+    if which.contains(&ServiceName::Console) || wanted(ServiceName::Console) && served {
+        let door = Doorway::connect("console", settings.clone(), health, stop.clone()).await?;
+        console::start(&door).await?;
+        services.door = Some(door);
     }
     Ok(services)
 }
