@@ -43,18 +43,22 @@ GRANT SELECT, INSERT ON payments.editors TO ansinh_payments;
 
 -- Nobody becomes an editor of a partition that is prepared: who may approve the run is settled
 -- before anybody can. The row is the one that preparing locks.
-CREATE FUNCTION payments.refuse_late_editor() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION payments.refuse_late_editors() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM payments.run_parts
-        WHERE run_no = NEW.run_no AND part = NEW.part AND NOT prepared FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'partition % of run % is prepared or none', NEW.part, NEW.run_no
+        WHERE (run_no, part) IN (SELECT run_no, part FROM added)
+        ORDER BY run_no, part FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM (SELECT DISTINCT run_no, part FROM added) a
+        LEFT JOIN payments.run_parts p USING (run_no, part) WHERE p.prepared IS DISTINCT FROM false)
+    THEN
+        RAISE EXCEPTION 'an editor of a partition that is prepared, or none'
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'editors_before_approvers';
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END $$;
-CREATE TRIGGER editors_before_approvers BEFORE INSERT ON payments.editors
-    FOR EACH ROW EXECUTE FUNCTION payments.refuse_late_editor();
+CREATE TRIGGER editors_before_approvers AFTER INSERT ON payments.editors
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION payments.refuse_late_editors();
 
 -- With the last partition each editor has an act on the run, and so no second one: neither an
 -- approval nor the release. Who opened the run has acted on it already.

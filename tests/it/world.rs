@@ -1,9 +1,11 @@
 //! An Sinh whole and running, and the officers who act in it.
 
 mod bank;
+mod payees;
 mod people;
 
 pub use bank::{HandPlayed, credited, entry, rejected, results, statement};
+pub use payees::{HandPlayedAccounts, PAYING_BANK, Paid, Says, account_of};
 pub use people::{REGISTRY_HEADER, institution, officer, pension, pensioner, pensioners};
 
 use std::time::Duration;
@@ -50,6 +52,7 @@ pub struct World {
     pub business_date: NaiveDate,
     services: Services,
     banks: Option<HandPlayed>,
+    accounts: Option<HandPlayedAccounts>,
 }
 
 impl World {
@@ -65,6 +68,22 @@ impl World {
         change: impl FnOnce(&mut Settings),
     ) -> anyhow::Result<World> {
         let mut world = World::start(&HOUSE, change).await?;
+        world.banks = Some(HandPlayed::start(&world).await?);
+        Ok(world)
+    }
+
+    /// The test plays accounts and the banks: people are paid as it says.
+    pub async fn with_hand_played_accounts(
+        change: impl FnOnce(&mut Settings),
+        says: Says,
+    ) -> anyhow::Result<World> {
+        let services = [
+            ServiceName::Reconciliation,
+            ServiceName::Payments,
+            ServiceName::Eligibility,
+        ];
+        let mut world = World::start(&services, change).await?;
+        world.accounts = Some(HandPlayedAccounts::start(&world, says).await?);
         world.banks = Some(HandPlayed::start(&world).await?);
         Ok(world)
     }
@@ -85,6 +104,7 @@ impl World {
             business_date: NaiveDate::from_ymd_opt(2026, 12, 1).context("a date")?,
             services,
             banks: None,
+            accounts: None,
         };
         world.until_served("payments").await?;
         Ok(world)
@@ -315,6 +335,9 @@ impl World {
         })
         .await?;
         self.services.stop().await;
+        if let Some(accounts) = self.accounts {
+            accounts.stop().await?;
+        }
         if let Some(banks) = self.banks {
             banks.stop().await?;
         }
