@@ -1,9 +1,10 @@
 //! What banks answer, and what money does not do because of it.
 
 use chrono::{NaiveDate, Utc};
-use domain::{Institution, Money, Part, Programme, Province, RunNo};
-use events::{Event, Instruction, ResultLine, Results};
+use domain::{Institution, Money, Part, Position, Programme, Province, RunNo};
+use events::{Event, Instruction, Instructions, ResultLine, Results};
 use ledger::Account;
+use privacy::Field;
 use uuid::Uuid;
 
 use crate::world::{World, credited, institution, pension, pensioners, rejected, results};
@@ -219,6 +220,57 @@ async fn a_late_answer_moves_the_money_from_unknown() -> anyhow::Result<()> {
         .collect();
     assert_eq!(open, [pension(3)]);
     world.close().await
+}
+
+/// The bank pays nobody of it, and who compares has nothing to compare with; both keep it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sealed_for_another_bank_is_kept_with_its_code() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    let (id, bank): (Position, _) = ("R000001-07-0001-0001".parse()?, institution(OURS));
+    let other = world.target.keys()?.exchange(OTHER);
+    let context = id.to_string();
+    let sealed = |field, clear| other.seal(field, context.as_bytes(), clear);
+    let message = Instructions {
+        institution: bank,
+        run_no: id.run,
+        part: id.part,
+        chunk: id.chunk,
+        business_date: world.business_date,
+        count: 1,
+        total: pension(1),
+        root: "0".repeat(64),
+        lines: vec![Instruction {
+            end_to_end_id: id,
+            amount: pension(1),
+            account: Some(sealed(Field::BankAccount, "0011004000001")),
+            holder: sealed(Field::PersonName, "NGUYEN VAN AN"),
+        }],
+    };
+    let mut tx = world.pool.begin().await?;
+    let said = vec![Event::of(&message, Utc::now())];
+    messaging::append(&mut tx, said, Utc::now()).await?;
+    tx.commit().await?;
+    world
+        .until("both have put it aside", async || {
+            Ok(messaging::parked(&world.pool).await? == 2)
+        })
+        .await?;
+    let why: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT consumer, starts_with(error, 'account_unreadable: ') FROM messaging.parked
+        ORDER BY consumer",
+    )
+    .fetch_all(&world.pool)
+    .await?;
+    let kept = |it: &str| (it.to_owned(), true);
+    assert_eq!(why, [kept("reconciliation"), kept("sandbox")]);
+    for paid in [
+        "SELECT count(*) FROM sandbox.entries",
+        "SELECT count(*) FROM sandbox.funds",
+        "SELECT count(*) FROM reconciliation.instructions",
+    ] {
+        assert_eq!(world.number(paid).await?, 0, "{paid}");
+    }
+    world.close_with_parked(2).await
 }
 
 /// Says a message and gives back the codes of the lines that changed nothing.

@@ -8,6 +8,7 @@ mod canary;
 mod chance;
 mod console;
 mod delivery;
+mod dump;
 mod editors;
 mod faults;
 mod golden;

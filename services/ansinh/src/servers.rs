@@ -28,12 +28,20 @@ mod process;
 mod programs;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use connection::{Connection, running};
 pub use error::ServersError;
 pub use nats::Nats;
 pub use postgres::Postgres;
+
+/// The folder of PostgreSQL's programs that the servers are started from: `pg_dump` is there too.
+///
+/// # Errors
+/// [`ServersError::Missing`] where PostgreSQL of a version that will do is not found.
+pub async fn postgres_programs() -> Result<PathBuf, ServersError> {
+    programs::postgres().await
+}
 
 /// The embedded servers of one folder, running.
 pub struct Servers {

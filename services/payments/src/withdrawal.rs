@@ -58,7 +58,7 @@ pub(crate) enum Undoing {
     SetFree,
     /// Stays set aside: its chunk is gone, or what was approved does not count it.
     IssueAgain,
-    /// Nothing more to be done by anybody.
+    /// Nothing more to be done for this withdrawal; what else holds the line goes on.
     Resolve,
     CancelCase,
 }
@@ -81,7 +81,9 @@ pub(crate) fn undoing(open: Open) -> Undoing {
     match open {
         Open::Held {
             has_others: true, ..
-        } => Undoing::Resolve,
+        }
+        | Open::Recall
+        | Open::Withdrawn => Undoing::Resolve,
         Open::Held { is_gone: true, .. }
         | Open::Held {
             is_approved: true,
@@ -89,7 +91,6 @@ pub(crate) fn undoing(open: Open) -> Undoing {
             ..
         } => Undoing::IssueAgain,
         Open::Held { .. } => Undoing::SetFree,
-        Open::Recall | Open::Withdrawn => Undoing::Resolve,
         Open::Overpayment => Undoing::CancelCase,
     }
 }

@@ -126,7 +126,7 @@ impl Handler for Ear {
         for delivered in batch {
             let envelope = Envelope::parse(&delivered.body)?;
             if envelope.is::<EntitlementsDetermined>() {
-                said.push(Event::of(&self.resolved(envelope.read()?), now));
+                said.push(Event::of(&self.resolved(&envelope.read()?), now));
             } else if envelope.is::<PartDetermined>() {
                 let PartDetermined {
                     run_no,
@@ -156,7 +156,7 @@ impl Handler for Ear {
 }
 
 impl Ear {
-    fn resolved(&self, determined: EntitlementsDetermined) -> PayeesResolved {
+    fn resolved(&self, determined: &EntitlementsDetermined) -> PayeesResolved {
         PayeesResolved {
             run_no: determined.run_no,
             part: determined.part,

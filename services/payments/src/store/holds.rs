@@ -94,8 +94,7 @@ pub(crate) async fn hold_lines(
     let withdrawals: Vec<Option<i64>> = holds.iter().map(|it| it.by.withdrawal_no()).collect();
     let rows = sqlx::query!(
         r#"
-        -- LATERAL with OFFSET 0 looks each line up by key, whatever the statistics say of a table
-        -- that grows while the run is prepared.
+        -- LATERAL with OFFSET 0 looks each line up by key, whatever the statistics say.
         WITH named AS (
             SELECT l.run_no, l.part, l.chunk, l.line, l.person_no, l.amount, l.local,
                 l.period <> r.period AS is_arrears, n.reason, n.held_by, n.until, n.withdrawal_no,
