@@ -1,19 +1,32 @@
 //! People whose number, name and account occur nowhere else go through a whole run; then all that
 //! the processes said, to whomever, is searched for them.
 
+mod people;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use domain::{PersonName, Programme};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::Uri;
+use chrono::Utc;
+use domain::{PersonNo, Programme};
 use futures::StreamExt;
+use privacy::{Access, Field, Keys, MaskedName, MaskedNumber, Purpose, Role, Sealed, record};
 use sandbox::people::Written;
 use sqlx::{PgPool, Row};
+use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use self::people::{
+    LINKS, REFUSED_EVENTS, REFUSED_LINKS, REFUSED_REGISTRY, REGISTRY, not_seen_in, seen_in,
+};
 use crate::ground::{Ground, ansinh_binary};
 use crate::health::Port;
 use crate::pay_day::PayDay;
@@ -26,90 +39,6 @@ const COMMAND_MAX: Duration = Duration::from_mins(1);
 const FILTER: &str = "debug,boot=trace,domain=trace,events=trace,intake=trace,ledger=trace,\
     messaging=trace,privacy=trace,eligibility=trace,accounts=trace,payments=trace,\
     reconciliation=trace,sandbox=trace,ansinh=trace";
-
-const REGISTRY: &str = "\
-citizen_number,full_name,birth_date,sex,province,programme,granted_amount,category,household
-001148770911,Hoàng Yến Hót,12/05/1948,nữ,01,HTXH,,,
-079050770922,Sơn Ca Bản,03/04/1950,nam,79,HTXH,,,
-001149770933,Vành Khuyên Lạ,1949,nữ,40,HTXH,,,
-";
-
-/// The third person has no account and gets cash.
-const LINKS: &str = "\
-citizen_number,institution,account_number,holder_name
-001148770911,970436,77003100445566,HOANG YEN HOT
-079050770922,971005,0987700933,SON CA BAN
-";
-
-/// Each row is wrong in another way, and each has something of somebody in it.
-const REFUSED_REGISTRY: &str = "\
-citizen_number,full_name,birth_date,sex,province,programme,granted_amount,category,household
-001148770944,Họa Mi Hay,12/05/1948,nam,01,HTXH,,,
-001148770945,Họa Mi Hay 7,12/05/1948,nữ,01,HTXH,,,
-00114877094O,Họa Mi Hay,12/05/1948,nữ,01,HTXH,,,
-001148770911,Họa Mi Hay,12/05/1948,nữ,01,HTXH,,,
-001148770946,Họa Mi Hay,31/02/1948,nữ,01,HTXH,,,
-001148770946,Họa Mi Hay,12/05/1948,nữ,01,HTXH,,Họa Mi Hay,
-001148770946,Họa Mi Hay,12/05/1948,nữ,01,HTXH,,,Họa Mi Hay
-001148770946,Họa Mi Hay,12/05/1948,nữ,01,001148770946,,,
-001148770946,Họa Mi Hay,12/05/1948,nữ,001148770946,HTXH,,,
-001148770946,Họa Mi Hay,12/05/1948,Họa Mi Hay,01,HTXH,,,
-001148770946,Họa Mi Hay,12/05/1948,nữ,01,LUONG_HUU,7700 3100 445599,,
-001148770946,Họa Mi Hay,12/05/1948,nữ
-001148770946,\"Họa Mi Hay,12/05/1948,nữ,01,HTXH,,,
-";
-
-const REFUSED_LINKS: &str = "\
-citizen_number,institution,account_number,holder_name
-001148770946,970436,77003100445599,HOA MI HAY
-001148770911,970436,7700 3100 445599,HOA MI HAY
-001148770911,970436,77003100445599,HOA MI HAY 7
-001148770911,77003100445599,77003100445599,HOA MI HAY
-001148770911,970436,77003100445599
-001148770911,970436,77003100445591,HOA MI HAY
-001148770911,970436,77003100445592,HOA MI HAY
-";
-
-/// What must not be seen: the people above, in each spelling that anybody may write.
-fn canaries() -> Vec<String> {
-    let names = [
-        "Hoàng Yến Hót",
-        "Sơn Ca Bản",
-        "Vành Khuyên Lạ",
-        "Họa Mi Hay",
-    ];
-    // Long enough that no hash or UUID has them by chance.
-    let numbers = [
-        "0011487709",
-        "0790507709",
-        "0011497709",
-        "770031004455",
-        "0987700933",
-        "7700 3100 4455",
-    ];
-    let plain = names.map(PersonName::bank_form_of);
-    let all = names.map(str::to_owned).into_iter().chain(plain);
-    all.chain(numbers.map(str::to_owned)).collect()
-}
-
-/// The canaries that stand in a text, whatever their capitals.
-fn seen_in(text: &str) -> Vec<String> {
-    let text = text.to_lowercase();
-    let seen = canaries().into_iter();
-    seen.filter(|it| text.contains(&it.to_lowercase()))
-        .collect()
-}
-
-#[track_caller]
-fn not_seen_in(place: &str, text: &str) {
-    let seen = seen_in(text);
-    let line = text.lines().find(|it| !seen_in(it).is_empty());
-    assert!(
-        seen.is_empty(),
-        "{place} shows {seen:?}: {}",
-        line.unwrap_or_default()
-    );
-}
 
 /// A message that went over NATS.
 struct Heard {
@@ -164,6 +93,44 @@ impl From<async_nats::Message> for Heard {
     }
 }
 
+/// An OpenTelemetry collector that keeps every byte. Texts stand in protobuf as they are.
+struct Collector {
+    url: String,
+    taken: Arc<Mutex<Vec<(String, Bytes)>>>,
+}
+
+impl Collector {
+    async fn start() -> anyhow::Result<Collector> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let taken = Arc::<Mutex<Vec<_>>>::default();
+        let router = Router::new().fallback(take).with_state(taken.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(Collector { url, taken })
+    }
+
+    /// Spans and meters of all services came, and nobody is in them.
+    fn search(&self) -> anyhow::Result<()> {
+        let taken = self.taken.lock().expect("nobody panics with it");
+        let mut all = String::new();
+        for (page, body) in taken.iter() {
+            let text = String::from_utf8_lossy(body);
+            not_seen_in(page, &text);
+            all.push_str(&text);
+        }
+        for service in SERVICES {
+            let name = format!("ansinh-{service}");
+            ensure!(all.contains(&name), "{name} was not traced");
+        }
+        Ok(())
+    }
+}
+
+async fn take(State(kept): State<Arc<Mutex<Vec<(String, Bytes)>>>>, page: Uri, body: Bytes) {
+    let mut kept = kept.lock().expect("nobody panics with it");
+    kept.push((page.to_string(), body));
+}
+
 /// What a command says on stdout and stderr together, and how it ended.
 async fn command(ground: &Ground, arguments: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
     let said = Command::new(ansinh_binary()?)
@@ -202,6 +169,8 @@ async fn import_what_is_refused(ground: &Ground) -> anyhow::Result<()> {
             "person_unknown",
         ),
         ("account", "headless_links.csv", headless, "header_invalid"),
+        ("event", "refused_events.csv", REFUSED_EVENTS, "refused"),
+        ("event", "headless_events.csv", headless, "header_invalid"),
         // Imported before, with everything in it known.
         ("registry", "people.csv", REGISTRY, "imported before"),
     ];
@@ -222,7 +191,18 @@ async fn import_what_is_refused(ground: &Ground) -> anyhow::Result<()> {
 
 /// What an officer sees of a run on a terminal.
 async fn look_at(ground: &Ground, run: &str) -> anyhow::Result<()> {
-    let looks: [&[&str]; 6] = [
+    let keys = ground.keys_file();
+    let keys = keys.to_str().context("a path in UTF-8")?;
+    let lines = ["run", "lines", run, "--output", "json"];
+    let (_, lines) = command(ground, &lines).await?;
+    let at = lines.find(run).context("a line of the run")?;
+    let line = lines[at..].split('"').next().context("its number")?;
+    let looks: [&[&str]; 11] = [
+        &["eligibility", "explain", line],
+        &["eligibility", "recompute"],
+        &["keys", "status"],
+        &["keys", "status", "--output", "json"],
+        &["keys", "show", "--file", keys],
         &["run", "show", run],
         &["run", "lines", run],
         &["run", "lines", run, "--output", "json"],
@@ -273,21 +253,145 @@ fn readable(row: &str) -> String {
     text
 }
 
-async fn a_run_of_the_canaries() -> anyhow::Result<()> {
-    let ground = Ground::new().await?;
-    let ear = Ear::listen(&ground).await?;
-    let mut ports = Vec::new();
+/// Officers look at everybody, masked and in clear, and some may not. What is printed of it is
+/// never the person.
+async fn look_at_people(ground: &Ground, pool: &PgPool) -> anyhow::Result<()> {
+    let keys = Keys::from_file(&ground.keys_file())?;
+    let people: Vec<(i64, Vec<u8>, Vec<u8>)> =
+        sqlx::query_as("SELECT person_no, citizen_sealed, name_sealed FROM eligibility.persons")
+            .fetch_all(pool)
+            .await?;
+    for (person_no, number, name) in people {
+        let (number, name) = (Sealed::from(number), Sealed::from(name));
+        let context = person_no.to_be_bytes();
+        let look = |unmasked| Access {
+            actor: "nguyen.an",
+            role: Role::Officer,
+            purpose: Purpose::Complaint,
+            case_ref: Some("KN-2026/123"),
+            person_no: PersonNo(person_no),
+            fields: &[Field::CitizenNumber, Field::PersonName],
+            unmasked,
+        };
+        let mut tx = pool.begin().await?;
+        let masks = record(&mut tx, &look(false), "eligibility", Utc::now()).await?;
+        let clear = record(&mut tx, &look(true), "eligibility", Utc::now()).await?;
+        let masked_name: MaskedName = masks.mask(&keys, &context, &name)?;
+        let masked_number: MaskedNumber = masks.mask(&keys, &context, &number)?;
+        let secret = clear.open(&keys, Field::CitizenNumber, &context, &number)?;
+        ensure!(!seen_in(secret.expose()).is_empty(), "a canary is opened");
+        let name_in_clear = masked_name.unmask(&clear)?;
+        ensure!(!seen_in(name_in_clear).is_empty(), "a canary is unmasked");
+        let errors = [
+            masked_number.unmask(&masks).map(drop),
+            clear
+                .open(&keys, Field::BankAccount, &context, &number)
+                .map(drop),
+            clear
+                .open(&keys, Field::PersonName, &context, &number)
+                .map(drop),
+            clear
+                .open(&keys, Field::PersonName, secret.expose().as_bytes(), &name)
+                .map(drop),
+        ];
+        let case_of_somebody = Access {
+            case_ref: Some(secret.expose()),
+            ..look(true)
+        };
+        let named = Access {
+            actor: name_in_clear,
+            ..look(true)
+        };
+        for unclear in [case_of_somebody, named] {
+            let refused = record(&mut tx, &unclear, "eligibility", Utc::now()).await;
+            not_seen_in("a refused access", &format!("{refused:?}"));
+            let refused = refused.map_err(|it| it.to_string());
+            not_seen_in("a refused access", &refused.expect_err("it names somebody"));
+        }
+        for error in errors {
+            let error = error.expect_err("nothing of this was granted");
+            not_seen_in("an error", &format!("{error} {error:?}"));
+        }
+        let json = serde_json::to_string(&(&masked_name, &masked_number))?;
+        not_seen_in("JSON of masks", &json);
+        not_seen_in(
+            "what is printed",
+            &format!(
+                "{masked_name} {masked_name:?} {masked_number} {masked_number:?} {secret:?} {clear:?}"
+            ),
+        );
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Everything that the processes say goes where it is looked at.
+fn start(ground: &Ground, collector: &Collector, ports: &[Port]) -> anyhow::Result<Processes> {
     let mut processes = Vec::new();
-    for service in SERVICES {
-        let port = Port::free()?;
+    for (service, port) in SERVICES.into_iter().zip(ports) {
         let settings = [
             ("ANSINH_HTTP__LISTEN", port.address()),
             ("ANSINH_LOG__FILTER", FILTER),
             ("ANSINH_RECONCILIATION__GRACE_MS", "3000"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url),
         ];
-        processes.push(Process::start(&ground, service, &settings)?);
-        ports.push(port);
+        processes.push(Process::start(ground, service, &settings)?);
     }
+    Ok(Processes(processes))
+}
+
+/// Gives back the services that counted something.
+async fn search_pages(ports: &[Port]) -> anyhow::Result<BTreeSet<&'static str>> {
+    let mut counting = BTreeSet::new();
+    for (service, port) in SERVICES.iter().zip(ports) {
+        for page in ["/metrics", "/readyz"] {
+            let (status, text) = port.get(page).await?;
+            ensure!(status == 200, "{service} {page} {status}");
+            not_seen_in(&format!("{page} of {service}"), &text);
+            if text.contains("ansinh_events_applied_total") {
+                counting.insert(*service);
+            }
+        }
+    }
+    Ok(counting)
+}
+
+/// Neither the people nor the keys that they are sealed with.
+fn search_logs(ground: &Ground) -> anyhow::Result<()> {
+    let keys = std::fs::read_to_string(ground.keys_file())?;
+    let keys: Vec<&str> = keys.split('"').filter(|it| it.len() == 64).collect();
+    ensure!(keys.len() == 3, "two versions and an index");
+    for service in SERVICES {
+        let log = std::fs::read_to_string(ground.home.join(format!("{service}.log")))?;
+        ensure!(
+            log.contains("\"level\":\"debug\""),
+            "{service} said little:\n{log}"
+        );
+        not_seen_in(&format!("the log of {service}"), &log);
+        ensure!(
+            !keys.iter().any(|it| log.contains(it)),
+            "{service} shows a key"
+        );
+    }
+    Ok(())
+}
+
+fn search_messages(heard: &[Heard]) -> anyhow::Result<()> {
+    for it in heard {
+        not_seen_in(&it.subject, &format!("{} {}", it.subject, it.headers));
+        not_seen_in(&it.subject, &String::from_utf8_lossy(&it.body));
+    }
+    ensure!(heard.iter().any(|it| it.of_bank), "the ear heard no bank");
+    Ok(())
+}
+
+async fn a_run_of_the_canaries() -> anyhow::Result<()> {
+    let ground = Ground::new().await?;
+    let ear = Ear::listen(&ground).await?;
+    let collector = Collector::start().await?;
+    let ports = SERVICES.map(|_| Port::free());
+    let ports: Vec<Port> = ports.into_iter().collect::<Result<_, _>>()?;
+    let processes = start(&ground, &collector, &ports)?;
     let people = Written {
         people: 3,
         linked: 2,
@@ -299,41 +403,42 @@ async fn a_run_of_the_canaries() -> anyhow::Result<()> {
     import_what_is_refused(&ground).await?;
     day.open().await?;
     day.approve().await?;
+
+    day.until_state("reserved").await?;
+    let mut counting = search_pages(&ports).await?;
+    processes.stop().await?;
+    let keys = ground.keys_file();
+    let keys = keys.to_str().context("a path in UTF-8")?;
+    let (code, said) = command(&ground, &["keys", "rotate", "--file", keys]).await?;
+    ensure!(code == Some(0), "{said}");
+    not_seen_in("keys rotate", &said);
+    let processes = start(&ground, &collector, &ports)?;
+    day.until_true(ALL_SEALED_ANEW).await?;
+
     day.release().await?;
     day.until_answered().await?;
     day.close().await?;
     look_at(&ground, &day.runs[0].to_string()).await?;
-
-    for (service, port) in SERVICES.iter().zip(&ports) {
-        for page in ["/metrics", "/readyz"] {
-            let (status, text) = port.get(page).await?;
-            ensure!(status == 200, "{service} {page} {status}");
-            not_seen_in(&format!("{page} of {service}"), &text);
-            ensure!(
-                page != "/metrics" || text.contains("ansinh_events_applied_total"),
-                "{service} counts nothing:\n{text}"
-            );
-        }
-    }
-    Processes(processes).stop().await?;
-    for service in SERVICES {
-        let log = std::fs::read_to_string(ground.home.join(format!("{service}.log")))?;
-        ensure!(
-            log.contains("\"level\":\"debug\""),
-            "{service} said little:\n{log}"
-        );
-        not_seen_in(&format!("the log of {service}"), &log);
-    }
-    let heard = ear.heard();
-    for it in &heard {
-        not_seen_in(&it.subject, &format!("{} {}", it.subject, it.headers));
-        not_seen_in(&it.subject, &String::from_utf8_lossy(&it.body));
-    }
-    ensure!(heard.iter().any(|it| it.of_bank), "the ear heard no bank");
+    look_at_people(&ground, &day.pool).await?;
+    counting.append(&mut search_pages(&ports).await?);
+    ensure!(counting.len() == SERVICES.len(), "only {counting:?} count");
+    processes.stop().await?;
+    search_logs(&ground)?;
+    search_messages(&ear.heard())?;
+    collector.search()?;
     search_tables(&day.pool).await?;
+    let looks = sqlx::query_scalar("SELECT count(*) FROM privacy.access_log");
+    let looks: i64 = looks.fetch_one(&day.pool).await?;
+    ensure!(
+        looks == 6,
+        "{looks} looks are in the tables that were searched"
+    );
     day.pool.close().await;
     ground.clear().await
 }
+
+const ALL_SEALED_ANEW: &str = "SELECT count(*) = 2 FROM privacy.reseals
+    WHERE version = 2 AND finished_at IS NOT NULL";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_seen_anywhere() -> anyhow::Result<()> {

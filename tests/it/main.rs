@@ -1,5 +1,6 @@
 //! An Sinh as a whole, on a real PostgreSQL and a real NATS.
 
+mod access_log;
 mod approval;
 mod arrears;
 mod bank_messages;
@@ -24,6 +25,7 @@ mod programme;
 mod redelivery;
 mod registry;
 mod rights;
+mod rotation;
 mod scenario;
 mod statements;
 mod tamper;

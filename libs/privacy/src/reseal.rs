@@ -16,7 +16,7 @@ pub const BATCH: i64 = 1000;
 /// never has more than half of one connection, and less of a busy server.
 const REST_MIN: Duration = Duration::from_millis(10);
 /// How long it waits when there is nothing to do, or somebody else does it.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(5);
 /// How long it waits for a database that did not answer.
 const RETRY: Duration = Duration::from_secs(5);
 /// A finished table is gone through again: a row may come late that was sealed before the

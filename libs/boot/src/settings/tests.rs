@@ -157,6 +157,35 @@ fn counts_that_may_not_be_zero_are_refused_by_name() {
 }
 
 #[test]
+fn keys_come_from_a_file_and_never_from_the_environment() {
+    let key = "ab".repeat(32);
+    for (name, value) in [
+        ("ANSINH_KEYS__SEALING", &key[..]),
+        ("ANSINH_KEYS__INDEX", &key),
+        ("ANSINH_KEYS__VERSION", "1"),
+        ("ANSINH_KEYS", &key),
+        ("ANSINH_KEY", &key),
+        ("ANSINH_KEYS__FILE", &key),
+        ("ANSINH_KEYS__FILE", &format!("sealing = \"{key}\"")),
+    ] {
+        let error = refused([(name, value)]);
+        assert!(!error.contains(&key), "{error}");
+    }
+    let error = refused([("ANSINH_KEYS__SEALING", &key[..])]);
+    assert!(error.contains("unknown key \"sealing\""), "{error}");
+    assert!(error.contains("variable ANSINH_KEYS__SEALING"), "{error}");
+}
+
+#[test]
+fn development_keys_are_allowed_by_whoever_says_so() {
+    assert!(!Settings::read(None, NONE).unwrap().keys.allow_development);
+    let said = |it| Settings::read(None, [("ANSINH_KEYS__ALLOW_DEVELOPMENT", it)]);
+    assert!(said("true").unwrap().keys.allow_development);
+    assert!(!said("false").unwrap().keys.allow_development);
+    said("yes").unwrap_err();
+}
+
+#[test]
 fn debug_hides_every_secret() {
     let settings = Settings::read(
         None,
