@@ -17,7 +17,7 @@ use crate::pay_day::{PayDay, nothing_lost_nothing_twice, registry};
 use crate::processes::{Process, Processes};
 
 const PROGRAMMES: [Programme; 2] = [Programme::SocialPension, Programme::MeritAllowance];
-/// Two batches of sealing again, and some.
+/// Three batches of sealing again.
 const PEOPLE: u64 = 2_500;
 const TEST_MAX: Duration = Duration::from_mins(4);
 const COMMAND_MAX: Duration = Duration::from_mins(1);
@@ -121,19 +121,23 @@ async fn status(ground: &Ground) -> anyhow::Result<(Option<i32>, BTreeMap<(Strin
 const ALL_ANEW: &str = "SELECT NOT EXISTS (SELECT FROM eligibility.persons
         WHERE get_byte(citizen_sealed, 0) <> 2 OR get_byte(name_sealed, 0) <> 2)
     AND NOT EXISTS (SELECT FROM accounts.persons WHERE get_byte(name_sealed, 0) <> 2)";
+const TWO_BATCHES_ANEW: &str = "SELECT count(*) = 2000 FROM eligibility.persons
+    WHERE get_byte(citizen_sealed, 0) = 2";
 const A_BATCH_WAITS: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'
         AND query LIKE '%UPDATE eligibility.persons%')";
 
-/// Somebody in the second batch, held by whoever corrects the name of this person.
-async fn hold_one(owner: &mut PgConnection) -> anyhow::Result<PersonNo> {
+/// The person at this place of the registry, whose row nobody else can change until the
+/// transaction ends.
+async fn hold(owner: &mut PgConnection, place: i64) -> anyhow::Result<PersonNo> {
     sqlx::raw_sql("BEGIN").execute(&mut *owner).await?;
     // The lock is outside: whom OFFSET steps over would be locked as well.
     let one = "SELECT person_no FROM eligibility.persons WHERE (part, person_no) = (
             SELECT part, person_no FROM eligibility.persons ORDER BY part, person_no
-            LIMIT 1 OFFSET 1500)
+            LIMIT 1 OFFSET $1)
         FOR UPDATE";
-    Ok(PersonNo(sqlx::query_scalar(one).fetch_one(owner).await?))
+    let one = sqlx::query_scalar(one).bind(place);
+    Ok(PersonNo(one.fetch_one(owner).await?))
 }
 
 async fn correct(owner: &mut PgConnection, keys: &Keys, person: PersonNo) -> anyhow::Result<()> {
@@ -161,8 +165,10 @@ async fn a_rotation_with_a_kill() -> anyhow::Result<()> {
 
     rotate(&ground).await?;
     let keys = Keys::from_file(&ground.keys_file())?;
-    let mut owner = PgConnection::connect(&ground.database_url).await?;
-    let person = hold_one(&mut owner).await?;
+    let mut clerk = PgConnection::connect(&ground.database_url).await?;
+    let mut other_clerk = PgConnection::connect(&ground.database_url).await?;
+    hold(&mut other_clerk, 1500).await?;
+    let person = hold(&mut clerk, 2200).await?;
     let mut services = Processes::start(&ground, &[])?;
     day.until_true(A_BATCH_WAITS).await?;
     assert_eq!(sealed_with(&day.pool, 2).await?, 1000);
@@ -171,9 +177,13 @@ async fn a_rotation_with_a_kill() -> anyhow::Result<()> {
     }
     assert_eq!(opened(&day.pool, &keys).await?, expected, "after a kill");
     assert_eq!(sealed_with(&day.pool, 2).await?, 1000);
-    // What was read of this person before is not what stands there then.
-    correct(&mut owner, &former, person).await?;
-    owner.close().await?;
+    sqlx::raw_sql("ROLLBACK").execute(&mut other_clerk).await?;
+    other_clerk.close().await?;
+    day.until_true(TWO_BATCHES_ANEW).await?;
+    day.until_true(A_BATCH_WAITS).await?;
+    // What the batch has read of this person is not what stands there when it writes.
+    correct(&mut clerk, &former, person).await?;
+    clerk.close().await?;
     expected.get_mut(&person.0).context("somebody")?[1] = CORRECTED.to_owned();
     day.until_true(ALL_ANEW).await?;
     assert_eq!(opened(&day.pool, &keys).await?, expected);
