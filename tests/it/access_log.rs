@@ -140,7 +140,7 @@ async fn the_database_takes_no_row_that_says_nothing() -> anyhow::Result<()> {
             Ok(_) => None,
             Err(error) => error
                 .as_database_error()
-                .and_then(|it| it.code())
+                .and_then(sqlx::error::DatabaseError::code)
                 .map(String::from),
         };
         let expected = (!taken).then(|| "23514".to_owned());

@@ -93,17 +93,20 @@ impl From<async_nats::Message> for Heard {
     }
 }
 
+/// Pages and bodies, in the order of their coming.
+type Taken = Arc<Mutex<Vec<(String, Bytes)>>>;
+
 /// An OpenTelemetry collector that keeps every byte. Texts stand in protobuf as they are.
 struct Collector {
     url: String,
-    taken: Arc<Mutex<Vec<(String, Bytes)>>>,
+    taken: Taken,
 }
 
 impl Collector {
     async fn start() -> anyhow::Result<Collector> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let taken = Arc::<Mutex<Vec<_>>>::default();
+        let taken = Taken::default();
         let router = Router::new().fallback(take).with_state(taken.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Collector { url, taken })
@@ -126,7 +129,7 @@ impl Collector {
     }
 }
 
-async fn take(State(kept): State<Arc<Mutex<Vec<(String, Bytes)>>>>, page: Uri, body: Bytes) {
+async fn take(State(kept): State<Taken>, page: Uri, body: Bytes) {
     let mut kept = kept.lock().expect("nobody panics with it");
     kept.push((page.to_string(), body));
 }

@@ -72,14 +72,14 @@ fn keys_in(file: &Path) -> anyhow::Result<Vec<String>> {
 
 /// Number and names of everybody, as these keys open them; a single one that does not open fails.
 async fn opened(pool: &PgPool, keys: &Keys) -> anyhow::Result<BTreeMap<i64, [String; 3]>> {
-    let rows: Vec<(i64, Vec<u8>, Vec<u8>, Vec<u8>)> = sqlx::query_as(
-        "SELECT person_no, e.citizen_sealed, e.name_sealed, a.name_sealed
+    let rows: Vec<(i64, [Vec<u8>; 3])> = sqlx::query_as(
+        "SELECT person_no, ARRAY[e.citizen_sealed, e.name_sealed, a.name_sealed]
         FROM eligibility.persons e JOIN accounts.persons a USING (part, person_no)",
     )
     .fetch_all(pool)
     .await?;
     let mut people = BTreeMap::new();
-    for (person_no, number, name, name_of_accounts) in rows {
+    for (person_no, [number, name, name_of_accounts]) in rows {
         let open = |field, sealed| {
             let opened = keys.open(field, &person_no.to_be_bytes(), &Sealed::from(sealed));
             opened.map(|it| it.expose().to_owned())

@@ -149,7 +149,7 @@ fn random_key() -> Result<Key, io::Error> {
 
 fn push_key(text: &mut String, name: &str, key: &Key) {
     let mut digits = Zeroizing::new([0; 64]);
-    hex::encode_to_slice(&***key, &mut *digits).expect("a key of 32 bytes has 64 digits");
+    hex::encode_to_slice(key.as_slice(), &mut *digits).expect("a key of 32 bytes has 64 digits");
     let digits = std::str::from_utf8(&*digits).expect("digits are ASCII");
     for piece in [name, " = \"", digits, "\"\n"] {
         text.push_str(piece);

@@ -191,14 +191,12 @@ impl Keys {
             .split_first()
             .ok_or(PrivacyError::Refused)?;
         let mut held = std::iter::once(&self.current).chain(&self.retired);
-        match held.find(|it| it.number == found) {
-            Some(it) => cipher::open(&it.cipher, (field, found, context), rest),
-            None => {
-                let mut held = self.retired_versions();
-                held.insert(0, self.current.number);
-                Err(PrivacyError::KeyVersion { found, held })
-            }
+        if let Some(it) = held.find(|it| it.number == found) {
+            return cipher::open(&it.cipher, (field, found, context), rest);
         }
+        let mut held = self.retired_versions();
+        held.insert(0, self.current.number);
+        Err(PrivacyError::KeyVersion { found, held })
     }
 
     /// The same clear text sealed with the current version; `None` where it is already.
