@@ -1,9 +1,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use unicode_normalization::{UnicodeNormalization, is_nfc};
+use unicode_normalization::is_nfc;
 
-use crate::Refusal;
+use crate::{Letter, Refusal};
 
 /// A person's full name in NFC, as on the papers. `Debug` is masked.
 ///
@@ -23,17 +23,10 @@ impl PersonName {
 
     /// The bank form of a name that was checked before and kept as text.
     pub fn bank_form_of(name: &str) -> String {
-        let mut plain = String::with_capacity(name.len());
-        let letters = name
-            .nfd()
-            .filter(|it| !('\u{300}'..='\u{36f}').contains(it));
-        for letter in letters {
-            match letter {
-                'đ' | 'Đ' | 'Ð' | 'ð' => plain.push('D'),
-                '\'' | '’' | '-' => {}
-                other => plain.extend(other.to_uppercase()),
-            }
-        }
+        let letters = Letter::all_of(name).map(|it| it.plain);
+        let plain: String = letters
+            .filter(|it| !matches!(it, '\'' | '’' | '-'))
+            .collect();
         plain.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
@@ -74,6 +67,8 @@ impl fmt::Debug for PersonName {
 
 #[cfg(test)]
 mod tests {
+    use unicode_normalization::UnicodeNormalization;
+
     use super::*;
 
     #[test]

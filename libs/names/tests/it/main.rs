@@ -1,0 +1,4 @@
+//! Pairs of names with their verdicts, and what holds for any text.
+
+mod pairs;
+mod properties;
