@@ -40,8 +40,8 @@ fn a_malformed_file_is_refused_with_its_reason() {
         &"ef".repeat(32)[..],
     );
     let with = |line: &str| format!("{}{line}\n", file("12", one, two));
-    let many: String = (1..=9)
-        .map(|it| format!("sealing.{it} = {:064x}\n", it))
+    let nine: Vec<String> = (1..=9)
+        .map(|it| format!("sealing.{it} = {it:064x}"))
         .collect();
     let cases = [
         (file("0", one, two), "version is a number from 1 to 255"),
@@ -94,7 +94,7 @@ fn a_malformed_file_is_refused_with_its_reason() {
             with(&format!("sealing.1 = {two}")),
             "two versions have the same key",
         ),
-        (with(&many), "more than 8 versions are retired"),
+        (with(&nine.join("\n")), "more than 8 versions are retired"),
     ];
     for (text, reason) in cases {
         assert_eq!(parse(&text).err(), Some(reason), "{text}");

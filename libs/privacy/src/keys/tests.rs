@@ -5,6 +5,10 @@ use crate::nonce;
 
 const NUMBER: &str = "012345678901";
 
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "a key is boxed wherever it is"
+)]
 fn key(byte: u8) -> Key {
     Key::new(Zeroizing::new([byte; 32]))
 }
