@@ -103,8 +103,8 @@ impl Spelling {
         oddities.add_if(!is_nfc(text), Reason::UnicodeForm);
         oddities.add_if(text.contains(['Ð', 'ð']), Reason::Eth);
         if text.chars().any(may_be_compatibility_letter) {
-            let usual: String = text.nfkc().collect();
-            oddities.add_if(!text.nfc().eq(usual.chars()), Reason::UnicodeForm);
+            let usual: String = text.chars().flat_map(usual_letters).collect();
+            oddities.add_if(usual != text, Reason::UnicodeForm);
             spelling.read_letters(&usual);
         } else {
             spelling.read_letters(text);
@@ -205,6 +205,15 @@ impl Spelling {
 /// Fullwidth and mathematical letters, ligatures. Letters of Vietnamese and its neighbours are not.
 fn may_be_compatibility_letter(it: char) -> bool {
     it > '\u{2af}' && it.is_alphabetic() && !is_latin(it)
+}
+
+/// Itself, or the letters for which a compatibility letter stands.
+fn usual_letters(it: char) -> impl Iterator<Item = char> {
+    let stands_for_others = may_be_compatibility_letter(it);
+    let others = std::iter::once(it)
+        .nfkc()
+        .filter(move |_| stands_for_others);
+    others.chain((!stands_for_others).then_some(it))
 }
 
 fn is_latin(it: char) -> bool {
