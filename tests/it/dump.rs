@@ -225,7 +225,7 @@ async fn import_what_is_refused(ground: &Ground) -> anyhow::Result<()> {
     ensure!(report.sums.refused.rows == 5, "{:?}", report.sums);
     let pool = target.pool(Some("ansinh_accounts")).await?;
     let file = write("refused_links.csv", REFUSED_LINKS)?;
-    let report = accounts::import_links(&pool, &keys, &file, Utc::now()).await?;
+    let report = target.import_links(&pool, &file).await?;
     ensure!(report.sums.refused.rows == 2, "{:?}", report.sums);
     Ok(())
 }

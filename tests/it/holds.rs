@@ -392,6 +392,8 @@ async fn tell_death(world: &World, number: u32, revoked: bool) -> anyhow::Result
             kind: "death".to_owned(),
             happened_on: NaiveDate::from_ymd_opt(2026, 11, 10).context("a date")?,
             revoked,
+            province: None,
+            commune: None,
         }],
     };
     world.say(vec![Event::of(&message, Utc::now())]).await?;

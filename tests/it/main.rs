@@ -18,6 +18,7 @@ mod health;
 mod holders;
 mod holds;
 mod life_events;
+mod linking;
 mod local_levels;
 mod pay_day;
 mod processes;

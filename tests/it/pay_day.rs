@@ -75,7 +75,7 @@ impl PayDay {
             .wait_until_heard(accounts::SERVICE, events::ELIGIBILITY)
             .await?;
         let pool = self.target.pool(Some("ansinh_accounts")).await?;
-        accounts::import_links(&pool, &keys, &people.links_csv, Utc::now()).await?;
+        self.target.import_links(&pool, &people.links_csv).await?;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use boot::settings::Sandbox;
 use privacy::Keys;
 use sandbox::Vneid;
+use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,38 @@ fn library() -> anyhow::Result<PathBuf> {
         .context("openid-client is not there; `deploy/setup --for-tests` installs it")
 }
 
+/// What the foreign client says; with a name, only the proof of that citizen's identity.
+async fn run_client(issuer: &str, of: Option<&str>) -> anyhow::Result<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/vneid/login.mjs");
+    let mut client = Command::new("node");
+    client
+        .arg(script)
+        .env("OPENID_CLIENT", library()?)
+        .env("VNEID_ISSUER", issuer)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    if let Some(name) = of {
+        client.env("VNEID_TOKEN_OF", name);
+    }
+    let client = timeout(LOGIN_MAX, client.output()).await?;
+    let client = client.context("node runs")?;
+    let (said, errors) = (
+        String::from_utf8(client.stdout)?,
+        String::from_utf8_lossy(&client.stderr).into_owned(),
+    );
+    ensure!(client.status.success(), "{said}\n{errors}");
+    Ok(said)
+}
+
+/// A citizen logs in with the foreign client: the ID token, and the nonce that it was asked for.
+pub async fn log_in(issuer: &str, name: &str) -> anyhow::Result<(String, String)> {
+    let said = run_client(issuer, Some(name)).await?;
+    let proof: Value = serde_json::from_str(said.lines().last().unwrap_or_default())?;
+    let text = |field: &str| proof[field].as_str().map(str::to_owned);
+    let (id_token, nonce) = (text("id_token"), text("nonce"));
+    id_token.zip(nonce).context("a token and its nonce")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certified_client_of_others_logs_in_and_what_must_not_work_does_not() -> anyhow::Result<()>
 {
@@ -52,20 +85,7 @@ async fn a_certified_client_of_others_logs_in_and_what_must_not_work_does_not() 
     let stop = CancellationToken::new();
     let serving = tokio::spawn(vneid.serve(stop.clone()));
 
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/vneid/login.mjs");
-    let client = Command::new("node")
-        .arg(script)
-        .env("OPENID_CLIENT", library()?)
-        .env("VNEID_ISSUER", issuer)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let client = timeout(LOGIN_MAX, client).await?.context("node runs")?;
-    let (said, errors) = (
-        String::from_utf8(client.stdout)?,
-        String::from_utf8_lossy(&client.stderr).into_owned(),
-    );
-    ensure!(client.status.success(), "{said}\n{errors}");
+    let said = run_client(&issuer, None).await?;
     assert_eq!(said.lines().collect::<Vec<_>>(), SENTENCES);
 
     stop.cancel();

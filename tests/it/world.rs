@@ -63,6 +63,14 @@ impl World {
         Ok(world)
     }
 
+    /// All services and the sandbox, with other settings.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> anyhow::Result<World> {
+        let world = World::start(&[ServiceName::All], change).await?;
+        world.until_served("sandbox").await?;
+        world.until_served("accounts").await?;
+        Ok(world)
+    }
+
     /// All services but the sandbox: the test plays the banks.
     pub async fn with_hand_played_banks(
         change: impl FnOnce(&mut Settings),
@@ -136,7 +144,7 @@ impl World {
         let file = self.ground.home.join("links.csv");
         std::fs::write(&file, text)?;
         let pool = self.target.pool(Some("ansinh_accounts")).await?;
-        let report = accounts::import_links(&pool, &self.target.keys()?, &file, Utc::now()).await?;
+        let report = self.target.import_links(&pool, &file).await?;
         pool.close().await;
         Ok(report)
     }

@@ -32,10 +32,11 @@ pub struct Settings {
     pub telemetry: Telemetry,
     pub keys: Keys,
     pub messaging: Messaging,
+    pub accounts: Accounts,
+    pub identity: Identity,
     pub payments: Payments,
     pub reconciliation: Reconciliation,
     pub sandbox: Sandbox,
-    pub identity: Identity,
     pub console: Console,
 }
 
@@ -109,6 +110,36 @@ pub struct Messaging {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// The issuer of ID tokens, letter for letter; nobody can log in when absent.
+    pub issuer: Option<String>,
+    /// Whom the issuer knows us as: the audience of its tokens.
+    pub client_id: String,
+    /// Where the issuer gave us a secret: the file that holds nothing else.
+    pub client_secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Accounts {
+    /// Between the change of an account and the first payment to it, in milliseconds.
+    pub cooling_off_ms: u64,
+    /// How long a bank may take to say whose an account is before it is asked again.
+    pub verification_sla_ms: u64,
+    /// How long it is asked in all before the link expires.
+    pub verification_expiry_ms: u64,
+    /// How long an officer has for what waits for a person; then the next channel pays.
+    pub review_ms: u64,
+    /// People who may be paid to one account before somebody looks.
+    pub people_per_account_max: u32,
+    /// Accounts that an officer may change within an hour before an alarm is raised.
+    pub changes_an_hour_max: u32,
+    /// How long a citizen's session lasts.
+    pub session_ms: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Payments {
     /// How long a bank may take to answer before the payment is enquired about, in milliseconds.
     pub result_sla_ms: u64,
@@ -158,17 +189,6 @@ pub struct VneidClient {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Identity {
-    /// The issuer of ID tokens, letter for letter; nobody can log in when absent.
-    pub issuer: Option<String>,
-    /// Whom the issuer knows us as: the audience of its tokens.
-    pub client_id: String,
-    /// Where the issuer gave us a secret: the file that holds nothing else.
-    pub client_secret_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Console {
     /// Where citizens are served; nowhere when absent.
     pub listen: Option<SocketAddr>,
@@ -212,6 +232,31 @@ impl Default for Messaging {
     }
 }
 
+impl Default for Identity {
+    fn default() -> Identity {
+        Identity {
+            issuer: None,
+            client_id: "ansinh-accounts".to_owned(),
+            client_secret_file: None,
+        }
+    }
+}
+
+impl Default for Accounts {
+    fn default() -> Accounts {
+        const HOUR_MS: u64 = 3_600_000;
+        Accounts {
+            cooling_off_ms: 72 * HOUR_MS,
+            verification_sla_ms: HOUR_MS,
+            verification_expiry_ms: 7 * 24 * HOUR_MS,
+            review_ms: 10 * 24 * HOUR_MS,
+            people_per_account_max: 3,
+            changes_an_hour_max: 20,
+            session_ms: HOUR_MS / 4,
+        }
+    }
+}
+
 impl Default for Payments {
     fn default() -> Payments {
         Payments {
@@ -238,16 +283,6 @@ impl Default for Sandbox {
             vneid_issuer: None,
             vneid_citizens: None,
             vneid_clients: Vec::new(),
-        }
-    }
-}
-
-impl Default for Identity {
-    fn default() -> Identity {
-        Identity {
-            issuer: None,
-            client_id: "ansinh-accounts".to_owned(),
-            client_secret_file: None,
         }
     }
 }
@@ -326,6 +361,10 @@ impl Settings {
             ),
             ("messaging.watermark_ms", self.messaging.watermark_ms),
             ("messaging.poll_ms", self.messaging.poll_ms),
+            (
+                "accounts.people_per_account_max",
+                u64::from(self.accounts.people_per_account_max),
+            ),
             (
                 "payments.approvals_required",
                 u64::try_from(self.payments.approvals_required).unwrap_or(0),

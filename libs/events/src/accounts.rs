@@ -1,4 +1,4 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     Channel, ChunkNo, Institution, LineNo, Money, Officer, Part, Period, PersonNo, Programme,
     Province, RunNo,
@@ -140,6 +140,46 @@ pub struct PartResolved {
 pub struct PayeesWithdrawn {
     pub part: Part,
     pub lines: Vec<WithdrawnLine>,
+}
+
+/// The indicators of Decision 826/QĐ-TTg as they stood on a day.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct IndicatorsTold {
+    pub taken_on: NaiveDate,
+    pub places: Vec<IndicatorTold>,
+    pub nation: IndicatorTold,
+}
+
+/// The indicators of a place: people, never anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndicatorTold {
+    /// 0 for the nation, and where the registry does not say.
+    pub province: i16,
+    /// 0 for a whole province.
+    pub commune: i32,
+    /// People of the register, and those of them with a social-security account.
+    pub people: i64,
+    pub linked: i64,
+    /// Recipients of the last run of each programme, and how they were paid.
+    pub recipients: i64,
+    pub by_ssa: i64,
+    pub by_cash: i64,
+}
+
+impl Fact for IndicatorsTold {
+    const NAME: &'static str = "indicators-told.v1";
+
+    fn speaker(&self) -> String {
+        ACCOUNTS.to_owned()
+    }
+
+    fn part(&self) -> Part {
+        Part::ZERO
+    }
+
+    fn key(&self) -> String {
+        self.taken_on.to_string()
+    }
 }
 
 impl Fact for PayeesWithdrawn {

@@ -15,8 +15,8 @@ mod reconciliation;
 mod verification;
 
 pub use accounts::{
-    HoldReason, LinkChange, LinksChanged, PartResolved, PayeeHold, PayeeLine, PayeesResolved,
-    PayeesWithdrawn,
+    HoldReason, IndicatorTold, IndicatorsTold, LinkChange, LinksChanged, PartResolved, PayeeHold,
+    PayeeLine, PayeesResolved, PayeesWithdrawn,
 };
 pub use bank::{
     Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry, StatementPage,

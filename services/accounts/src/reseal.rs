@@ -18,10 +18,12 @@ impl SealedTable for Persons {
         version: u8,
         limit: i64,
     ) -> Result<Vec<SealedRow>, sqlx::Error> {
+        store::for_the_nation(tx).await?;
         store::sealed_after(tx, after, version, limit).await
     }
 
     async fn replace(tx: &mut PgConnection, rows: &[Replacement]) -> Result<u64, sqlx::Error> {
+        store::for_the_nation(tx).await?;
         store::replace_sealed(tx, rows).await
     }
 }

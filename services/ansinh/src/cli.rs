@@ -3,6 +3,7 @@
     reason = "these comments are the help that people read"
 )]
 
+mod account;
 mod keys;
 mod law;
 
@@ -15,6 +16,7 @@ use domain::{Institution, Money, Officer, Period, Position, Programme, Province,
 use crate::commands;
 use crate::output::Failure;
 
+pub(crate) use account::{Account, Authorities, LinkKind, Steps};
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
 
@@ -171,13 +173,6 @@ pub(crate) struct Intake {
     /// Report the other rows as well
     #[arg(long, requires = "report")]
     pub all: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Account {
-    /// Import links of people to accounts at banks and wallets
-    #[command(before_help = "Example:  ansinh account import links.csv")]
-    Import { file: PathBuf },
 }
 
 #[derive(Debug, Args)]

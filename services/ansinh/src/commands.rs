@@ -62,12 +62,24 @@ async fn ask(
     by: &By,
     body: &impl Serialize,
 ) -> Result<ExitCode, Failure> {
+    ask_service(target, output, payments::SERVICE, command, by, body).await
+}
+
+/// Asks a service to do something and shows the answer.
+async fn ask_service(
+    target: &Target,
+    output: Output,
+    service: &str,
+    command: &str,
+    by: &By,
+    body: &impl Serialize,
+) -> Result<ExitCode, Failure> {
     let key = by
         .idempotency_key
         .clone()
         .unwrap_or_else(|| format!("cli-{}", Uuid::now_v7()));
     let nats = target.nats().await?;
-    let answer = messaging::ask(&nats, payments::SERVICE, command, &key, body).await?;
+    let answer = messaging::ask(&nats, service, command, &key, body).await?;
     say(&format!("Done ({command}, idempotency key {key})."));
     show(output, &answer, fields)?;
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use boot::Settings;
+use chrono::Utc;
 use privacy::Keys;
 use sqlx::PgPool;
 
@@ -87,6 +88,13 @@ impl Target {
 
     pub fn keys(&self) -> anyhow::Result<Keys> {
         Ok(boot::keys::read(&self.settings)?)
+    }
+
+    /// Imports social-security accounts with the keys and terms of this installation.
+    pub async fn import_links(&self, pool: &PgPool, file: &Path) -> anyhow::Result<intake::Report> {
+        let (keys, terms) = (Arc::new(self.keys()?), accounts::Terms::of(&self.settings));
+        let what = (file, accounts::Kind::Ssa);
+        Ok(accounts::import_links(pool, &keys, terms, what, Utc::now()).await?)
     }
 
     /// Brings the schema up; safe to repeat.

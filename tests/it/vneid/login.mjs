@@ -95,6 +95,13 @@ async function logIn(words) {
   return { checks, callback, tokens, claims: tokens.claims() };
 }
 
+// Who only wants a proof of identity takes it from here, with the nonce that was signed.
+if (process.env.VNEID_TOKEN_OF) {
+  const { tokens, checks } = await logIn(process.env.VNEID_TOKEN_OF);
+  console.log(JSON.stringify({ id_token: tokens.id_token, nonce: checks.expectedNonce }));
+  process.exit(0);
+}
+
 // --- what works
 
 const { tokens, claims, checks, callback } = await logIn('Nguyễn Thị Mẫu');

@@ -38,6 +38,14 @@ pub(super) async fn sealed_after(
     Ok(rows.collect())
 }
 
+/// Sealing again is the register's own work, and is done for everybody.
+pub(super) async fn for_the_nation(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query_scalar!("SELECT set_config('ansinh.scope', 'nation', true)")
+        .fetch_one(tx)
+        .await?;
+    Ok(())
+}
+
 /// Names sealed anew, where they are still what was read.
 pub(super) async fn replace_sealed(
     tx: &mut PgConnection,

@@ -107,7 +107,7 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
             .await?;
         clock.phase("import registry", written.people);
         let links = target.pool(Some("ansinh_accounts")).await?;
-        accounts::import_links(&links, &keys, &written.links_csv, Utc::now()).await?;
+        target.import_links(&links, &written.links_csv).await?;
         clock.phase("import links", written.linked);
         let business_date = NaiveDate::from_ymd_opt(2026, 12, 1).context("a date")?;
         let nats = target.nats().await?;

@@ -89,7 +89,7 @@ async fn pay_day(
             .wait_until_heard(accounts::SERVICE, events::ELIGIBILITY)
             .await?;
         let pool = target.pool(Some("ansinh_accounts")).await?;
-        let links = accounts::import_links(&pool, &keys, &written.links_csv, Utc::now()).await?;
+        let links = target.import_links(&pool, &written.links_csv).await?;
         step(
             begun,
             &format!(

@@ -27,7 +27,10 @@ impl IdTokenKey {
     pub(crate) fn generate() -> Result<IdTokenKey, VneidError> {
         let key = RsaPrivateKey::new(&mut OsRng, KEY_BITS).map_err(|_| VneidError::Key)?;
         let encoded = |it: Vec<u8>| URL_SAFE_NO_PAD.encode(it);
-        let (n, e) = (encoded(key.n().to_bytes_be()), encoded(key.e().to_bytes_be()));
+        let (n, e) = (
+            encoded(key.n().to_bytes_be()),
+            encoded(key.e().to_bytes_be()),
+        );
         // RFC 7638: the members in this order, without spaces.
         let thumbprint = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
         let id = URL_SAFE_NO_PAD.encode(Sha256::digest(thumbprint));

@@ -2,8 +2,9 @@
 
 use domain::{Channel, PersonNo};
 use events::{
-    AccountAtBank, IdentityAtBank, LinkChange, LinksChanged, SuspicionTold, SuspicionsTold,
-    Verification, VerificationRequest, VerificationRequests, Verifications,
+    AccountAtBank, IdentityAtBank, IndicatorTold, IndicatorsTold, LinkChange, LinksChanged,
+    SuspicionTold, SuspicionsTold, Verification, VerificationRequest, VerificationRequests,
+    Verifications,
 };
 
 use super::{Sample, bank, day, index, part, said_at, sample, sealed};
@@ -16,6 +17,11 @@ pub fn of_accounts() -> Vec<Sample> {
                 change("linked", None, Some(1)),
                 change("refused", Some("name_mismatch"), None),
             ],
+        }),
+        sample(&IndicatorsTold {
+            taken_on: day(),
+            places: vec![indicator(79, 26_734)],
+            nation: indicator(0, 0),
         }),
         sample(&VerificationRequests {
             institution: bank(),
@@ -62,6 +68,18 @@ pub fn of_accounts() -> Vec<Sample> {
             }],
         }),
     ]
+}
+
+fn indicator(province: i16, commune: i32) -> IndicatorTold {
+    IndicatorTold {
+        province,
+        commune,
+        people: 90_000,
+        linked: 45_000,
+        recipients: 9_000,
+        by_ssa: 4_500,
+        by_cash: 1_200,
+    }
 }
 
 fn change(state: &str, code: Option<&str>, notified_too: Option<i16>) -> LinkChange {
