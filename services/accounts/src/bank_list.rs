@@ -17,7 +17,7 @@ use crate::link::{Link, LinkId, Signal, Source, State, parted};
 use crate::linking::begun;
 use crate::refusal::RefusalCode;
 use crate::settings::Terms;
-use crate::store::{self, At, NewLink, Scope};
+use crate::store::{self, AccountKey, At, NewLink, Scope};
 use crate::{Error, verification};
 
 /// The columns of a bank's own list of accounts.
@@ -204,13 +204,10 @@ impl List {
         rows: &HashMap<BlindIndex, ListRow>,
         sums: &mut ListSums,
     ) -> Result<Vec<Event>, Error> {
-        let accounts: Vec<BlindIndex> = rows.keys().copied().collect();
-        let found = store::links_at(tx, &accounts).await?;
+        let accounts = rows.keys().map(|it| (self.institution, *it));
+        let found = store::links_at(tx, &accounts.collect::<Vec<AccountKey>>()).await?;
         let mut of_account: HashMap<BlindIndex, Vec<At>> = HashMap::new();
-        for at in found
-            .into_iter()
-            .filter(|it| it.institution == self.institution)
-        {
+        for at in found {
             of_account.entry(at.account_index).or_default().push(at);
         }
         let differs = |index: &BlindIndex| rows[index].standing != Standing::Open;

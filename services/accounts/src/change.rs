@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use crate::link::{Kind, Link, LinkId, Signal, State};
 use crate::settings::Terms;
-use crate::store::{self, NewChannel, NewReview, NewStep, Notice};
+use crate::store::{self, AccountKey, NewChannel, NewReview, NewStep, Notice};
 use crate::{Error, refusal::RefusalCode};
 
 /// Steps of links and all that follows from them, gathered and then written at once.
@@ -223,12 +223,13 @@ pub(crate) async fn hold_doubtful(
     terms: Terms,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let accounts: Vec<_> = begun.iter().map(|it| it.account_index).collect();
+    let account = |it: &NewChannel| (it.institution, it.account_index);
+    let accounts: Vec<AccountKey> = begun.iter().map(account).collect();
     let due = now + terms.review;
     let suspected = store::suspected(tx, &accounts).await?;
     let doubted: Vec<LinkId> = begun
         .iter()
-        .filter(|it| suspected.contains(&it.account_index))
+        .filter(|it| suspected.contains(&account(it)))
         .map(|it| it.link)
         .collect();
     hold(tx, &doubted, HoldReason::Suspicion, (due, now)).await?;

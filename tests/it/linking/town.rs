@@ -20,7 +20,10 @@ use uuid::Uuid;
 use crate::vneid;
 use crate::world::{REGISTRY_HEADER, World, officer};
 
+/// Decides; and asks for accounts, where nobody has to decide about them.
 pub const REGISTRAR: &str = "nguyen.quan";
+/// Asks for accounts.
+pub const CLERK: &str = "le.an";
 
 pub struct Town {
     pub world: World,
@@ -56,6 +59,7 @@ impl Town {
             vneid,
         };
         town.appoint(REGISTRAR, None, REGISTRAR).await?;
+        town.appoint(CLERK, None, REGISTRAR).await?;
         Ok(town)
     }
 

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::change;
 use crate::link::LinkId;
 use crate::settings::Terms;
-use crate::store::{self, At, Scope};
+use crate::store::{self, Scope};
 
 /// The central bank's feed of accounts that it warns of.
 pub(crate) struct OnCentralBank {
@@ -47,14 +47,8 @@ async fn on_suspicions_told(
     let (cleared, raised): (Vec<&SuspicionTold>, Vec<&SuspicionTold>) =
         message.suspicions.iter().partition(|it| it.cleared);
     let accounts = store::insert_suspicions(tx, &raised, now).await?;
-    let named = |at: &At| {
-        let is = |it: &&SuspicionTold| {
-            it.account_index == at.account_index && it.institution == at.institution
-        };
-        raised.iter().any(is)
-    };
     let at = store::links_at(tx, &accounts).await?;
-    let doubted: Vec<LinkId> = at.iter().filter(|it| named(it)).map(|it| it.link).collect();
+    let doubted: Vec<LinkId> = at.iter().map(|it| it.link).collect();
     let due = now + terms.review;
     change::hold(tx, &doubted, HoldReason::Suspicion, (due, now)).await?;
 

@@ -6,6 +6,7 @@ use events::HoldReason;
 use privacy::{BlindIndex, Sealed};
 use sqlx::PgConnection;
 
+use super::suspicions::{AccountKey, columns};
 use super::{Keys, index_of};
 use crate::Error;
 use crate::destination::{Candidate, Channels};
@@ -36,7 +37,6 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct At {
     pub account_index: BlindIndex,
-    pub institution: Institution,
     pub link: LinkId,
     pub rank: i16,
 }
@@ -264,21 +264,25 @@ pub(crate) async fn free_channel(
 /// Which of these accounts more than `people_max` people are paid to, by the links that are.
 pub(crate) async fn shared(
     tx: &mut PgConnection,
-    accounts: &[BlindIndex],
+    accounts: &[AccountKey],
     people_max: i64,
 ) -> Result<Vec<Shared>, Error> {
-    let indexes: Vec<&[u8]> = accounts.iter().map(|it| &it.as_bytes()[..]).collect();
+    let (institutions, indexes) = columns(accounts);
     let rows = sqlx::query!(
         r#"
         WITH crowded AS (
-            SELECT account_index, count(DISTINCT person_no) AS people FROM accounts.channels
-            WHERE account_index = ANY($1) GROUP BY account_index
-            HAVING count(DISTINCT person_no) > $2
+            SELECT c.institution, c.account_index, count(DISTINCT c.person_no) AS people
+            FROM (SELECT DISTINCT * FROM unnest($1::int[], $2::bytea[])
+                AS k (institution, account_index)) k
+            JOIN accounts.channels c USING (institution, account_index)
+            GROUP BY c.institution, c.account_index
+            HAVING count(DISTINCT c.person_no) > $3
         )
         SELECT c.person_no AS "person_no: PersonNo", c.link_no, w.people AS "people!"
-        FROM crowded w JOIN accounts.channels c USING (account_index)
+        FROM crowded w JOIN accounts.channels c USING (institution, account_index)
         ORDER BY c.part, c.person_no, c.link_no
         "#,
+        &institutions,
         &indexes as &[&[u8]],
         people_max,
     )
@@ -299,16 +303,17 @@ pub(crate) async fn shared(
 /// The links that are paid to these accounts.
 pub(crate) async fn links_at(
     tx: &mut PgConnection,
-    accounts: &[BlindIndex],
+    accounts: &[AccountKey],
 ) -> Result<Vec<At>, Error> {
-    let indexes: Vec<&[u8]> = accounts.iter().map(|it| &it.as_bytes()[..]).collect();
+    let (institutions, indexes) = columns(accounts);
     let rows = sqlx::query!(
         r#"
-        SELECT account_index, institution AS "institution: Institution",
-            person_no AS "person_no: PersonNo", link_no, rank
-        FROM accounts.channels WHERE account_index = ANY($1)
-        ORDER BY part, person_no, link_no
+        SELECT c.account_index, c.person_no AS "person_no: PersonNo", c.link_no, c.rank
+        FROM unnest($1::int[], $2::bytea[]) AS k (institution, account_index)
+        JOIN accounts.channels c USING (institution, account_index)
+        ORDER BY c.part, c.person_no, c.link_no
         "#,
+        &institutions,
         &indexes as &[&[u8]],
     )
     .fetch_all(tx)
@@ -317,7 +322,6 @@ pub(crate) async fn links_at(
         .into_iter()
         .map(|it| At {
             account_index: index_of(&it.account_index),
-            institution: it.institution,
             link: LinkId {
                 person_no: it.person_no,
                 link_no: it.link_no,
