@@ -15,6 +15,17 @@
 //!   the clear value of a [`Masked`].
 //!
 //! Owns schema `privacy`.
+//!
+//! # Rotation
+//!
+//! A sealed value begins with the version of its key. The key file holds one version to seal with
+//! and up to eight retired ones that open. After a rotation [`reseal`] goes through the tables that
+//! may be changed, 1,000 rows a transaction by primary key; `privacy.reseals` keeps how far, its
+//! row lock shares the work among processes, and a row changed meanwhile is left to the next look.
+//! Append-only rows keep their key: a rotation ends the use of a key, it does not take back what
+//! the key has sealed. A blind index has no version, because it is found only under the key that
+//! made it; a second index column, filled from opened numbers while both are asked for, would be
+//! the way to a new one.
 
 mod access;
 mod cipher;
