@@ -55,7 +55,12 @@ const TRACES: [(&str, &str); 7] = [
         "SELECT ROW(run_no, part, chunk, line, person_no, kind, amount)::text
         FROM payments.exceptions",
     ),
-    ("bank entries", "SELECT e::text FROM sandbox.entries e"),
+    (
+        "bank entries",
+        "SELECT ROW(institution, part, run_no, chunk, line, amount, account_sealed IS NULL, status,
+            bank_ref)::text
+        FROM sandbox.entries",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
