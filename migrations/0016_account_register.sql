@@ -154,12 +154,16 @@ CREATE TABLE accounts.reviews (
     decided_by text,
     reason     text,
     decided_at timestamptz,
+    -- When its passed deadline was told as an alarm.
+    alarmed_at timestamptz,
     CHECK ((decision IS NULL) = (decided_at IS NULL)),
     CHECK (decision IS DISTINCT FROM 'accept' OR (decided_by IS NOT NULL AND reason IS NOT NULL))
 );
 CREATE UNIQUE INDEX one_open_review ON accounts.reviews (part, person_no, link_no, kind)
     WHERE decision IS NULL;
-CREATE INDEX reviews_open ON accounts.reviews (due_at) WHERE decision IS NULL;
+CREATE INDEX reviews_open ON accounts.reviews (due_at, review_no) WHERE decision IS NULL;
+CREATE INDEX reviews_unalarmed ON accounts.reviews (due_at)
+    WHERE decision IS NULL AND alarmed_at IS NULL;
 
 -- Whom the central bank warns of, by the index of the account.
 CREATE TABLE accounts.suspicions (
@@ -332,7 +336,7 @@ GRANT UPDATE (name_sealed, province, commune, birth_date, authority_no) ON accou
     TO ansinh_accounts;
 GRANT UPDATE, DELETE ON accounts.channels TO ansinh_accounts;
 GRANT UPDATE ON accounts.verifications, accounts.officers TO ansinh_accounts;
-GRANT UPDATE (decision, decided_by, reason, decided_at) ON accounts.reviews TO ansinh_accounts;
+GRANT UPDATE (decision, decided_by, reason, decided_at, alarmed_at) ON accounts.reviews TO ansinh_accounts;
 GRANT UPDATE (cleared_at) ON accounts.suspicions TO ansinh_accounts;
 GRANT UPDATE (closed_at) ON accounts.sessions TO ansinh_accounts;
 DO $$

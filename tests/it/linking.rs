@@ -193,6 +193,36 @@ async fn what_is_near_is_linked_by_a_person_who_did_not_ask_for_it() -> anyhow::
     town.close().await
 }
 
+/// Only a suspension is lifted by hand: what a bank has not confirmed is not paid to.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_resumes_what_no_bank_has_confirmed() -> anyhow::Result<()> {
+    let town = Town::new(|_| {}).await?;
+    let citizen = &sandbox::citizens()[0];
+    let step = |by: &str, link, reason: &str| accounts::StepLink {
+        officer: officer(by),
+        link,
+        reason: reason.to_owned(),
+    };
+    for account in ["9999000000000031", "9999000000000021", "9999000000000001"] {
+        let wanted = (Kind::Ssa, BANK, account);
+        let link = town.change(town::CLERK, citizen, wanted).await?;
+        let resume = step(town::REGISTRAR, link, "theo đơn");
+        let problem = town.refused("resume-link", &resume).await?;
+        assert_eq!(problem.code, "illegal_transition", "{account}");
+    }
+    let wanted = (Kind::Ssa, BANK, "0011004555001");
+    let link = town.change(town::CLERK, citizen, wanted).await?;
+    town.until_link(link, "linked").await?;
+    town.ask("suspend-link", &step(town::REGISTRAR, link, "theo đơn"))
+        .await?;
+    let own = step(town::CLERK, link, "theo đơn");
+    assert_eq!(town.refused("resume-link", &own).await?.code, "same_person");
+    town.ask("resume-link", &step(town::REGISTRAR, link, "theo đơn"))
+        .await?;
+    town.until_link(link, "linked").await?;
+    town.close().await
+}
+
 /// An officer of the nation decides the one review of a link.
 async fn decide(town: &Town, link: accounts::LinkId, accept: bool) -> anyhow::Result<Value> {
     let decision = accounts::DecideReview {

@@ -213,7 +213,7 @@ impl Import {
                 Err(refusal) => applied.refused.push(refusal.clone()),
             }
         }
-        let mut known = Known::read(tx, &read).await?;
+        let mut known = Known::read(tx, self.kind, &read).await?;
         for (index, row) in read {
             let Some(person_no) = known.persons.get(&index).copied() else {
                 let sentence = "no person of the registry has this citizen number";
@@ -312,7 +312,11 @@ impl Import {
 }
 
 impl Known {
-    async fn read(tx: &mut PgConnection, read: &[(BlindIndex, &LinkRow)]) -> Result<Known, Error> {
+    async fn read(
+        tx: &mut PgConnection,
+        kind: Kind,
+        read: &[(BlindIndex, &LinkRow)],
+    ) -> Result<Known, Error> {
         let indexes: Vec<&[u8]> = read.iter().map(|(it, _)| &it.as_bytes()[..]).collect();
         let persons: HashMap<BlindIndex, PersonNo> = store::persons_by_index(tx, &indexes)
             .await?
@@ -320,6 +324,11 @@ impl Known {
             .collect();
         let numbers: HashSet<PersonNo> = persons.values().copied().collect();
         let numbers: Vec<PersonNo> = numbers.into_iter().collect();
+        // Social-security accounts meet at the step that they replace; accounts of benefits
+        // replace none, and would take one rank twice.
+        if kind == Kind::BenefitAccount {
+            store::lock_persons(tx, &numbers).await?;
+        }
         let mut links: HashMap<PersonNo, Vec<Link>> = HashMap::new();
         for link in store::links_of(tx, &numbers).await? {
             links.entry(link.id.person_no).or_default().push(link);

@@ -90,7 +90,12 @@ impl OnBank {
             };
             let words = format!("{told:?}");
             if let Some(before) = &asked.answer {
-                refuse(repeated(before, &words));
+                let code = repeated(before, &words);
+                refuse(code);
+                if code == "contradicting_answer" {
+                    let subject = asked.link.to_string();
+                    store::raise_alarm(tx, code, &subject, 1, now).await?;
+                }
                 continue;
             }
             if !store::answer(tx, asked.link, &words, now).await? {

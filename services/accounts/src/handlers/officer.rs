@@ -15,7 +15,7 @@ use crate::command::{
     AppointOfficer, ChangeAccount, DecideReview, EndAuthority, GrantAuthority, StepLink,
     StepRequest,
 };
-use crate::link::{Signal, Source, account_at};
+use crate::link::{Link, Signal, Source, State, account_at};
 use crate::linking::{self, Wanted};
 use crate::refusal::RefusalCode;
 use crate::settings::Terms;
@@ -147,6 +147,22 @@ impl OfficerDoor {
     ) -> Result<Value, Error> {
         enter(tx, &command.officer).await?;
         reasoned(&command.reason)?;
+        let persons = [command.link.person_no];
+        store::lock_persons(tx, &persons).await?;
+        let links = store::links_of(tx, &persons).await?;
+        let link = links.iter().find(|it| it.id == command.link);
+        let link = link.ok_or_else(|| linking::link_unknown(command.link))?;
+        not_by_who_asked(&command.officer, link)?;
+        // What a bank has not confirmed is not resumed, and a closed account is linked anew.
+        let resumable = matches!(
+            link.state,
+            State::Suspended(code) if code != RefusalCode::AccountClosed
+        );
+        if !resumable || store::is_in_review(tx, link.id).await? {
+            let (id, is) = (link.id, link.state.as_str());
+            let detail = format!("{id} is {is} and cannot be resumed");
+            return Err(Problem::new(409, "illegal_transition", detail).into());
+        }
         let actor = officer_actor(&command.officer);
         let (state, said) = linking::accept(tx, self.terms, command.link, &actor, now).await?;
         messaging::append(tx, said, now).await?;
@@ -163,24 +179,20 @@ impl OfficerDoor {
         let officer = &command.officer;
         enter(tx, officer).await?;
         reasoned(&command.reason)?;
-        let review = store::lock_review(tx, command.review).await?;
+        let review = store::review(tx, command.review).await?;
         let review = review.ok_or_else(|| review_unknown(command.review))?;
-        if let Some(decision) = &review.decision {
-            let detail = format!("review {} was decided: {decision}", command.review);
-            return Err(Problem::new(409, "review_decided", detail).into());
-        }
         let persons = [review.link.person_no];
         store::lock_persons(tx, &persons).await?;
         let links = store::links_of(tx, &persons).await?;
         let link = links.iter().find(|it| it.id == review.link);
         let link = link.ok_or_else(|| linking::link_unknown(review.link))?;
-        if link.changed_by.as_deref() == Some(officer.as_str()) {
-            let detail = format!("{officer} asked for this link and may not decide about it");
-            return Err(Problem::new(403, "same_person", detail).into());
-        }
+        not_by_who_asked(officer, link)?;
         let decision = if command.accept { "accept" } else { "refuse" };
         let by = Some(officer.as_str());
-        store::decide_review(tx, review.review_no, decision, by, &command.reason, now).await?;
+        if !store::decide_review(tx, review.review_no, decision, by, &command.reason, now).await? {
+            let detail = format!("review {} is decided already", command.review);
+            return Err(Problem::new(409, "review_decided", detail).into());
+        }
         let actor = officer_actor(officer);
         let state = self
             .follow(tx, &review, command.accept, &actor, now)
@@ -349,6 +361,15 @@ pub(crate) async fn person_with(
     let found = store::persons_by_index(tx, &[&index.as_bytes()[..]]).await?;
     let found = found.first().map(|(_, person_no)| *person_no);
     Ok(found.ok_or_else(linking::person_unknown)?)
+}
+
+/// Who asked for a link decides nothing about it.
+fn not_by_who_asked(officer: &Officer, link: &Link) -> Result<(), Error> {
+    if link.changed_by.as_deref() != Some(officer.as_str()) {
+        return Ok(());
+    }
+    let detail = format!("{officer} asked for this link and may not decide about it");
+    Err(Problem::new(403, "same_person", detail).into())
 }
 
 fn hold_reason(kind: &str) -> HoldReason {

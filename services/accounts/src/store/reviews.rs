@@ -67,8 +67,9 @@ pub(crate) async fn open_reviews(
     Ok(())
 }
 
-/// The review, locked until the transaction ends.
-pub(crate) async fn lock_review(
+/// The review as it stands. Decide about it with its person locked: who ends a link has the
+/// person first and its reviews then.
+pub(crate) async fn review(
     tx: &mut PgConnection,
     review_no: i64,
 ) -> Result<Option<ReviewRow>, Error> {
@@ -76,7 +77,7 @@ pub(crate) async fn lock_review(
         r#"
         SELECT kind, person_no AS "person_no: PersonNo", link_no, detail, opened_at, due_at,
             decision, decided_by
-        FROM accounts.reviews WHERE review_no = $1 FOR NO KEY UPDATE
+        FROM accounts.reviews WHERE review_no = $1
         "#,
         review_no,
     )
@@ -97,6 +98,22 @@ pub(crate) async fn lock_review(
     }))
 }
 
+/// Whether somebody has yet to look at the link.
+pub(crate) async fn is_in_review(tx: &mut PgConnection, link: LinkId) -> Result<bool, Error> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT EXISTS (SELECT FROM accounts.reviews
+            WHERE part = $1 AND person_no = $2 AND link_no = $3 AND decision IS NULL) AS "is!"
+        "#,
+        link.person_no.part().number(),
+        link.person_no.0,
+        link.link_no,
+    )
+    .fetch_one(tx)
+    .await?)
+}
+
+/// Decides a review; false where somebody has decided it already.
 pub(crate) async fn decide_review(
     tx: &mut PgConnection,
     review_no: i64,
@@ -104,8 +121,8 @@ pub(crate) async fn decide_review(
     by: Option<&str>,
     reason: &str,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+) -> Result<bool, Error> {
+    let decided = sqlx::query!(
         r#"
         UPDATE accounts.reviews SET decision = $2, decided_by = $3, reason = $4, decided_at = $5
         WHERE review_no = $1 AND decision IS NULL
@@ -118,7 +135,7 @@ pub(crate) async fn decide_review(
     )
     .execute(tx)
     .await?;
-    Ok(())
+    Ok(decided.rows_affected() == 1)
 }
 
 /// Reviews of these links that nobody needs to look at any more: the links have ended, or what
@@ -199,13 +216,16 @@ pub(crate) async fn alarm_overdue_reviews(
 ) -> Result<u64, Error> {
     let raised = sqlx::query!(
         r#"
+        WITH overdue AS (
+            SELECT review_no FROM accounts.reviews
+            WHERE decision IS NULL AND alarmed_at IS NULL AND due_at <= $1
+            ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        ), alarmed AS (
+            UPDATE accounts.reviews r SET alarmed_at = $1 FROM overdue
+            WHERE r.review_no = overdue.review_no RETURNING r.review_no
+        )
         INSERT INTO accounts.alarms (kind, subject, count, raised_at)
-        SELECT 'review_overdue', 'review ' || r.review_no, 1, $1
-        FROM accounts.reviews r
-        WHERE r.decision IS NULL AND r.due_at <= $1
-            AND NOT EXISTS (SELECT FROM accounts.alarms a WHERE a.kind = 'review_overdue'
-                AND a.subject = 'review ' || r.review_no AND a.count = 1)
-        ORDER BY r.due_at LIMIT $2
+        SELECT 'review_overdue', 'review ' || review_no, 1, $1 FROM alarmed
         ON CONFLICT DO NOTHING
         "#,
         now,
