@@ -1,6 +1,8 @@
 //! Where people are paid: links asked for, proven by banks, held, changed, looked back at.
 
 mod doubts;
+mod faults;
+mod history;
 mod lists;
 mod payees;
 mod town;

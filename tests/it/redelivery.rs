@@ -63,7 +63,7 @@ async fn every_event_again_in_any_order_changes_nothing() -> anyhow::Result<()> 
 }
 
 /// Ways in which a broker may deliver again, each as batches.
-fn redeliveries(said: &[Said], chance: &mut Chance) -> Vec<(&'static str, Vec<Vec<Said>>)> {
+pub fn redeliveries(said: &[Said], chance: &mut Chance) -> Vec<(&'static str, Vec<Vec<Said>>)> {
     let whole = vec![said.to_vec()];
     let mut reversed = said.to_vec();
     reversed.reverse();
@@ -115,7 +115,7 @@ fn never_said(said: &[Said]) -> anyhow::Result<Said> {
 }
 
 /// Count and content of every table, whatever the order of its rows.
-async fn digests(pool: &PgPool) -> anyhow::Result<BTreeMap<String, (i64, String)>> {
+pub async fn digests(pool: &PgPool) -> anyhow::Result<BTreeMap<String, (i64, String)>> {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname IN
             ('eligibility', 'accounts', 'payments', 'ledger', 'reconciliation', 'sandbox',

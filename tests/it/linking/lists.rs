@@ -75,11 +75,11 @@ async fn a_banks_own_list_ends_suspends_and_moves_what_people_are_paid_to() -> a
     // Nobody is without a channel.
     let run_no = town.world.open(Programme::RetirementPension).await?;
     town.world.until_state(run_no, "awaiting_approval").await?;
-    let lines = town.world.lines(run_no).await?;
-    let cash = lines
+    let paid = town.world.lines(run_no).await?;
+    let cash = paid
         .iter()
         .filter(|it| it.institution.to_string() == "990001");
-    assert_eq!((cash.count(), lines.len()), (4, 6));
+    assert_eq!((cash.count(), paid.len()), (4, 6));
     decide(&town, links[1], true).await?;
     assert_eq!(town.state(links[1]).await?, "linked");
 

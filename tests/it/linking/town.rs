@@ -128,6 +128,13 @@ impl Town {
         Ok(messaging::inquire(&self.world.nats, "accounts", query, body).await?)
     }
 
+    pub async fn unanswered(&self, query: &str, body: &impl Serialize) -> anyhow::Result<Problem> {
+        match self.inquire(query, body).await {
+            Ok(answer) => bail!("{query} was answered: {answer}"),
+            Err(error) => problem(error),
+        }
+    }
+
     /// A link as the citizen sees it.
     pub async fn seen(&self, session: &str, link: LinkId) -> anyhow::Result<Value> {
         let body = Mine {
