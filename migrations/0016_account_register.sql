@@ -272,6 +272,8 @@ CREATE TABLE accounts.subject_requests (
     received_on    date        NOT NULL,
     acknowledge_by date        NOT NULL,
     answer_by      date        NOT NULL,
+    -- The person's own words, where they wrote any.
+    detail_sealed  bytea,
     recorded_at    timestamptz NOT NULL
 );
 CREATE TABLE accounts.subject_request_steps (

@@ -2,7 +2,7 @@
 //! who answers as accounts does.
 
 mod api;
-mod forms;
+pub mod forms;
 mod login;
 #[cfg(test)]
 #[path = "../../libs/identity/tests/it/provider.rs"]
@@ -36,8 +36,8 @@ struct World {
 }
 
 /// A browser with its own cookies, which follows no redirect unless it is told to.
-struct Browser {
-    client: reqwest::Client,
+pub struct Browser {
+    pub client: reqwest::Client,
     door: String,
 }
 
@@ -81,7 +81,7 @@ impl World {
 }
 
 impl Browser {
-    fn new(door: &str) -> anyhow::Result<Browser> {
+    pub fn new(door: &str) -> anyhow::Result<Browser> {
         let client = reqwest::Client::builder()
             .cookie_store(true)
             .redirect(Policy::none());
@@ -92,7 +92,7 @@ impl Browser {
     }
 
     /// As a browser sends it from a page of the door.
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.foreign(method, path);
         request.header(ORIGIN, &self.door)
     }
@@ -102,11 +102,11 @@ impl Browser {
         self.client.request(method, format!("{}{path}", self.door))
     }
 
-    async fn get(&self, path: &str) -> anyhow::Result<Response> {
+    pub async fn get(&self, path: &str) -> anyhow::Result<Response> {
         Ok(self.foreign(Method::GET, path).send().await?)
     }
 
-    async fn page(&self, path: &str) -> anyhow::Result<String> {
+    pub async fn page(&self, path: &str) -> anyhow::Result<String> {
         Ok(self.get(path).await?.text().await?)
     }
 
@@ -124,7 +124,7 @@ impl Browser {
     }
 }
 
-fn location(answer: &Response) -> anyhow::Result<&str> {
+pub fn location(answer: &Response) -> anyhow::Result<&str> {
     let to = answer.headers().get(LOCATION);
     let to = to.with_context(|| format!("no redirect but {}", answer.status()))?;
     Ok(to.to_str()?)
@@ -138,7 +138,7 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Status and problem, which it must be.
-async fn problem(answer: Response) -> anyhow::Result<(u16, Value)> {
+pub async fn problem(answer: Response) -> anyhow::Result<(u16, Value)> {
     let status = answer.status().as_u16();
     let kind = answer.headers()["content-type"].clone();
     anyhow::ensure!(kind == "application/problem+json", "{status} {kind:?}");

@@ -171,7 +171,7 @@ pub struct Sandbox {
     /// when absent.
     pub vneid_citizens: Option<PathBuf>,
     /// Who may send citizens there. When empty: the public client `ansinh-accounts`, which gets
-    /// them back at `/vneid/callback` or `/callback` of any port of this machine.
+    /// them back at `/citizen/callback`, `/vneid/callback` or `/callback` of any port of this machine.
     pub vneid_clients: Vec<VneidClient>,
 }
 

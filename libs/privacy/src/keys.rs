@@ -19,10 +19,17 @@ pub enum Field {
     CitizenNumber,
     PersonName,
     BankAccount,
+    /// What a person wrote to us in their own words.
+    Statement,
 }
 
 impl Field {
-    pub const ALL: [Field; 3] = [Field::CitizenNumber, Field::PersonName, Field::BankAccount];
+    pub const ALL: [Field; 4] = [
+        Field::CitizenNumber,
+        Field::PersonName,
+        Field::BankAccount,
+        Field::Statement,
+    ];
 
     pub fn from_name(name: &str) -> Option<Field> {
         Field::ALL.into_iter().find(|it| it.name() == name)
@@ -35,6 +42,7 @@ impl Field {
             Field::CitizenNumber => "citizen_number",
             Field::PersonName => "person_name",
             Field::BankAccount => "bank_account",
+            Field::Statement => "statement",
         }
     }
 }

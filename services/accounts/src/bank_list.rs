@@ -287,7 +287,7 @@ impl List {
                     .max()
                     .unwrap_or_default();
                 let new = self.moved(link, last.max(link.id.link_no) + 1, account);
-                let mut next = begun(&new);
+                let mut next = begun(&new, self.now);
                 changes.happen(link, Signal::Superseded, doing)?;
                 others.push(link);
                 changes.confirm(&mut next, &mut others, rank, doing)?;

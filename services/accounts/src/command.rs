@@ -61,6 +61,9 @@ pub struct Unlink {
 pub struct RequestData {
     pub session: Unlogged,
     pub kind: RequestKind,
+    /// The person's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Unlogged>,
 }
 
 /// `accounts.do.appoint-officer`: what an officer may see.
@@ -192,6 +195,14 @@ pub struct PaidAtQuery {
     /// Now where it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<DateTime<Utc>>,
+}
+
+/// `accounts.get.request`: one request with the person's own words; the look is logged.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShowRequest {
+    pub officer: Officer,
+    pub request: i64,
 }
 
 /// `accounts.get.reviews` and `requests`: what waits for officers, by deadline.

@@ -269,7 +269,7 @@ impl Import {
             link_no: links.last().map_or(1, |it| it.id.link_no + 1),
         };
         let new = self.sealed(id, row, account_index);
-        let mut link = begun(&new);
+        let mut link = begun(&new, self.now);
         let rank = match self.kind {
             Kind::Ssa => 1,
             Kind::BenefitAccount => rank_of(tx, &link).await?,

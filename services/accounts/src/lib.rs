@@ -30,8 +30,8 @@ pub use authority::AuthorityKind;
 pub use bank_list::{LIST_HEADER, ListReport, ListSums, import_bank_list};
 pub use command::{
     AppointOfficer, ChangeAccount, CloseSession, DecideReview, EndAuthority, GrantAuthority, Mine,
-    MyAccessLog, OpenSession, PaidAtQuery, Queue, RequestData, RequestLink, ShowPerson, StepLink,
-    StepRequest, Unlink, Unlogged,
+    MyAccessLog, OpenSession, PaidAtQuery, Queue, RequestData, RequestLink, ShowPerson,
+    ShowRequest, StepLink, StepRequest, Unlink, Unlogged,
 };
 pub use error::Error;
 pub use import::{HEADER, LinkRow, import_links};

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use domain::{BankAccount, Channel, Institution, PersonNo, Refusal};
 use privacy::{BlindIndex, Sealed};
 use serde::{Deserialize, Serialize};
@@ -176,8 +177,9 @@ pub(crate) struct Link {
     pub holder_sealed: Sealed,
     pub changed_by: Option<String>,
     pub state: State,
-    /// Number of its last step.
+    /// Number of its last step, and from when that holds.
     pub step: i16,
+    pub since: DateTime<Utc>,
 }
 
 impl Kind {

@@ -88,7 +88,7 @@ pub(crate) async fn request(
         changed_by: wanted.changed_by.clone(),
         basis: wanted.basis.clone(),
     };
-    let mut link = begun(&new);
+    let mut link = begun(&new, now);
     changes.request(&mut link, &actor);
     changes.happen(&mut link, Signal::Asked, doing)?;
     store::insert_links(tx, &[new], now).await?;
@@ -104,7 +104,7 @@ pub(crate) async fn request(
 }
 
 /// A link as it is before its first step.
-pub(crate) fn begun(new: &NewLink) -> Link {
+pub(crate) fn begun(new: &NewLink, now: DateTime<Utc>) -> Link {
     Link {
         id: new.id,
         kind: new.kind,
@@ -116,6 +116,7 @@ pub(crate) fn begun(new: &NewLink) -> Link {
         changed_by: new.changed_by.as_ref().map(|it| it.as_str().to_owned()),
         state: State::Requested,
         step: 0,
+        since: now,
     }
 }
 

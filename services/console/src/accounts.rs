@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use async_nats::Client;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -124,8 +124,9 @@ pub(crate) struct DataRequest {
 #[derive(Serialize, Deserialize, ToSchema)]
 pub(crate) struct Receipt {
     pub request_no: Reference,
-    pub acknowledge_by: DateTime<Utc>,
-    pub answer_by: DateTime<Utc>,
+    /// The law counts days.
+    pub acknowledge_by: NaiveDate,
+    pub answer_by: NaiveDate,
 }
 
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -138,9 +139,10 @@ pub(crate) struct AskedRequest {
     pub request_no: Reference,
     pub kind: RequestKind,
     pub state: String,
-    pub asked_at: DateTime<Utc>,
-    pub acknowledge_by: DateTime<Utc>,
-    pub answer_by: DateTime<Utc>,
+    pub received_on: NaiveDate,
+    /// The law counts days.
+    pub acknowledge_by: NaiveDate,
+    pub answer_by: NaiveDate,
     /// What was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,

@@ -1,7 +1,7 @@
 //! What codes are called on a citizen's page.
 
 use boot::clock::in_vietnam;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
 use crate::accounts::RequestKind;
@@ -130,9 +130,9 @@ pub(crate) fn moment(at: &DateTime<Utc>) -> String {
     in_vietnam(*at).format("%d/%m/%Y lúc %H:%M").to_string()
 }
 
-/// `12/05/2026`, in Viet Nam.
-pub(crate) fn day(at: &DateTime<Utc>) -> String {
-    in_vietnam(*at).format("%d/%m/%Y").to_string()
+/// `12/05/2026`
+pub(crate) fn day(on: &NaiveDate) -> String {
+    on.format("%d/%m/%Y").to_string()
 }
 
 #[cfg(test)]
@@ -145,7 +145,8 @@ mod tests {
     fn a_day_is_a_day_in_viet_nam() {
         let at = "2026-11-30T17:05:00Z".parse().unwrap();
         assert_eq!(moment(&at), "01/12/2026 lúc 00:05");
-        assert_eq!(day(&at), "01/12/2026");
+        let on = NaiveDate::from_ymd_opt(2026, 12, 1).unwrap();
+        assert_eq!(day(&on), "01/12/2026");
     }
 
     #[test]

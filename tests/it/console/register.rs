@@ -177,11 +177,11 @@ fn act(memory: &mut Memory, name: &str, body: &Value) -> Result<Value, Box<Probl
             }], "next": entry})
         }
         "request-data" => {
-            json!({"request_no": 7, "acknowledge_by": since, "answer_by": "2026-12-10T17:05:00Z"})
+            json!({"request_no": 7, "acknowledge_by": "2026-12-02", "answer_by": "2026-12-11"})
         }
         "my-requests" => json!({"requests": [{
-            "request_no": 6, "kind": "copy", "state": "acknowledged", "asked_at": since,
-            "acknowledge_by": since, "answer_by": "2026-12-10T17:05:00Z",
+            "request_no": 6, "kind": "copy", "state": "acknowledged", "received_on": "2026-12-01",
+            "acknowledge_by": "2026-12-02", "answer_by": "2026-12-11",
         }]}),
         _ => return Err(Problem::new(404, "unknown", "?").into()),
     })

@@ -7,6 +7,7 @@ use accounts::{
     Kind, LinkId, ListReport, ListSums, Mine, Queue, RequestData, RequestKind, StepRequest, Terms,
     Unlogged, import_bank_list,
 };
+use anyhow::Context;
 use chrono::{NaiveDate, Utc};
 use domain::Programme;
 use serde_json::Value;
@@ -160,6 +161,7 @@ async fn what_people_ask_of_their_data_has_its_days() -> anyhow::Result<()> {
     let body = RequestData {
         session: Unlogged(session.clone()),
         kind: RequestKind::Correct,
+        detail: Some(Unlogged("Ngày sinh của tôi ghi sai".to_owned())),
     };
     let asked = town.ask("request-data", &body).await?;
     let day = |it: &Value| it.as_str().unwrap().parse::<NaiveDate>();
@@ -187,6 +189,14 @@ async fn what_people_ask_of_their_data_has_its_days() -> anyhow::Result<()> {
     };
     let open = town.inquire("requests", &queue).await?;
     assert_eq!(open["requests"].as_array().map(Vec::len), Some(1));
+    let show = accounts::ShowRequest {
+        officer: officer(REGISTRAR),
+        request: asked["request_no"].as_i64().context("a number")?,
+    };
+    let shown = town.inquire("request", &show).await?;
+    assert_eq!(shown["detail"], "Ngày sinh của tôi ghi sai");
+    let looks = "SELECT count(*) FROM privacy.access_log WHERE purpose = 'data_subject_request'";
+    assert_eq!(town.world.number(looks).await?, 1);
     town.ask("step-request", &step("answered")).await?;
     let open = town.inquire("requests", &queue).await?;
     assert_eq!(open["requests"].as_array().map(Vec::len), Some(0));

@@ -28,6 +28,9 @@ pub(crate) struct CitizenDoor {
     pub terms: Terms,
 }
 
+/// Characters of what a person writes with a request.
+const DETAIL_MAX: usize = 2_000;
+
 /// Characters of a session's token: 32 bytes as base64url, or more.
 const SESSION_LENGTH_MIN: usize = 43;
 
@@ -165,7 +168,17 @@ impl CitizenDoor {
         let (person_no, _) = session(tx, &command.session.0, now).await?;
         let received_on = boot::clock::today_in_vietnam(now);
         let deadlines = command.kind.deadlines(received_on)?;
-        let kind = command.kind.as_str();
+        let place = person_no.0.to_be_bytes();
+        let detail = command.detail.filter(|it| !it.0.is_empty());
+        if detail
+            .as_ref()
+            .is_some_and(|it| it.0.chars().count() > DETAIL_MAX)
+        {
+            let detail = format!("Nội dung dài quá {DETAIL_MAX} ký tự.");
+            return Err(Problem::new(422, "detail_too_long", detail).into());
+        }
+        let detail = detail.map(|it| self.keys.seal(Field::Statement, &place, &it.0));
+        let kind = (command.kind.as_str(), detail.as_ref());
         let request_no =
             store::insert_request(tx, person_no, kind, received_on, deadlines, now).await?;
         Ok(json!({

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use super::citizen::{own_access, session};
 use super::commands::body;
 use super::officer::{enter, person_with};
-use crate::command::{Mine, MyAccessLog, PaidAtQuery, Queue, ShowPerson};
+use crate::command::{Mine, MyAccessLog, PaidAtQuery, Queue, ShowPerson, ShowRequest};
 use crate::destination::Candidate;
 use crate::link::Link;
 use crate::refusal::RefusalCode;
@@ -43,6 +43,7 @@ impl QueryHandler for OnQuery {
             "paid-at" => paid_at(tx, body(&query.body)?, now).await,
             "reviews" => reviews(tx, body(&query.body)?).await,
             "requests" => requests(tx, body(&query.body)?).await,
+            "request" => self.request(tx, body(&query.body)?, now).await,
             _ => {
                 let detail = format!("accounts knows no question {}", query.name);
                 Err(Problem::new(404, "query_unknown", detail).into())
@@ -68,7 +69,8 @@ impl OnQuery {
             .iter()
             .map(|it| self.link(it, candidates, &granted))
             .collect();
-        Ok(json!({ "links": shown? }))
+        // Cash needs no link, and nobody is without it.
+        Ok(json!({ "links": shown?, "then": ["cash"] }))
     }
 
     /// A link as its owner, or an officer without need of more, sees it.
@@ -93,7 +95,7 @@ impl OnQuery {
             "state": link.state.as_str(),
             "code": link.state.code().map(RefusalCode::as_str),
             "sentence": link.state.sentence_vi(),
-            "since": active.map(|it| it.linked_at),
+            "since": link.since,
             "payable_from": active.and_then(|it| it.payable_from),
         }))
     }
@@ -165,6 +167,38 @@ impl OnQuery {
             "history": history.collect::<Vec<Value>>(),
             "access": granted.entry_no(),
         }))
+    }
+
+    /// A request with what the person wrote.
+    async fn request(
+        &self,
+        tx: &mut PgConnection,
+        query: ShowRequest,
+        now: DateTime<Utc>,
+    ) -> Result<Value, Error> {
+        enter(tx, &query.officer).await?;
+        let found = store::requests(tx, None, Some(query.request), 1).await?;
+        let row = found.first().ok_or_else(|| {
+            let detail = format!("there is no request {}", query.request);
+            Problem::new(404, "request_unknown", detail)
+        })?;
+        let access = Access {
+            actor: query.officer.as_str(),
+            role: Role::Officer,
+            purpose: Purpose::DataSubjectRequest,
+            case_ref: None,
+            person_no: row.person_no,
+            fields: &[Field::Statement],
+            unmasked: true,
+        };
+        let granted = privacy::record(tx, &access, SERVICE, now).await?;
+        let place = row.person_no.0.to_be_bytes();
+        let open = |it| granted.open(&self.keys, Field::Statement, &place, it);
+        let detail = row.detail_sealed.as_ref().map(open).transpose()?;
+        let mut told = request(row);
+        told["person"] = json!(row.person_no);
+        told["detail"] = json!(detail.as_ref().map(privacy::Secret::expose));
+        Ok(told)
     }
 
     async fn found(&self, tx: &mut PgConnection, query: &ShowPerson) -> Result<PersonNo, Error> {

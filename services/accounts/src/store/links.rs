@@ -157,14 +157,15 @@ pub(crate) async fn links_of(
         SELECT l.person_no AS "person_no: PersonNo", l.link_no, l.kind AS "kind: Kind",
             l.channel AS "channel: Channel", l.institution AS "institution: Institution",
             l.account_index, l.account_sealed, l.holder_sealed, l.changed_by,
-            s.step AS "step!", s.state AS "state!", s.code AS "code?"
+            s.step AS "step!", s.state AS "state!", s.code AS "code?",
+            s.valid_from AS "valid_from!"
         FROM unnest($1::smallint[], $2::bigint[]) AS k (part, person_no)
         CROSS JOIN LATERAL (
             SELECT * FROM accounts.links l
             WHERE l.part = k.part AND l.person_no = k.person_no OFFSET 0
         ) l
         CROSS JOIN LATERAL (
-            SELECT step, state, code FROM accounts.link_steps s
+            SELECT step, state, code, valid_from FROM accounts.link_steps s
             WHERE s.part = l.part AND s.person_no = l.person_no AND s.link_no = l.link_no
             ORDER BY s.step DESC LIMIT 1
         ) s
@@ -192,6 +193,7 @@ pub(crate) async fn links_of(
             changed_by: it.changed_by,
             state: state.ok_or(Error::StateUnknown(it.state))?,
             step: it.step,
+            since: it.valid_from,
         });
     }
     Ok(links)

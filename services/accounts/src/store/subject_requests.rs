@@ -1,5 +1,6 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Officer, PersonNo};
+use privacy::Sealed;
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -19,12 +20,13 @@ pub struct RequestRow {
     pub state: String,
     pub steps: i16,
     pub extended: bool,
+    pub detail_sealed: Option<Sealed>,
 }
 
 pub(crate) async fn insert_request(
     tx: &mut PgConnection,
     person_no: PersonNo,
-    kind: &str,
+    (kind, detail): (&str, Option<&Sealed>),
     received_on: NaiveDate,
     deadlines: Deadlines,
     now: DateTime<Utc>,
@@ -32,8 +34,9 @@ pub(crate) async fn insert_request(
     Ok(sqlx::query_scalar!(
         r#"
         INSERT INTO accounts.subject_requests
-            (part, person_no, kind, received_on, acknowledge_by, answer_by, recorded_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING request_no
+            (part, person_no, kind, received_on, acknowledge_by, answer_by, recorded_at,
+            detail_sealed)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING request_no
         "#,
         person_no.part().number(),
         person_no.0,
@@ -42,6 +45,7 @@ pub(crate) async fn insert_request(
         deadlines.acknowledge_by,
         deadlines.answer_by,
         now,
+        detail.map(Sealed::as_bytes),
     )
     .fetch_one(tx)
     .await?)
@@ -59,7 +63,7 @@ pub(crate) async fn requests(
         SELECT r.request_no, r.person_no AS "person_no: PersonNo", r.kind, r.received_on,
             r.acknowledge_by, coalesce(s.answer_by, r.answer_by) AS "answer_by!",
             coalesce(s.state, 'received') AS "state!", coalesce(s.steps, 0)::smallint AS "steps!",
-            coalesce(s.extended, false) AS "extended!"
+            coalesce(s.extended, false) AS "extended!", r.detail_sealed
         FROM accounts.subject_requests r
         LEFT JOIN LATERAL (
             SELECT (array_agg(state ORDER BY step DESC))[1] AS state, max(step) AS steps,
@@ -90,6 +94,7 @@ pub(crate) async fn requests(
             state: it.state,
             steps: it.steps,
             extended: it.extended,
+            detail_sealed: it.detail_sealed.map(Sealed::from),
         })
         .collect())
 }

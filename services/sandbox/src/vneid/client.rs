@@ -10,7 +10,7 @@ use super::parameters::Parameters;
 
 /// Hosts of which a client may choose the port at each login (RFC 8252, 7.3).
 const LOOPBACK: [&str; 3] = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
-const CALLBACKS: [&str; 2] = ["/vneid/callback", "/callback"];
+const CALLBACKS: [&str; 3] = ["/citizen/callback", "/vneid/callback", "/callback"];
 
 /// Who may send citizens here.
 pub(crate) struct Clients(Vec<Client>);
