@@ -7,10 +7,10 @@ DETERMINE ?= 1000000
 TARGET := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench prepare
+.PHONY: help setup demo test lint bench bench-accounts prepare
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup: ## Find or install PostgreSQL, NATS and Rust
 	@deploy/setup
@@ -34,6 +34,10 @@ bench: setup ## Measure a payout, PEOPLE=100000, and determining, DETERMINE=1000
 	$(TARGET)/release/ansinh bench --people $(PEOPLE)
 	$(TARGET)/release/ansinh bench --determine --people $(DETERMINE)
 	cargo run --release --quiet -p rules --example pace -- services/eligibility/programmes
+
+bench-accounts: setup ## Measure links imported and people found, PEOPLE=100000
+	cargo build --release -p ansinh
+	$(TARGET)/release/ansinh bench --accounts --people $(PEOPLE)
 
 # A query that was changed does not build before it is prepared, so a program that was built
 # before the change does as well.

@@ -12,6 +12,6 @@ pub(crate) use banks::{OnBank, rank_of};
 pub(crate) use central_bank::OnCentralBank;
 pub(crate) use citizen::CitizenDoor;
 pub(crate) use commands::OnCommand;
-pub(crate) use eligibility::OnEligibility;
+pub(crate) use eligibility::{OnEligibility, on_entitlements_determined};
 pub(crate) use officer::OfficerDoor;
 pub(crate) use queries::OnQuery;

@@ -18,6 +18,7 @@ mod import;
 mod indicator;
 mod link;
 mod linking;
+pub mod pace;
 mod refusal;
 mod reseal;
 mod settings;

@@ -87,8 +87,11 @@ pub(crate) enum Top {
         #[arg(long, default_value_t = 7)]
         seed: u64,
         /// Only determine, people of mixed programmes
-        #[arg(long)]
+        #[arg(long, conflicts_with = "accounts")]
         determine: bool,
+        /// Only link people to accounts and find where they are paid
+        #[arg(long)]
+        accounts: bool,
     },
     /// The law as data: programmes, their versions, and who made them hold
     #[command(subcommand)]

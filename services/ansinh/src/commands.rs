@@ -38,7 +38,13 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             people,
             seed,
             determine: false,
+            accounts: false,
         } => bench::bench(people, seed).await,
+        Top::Bench {
+            people,
+            accounts: true,
+            ..
+        } => bench::links(people).await,
         Top::Bench { people, seed, .. } => bench::determine(people, seed).await,
         Top::Programme(command) => programme::programme(command, &shared).await,
         Top::Registry(command) => registry::registry(command, &shared).await,

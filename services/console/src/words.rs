@@ -131,7 +131,7 @@ pub(crate) fn moment(at: &DateTime<Utc>) -> String {
 }
 
 /// `12/05/2026`
-pub(crate) fn day(on: &NaiveDate) -> String {
+pub(crate) fn day(on: NaiveDate) -> String {
     on.format("%d/%m/%Y").to_string()
 }
 
@@ -146,7 +146,7 @@ mod tests {
         let at = "2026-11-30T17:05:00Z".parse().unwrap();
         assert_eq!(moment(&at), "01/12/2026 lúc 00:05");
         let on = NaiveDate::from_ymd_opt(2026, 12, 1).unwrap();
-        assert_eq!(day(&on), "01/12/2026");
+        assert_eq!(day(on), "01/12/2026");
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Handler for OnEligibility {
 }
 
 /// What is owed finds its way: an account of the person or of who may take it for them, or cash.
-async fn on_entitlements_determined(
+pub(crate) async fn on_entitlements_determined(
     tx: &mut PgConnection,
     part: Part,
     determined: EntitlementsDetermined,

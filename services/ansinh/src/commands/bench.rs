@@ -1,4 +1,5 @@
 mod determine;
+mod links;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use crate::servers::Servers;
 use crate::target::Target;
 
 pub(super) use determine::determine;
+pub(super) use links::links;
 
 const HOME: &str = ".ansinh/bench";
 const PROGRAMMES: [Programme; 1] = [Programme::SocialPension];
