@@ -129,13 +129,13 @@ impl Changes {
             }
         }
         self.tell(link, doing, former);
-        // Only who was paid elsewhere before waits, and as long from the first day on however
-        // often the link was suspended and resumed since.
-        let since = *link.first_linked_at.get_or_insert(self.now);
-        let changed = others.iter().any(|it| {
-            it.first_linked_at
-                .is_some_and(|before| (before, it.id) < (since, link.id))
+        let was_paid_before = others.iter().any(|it| {
+            matches!(
+                it.state,
+                State::Linked | State::Suspended(_) | State::Replaced | State::Unlinked
+            )
         });
+        let changed = was_paid_before && !resumed;
         self.begun.push(NewChannel {
             link: link.id,
             rank,
@@ -145,7 +145,7 @@ impl Changes {
             account_index: link.account_index,
             holder_sealed: link.holder_sealed.clone(),
             changed_by: link.changed_by.as_deref().and_then(|it| it.parse().ok()),
-            payable_from: changed.then(|| since + self.terms.cooling_off),
+            payable_from: changed.then(|| self.now + self.terms.cooling_off),
         });
         if let Some(former) = former {
             self.notice(link.id, former, "replaced");

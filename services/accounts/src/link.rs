@@ -2,7 +2,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use chrono::{DateTime, Utc};
 use domain::{BankAccount, Channel, Institution, PersonNo, Refusal};
 use privacy::{BlindIndex, Sealed};
 use serde::{Deserialize, Serialize};

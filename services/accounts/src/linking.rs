@@ -116,7 +116,6 @@ pub(crate) fn begun(new: &NewLink, now: DateTime<Utc>) -> Link {
         changed_by: new.changed_by.as_ref().map(|it| it.as_str().to_owned()),
         state: State::Requested,
         step: 0,
-        first_linked_at: None,
         since: now,
     }
 }
@@ -185,13 +184,11 @@ pub(crate) async fn step(
     Ok((state, changes.write(tx).await?))
 }
 
-/// A link is paid to from now on: an officer has accepted what was near, or lifted a suspension,
-/// as the signal says; one is not done where only the other was meant, because lifting a
-/// suspension asks no bank.
+/// A link is paid to from now on: an officer has accepted what was near, or lifted a suspension.
 pub(crate) async fn accept(
     tx: &mut PgConnection,
     terms: Terms,
-    (id, signal): (LinkId, Signal),
+    id: LinkId,
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<(State, Vec<Event>), Error> {
@@ -206,8 +203,6 @@ pub(crate) async fn accept(
         valid_from: now,
     };
     let mut others: Vec<&mut Link> = links.iter_mut().collect();
-    // Refused before anything is gathered where it does not fit.
-    link.state.on(signal)?;
     changes.confirm(&mut link, &mut others, rank, doing)?;
     Ok((link.state, changes.write(tx).await?))
 }

@@ -164,12 +164,7 @@ impl OfficerDoor {
             return Err(Problem::new(409, "illegal_transition", detail).into());
         }
         let actor = officer_actor(&command.officer);
-        let links = store::links_of(tx, &[command.link.person_no]).await?;
-        let link = links.iter().find(|it| it.id == command.link);
-        let link = link.ok_or_else(|| linking::link_unknown(command.link))?;
-        not_by_who_asked(link, &command.officer)?;
-        let lifted = (command.link, Signal::Resumed);
-        let (state, said) = linking::accept(tx, self.terms, lifted, &actor, now).await?;
+        let (state, said) = linking::accept(tx, self.terms, command.link, &actor, now).await?;
         messaging::append(tx, said, now).await?;
         Ok(json!({ "link": command.link, "state": state.as_str() }))
     }
@@ -218,14 +213,7 @@ impl OfficerDoor {
         let waits = matches!(&review.kind[..], "name" | "old_number");
         let resumes = matches!(&review.kind[..], "account_restricted" | "renamed");
         let (state, said) = match (waits, resumes, accept) {
-            (true, _, true) => {
-                let confirmed = (id, Signal::Confirmed);
-                linking::accept(tx, terms, confirmed, actor, now).await?
-            }
-            (_, true, true) => {
-                let resumed = (id, Signal::Resumed);
-                linking::accept(tx, terms, resumed, actor, now).await?
-            }
+            (true, _, true) | (_, true, true) => linking::accept(tx, terms, id, actor, now).await?,
             (true, _, false) => {
                 let signal = Signal::Refused(RefusalCode::ReviewRefused);
                 linking::step(tx, terms, id, signal, actor, now).await?
@@ -382,15 +370,6 @@ fn not_by_who_asked(officer: &Officer, link: &Link) -> Result<(), Error> {
     }
     let detail = format!("{officer} asked for this link and may not decide about it");
     Err(Problem::new(403, "same_person", detail).into())
-}
-
-/// Who asked for a link neither decides about it nor lifts its suspension.
-fn not_by_who_asked(link: &Link, officer: &Officer) -> Result<(), Problem> {
-    if link.changed_by.as_deref() != Some(officer.as_str()) {
-        return Ok(());
-    }
-    let detail = format!("{officer} asked for this link and may not decide about it");
-    Err(Problem::new(403, "same_person", detail))
 }
 
 fn hold_reason(kind: &str) -> HoldReason {

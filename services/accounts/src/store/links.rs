@@ -200,8 +200,7 @@ pub(crate) async fn links_of(
 }
 
 /// Where the person was paid at `about`, by what was recorded until `known`: the link that stood
-/// then, the social-security account before those of benefits, and of those the one that has been
-/// in use the longest: who comes back after a suspension stands behind. `None` is cash.
+/// then, the social-security account before those of benefits. `None` is cash.
 pub(crate) async fn paid_at(
     tx: &mut PgConnection,
     person_no: PersonNo,
@@ -223,7 +222,7 @@ pub(crate) async fn paid_at(
             ORDER BY s.step DESC LIMIT 1
         ) s
         WHERE l.part = $1 AND l.person_no = $2 AND s.state = 'linked'
-        ORDER BY l.kind = 'ssa' DESC, s.recorded_at, l.link_no LIMIT 1
+        ORDER BY l.kind = 'ssa' DESC, l.link_no LIMIT 1
         "#,
         person_no.part().number(),
         person_no.0,
