@@ -60,6 +60,8 @@ CREATE TABLE accounts.link_steps (
     actor       text        NOT NULL,
     valid_from  timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL,
+    -- Its place among the person's channels, as long as it is linked.
+    rank        smallint    CHECK ((rank IS NOT NULL) = (state = 'linked')),
     PRIMARY KEY (part, person_no, link_no, step)
 );
 
@@ -93,10 +95,10 @@ SELECT part, person_no, link_no, 'ssa', channel, institution, account_sealed, ac
     holder_sealed, 'import', NULL, NULL, linked_at
 FROM accounts.former_links;
 INSERT INTO accounts.link_steps
-SELECT part, person_no, link_no, 1, 'linked', NULL, 'import', linked_at, linked_at
+SELECT part, person_no, link_no, 1, 'linked', NULL, 'import', linked_at, linked_at, 1
 FROM accounts.former_links
 UNION ALL
-SELECT part, person_no, link_no, 2, 'replaced', NULL, 'import', replaced_at, replaced_at
+SELECT part, person_no, link_no, 2, 'replaced', NULL, 'import', replaced_at, replaced_at, NULL
 FROM accounts.former_links WHERE replaced_at IS NOT NULL;
 INSERT INTO accounts.channels
 SELECT part, person_no, 1, link_no, channel, institution, account_sealed, account_index,

@@ -1,5 +1,6 @@
 //! Where people are paid: links asked for, proven by banks, held, changed, looked back at.
 
+mod changes;
 mod door;
 mod doubts;
 mod faults;

@@ -67,7 +67,7 @@ impl Changes {
             actor,
             valid_from: self.now,
         };
-        self.tell(link, doing, None);
+        self.tell(link, doing, (None, None));
     }
 
     /// Something happens to a link, which is neither its beginning nor its end as a channel.
@@ -83,7 +83,7 @@ impl Changes {
         let was = link.state;
         link.state = was.on(signal)?;
         link.step += 1;
-        self.tell(link, doing, None);
+        self.tell(link, doing, (None, None));
         if matches!(was, State::Linked) {
             self.ended.push(link.id);
             self.notice(link.id, link.id.link_no, link.state.as_str());
@@ -92,8 +92,9 @@ impl Changes {
     }
 
     /// The person is paid to the link from now on. Of the person's other links, a former
-    /// social-security account gives way to a new one; whoever was paid to an account before
-    /// waits out the cooling-off, also where that account has ended meanwhile.
+    /// social-security account gives way to a new one. Whoever was paid to an account before
+    /// waits out the cooling-off, counted from when the link was first linked: an account that
+    /// has ended meanwhile still counts, and a suspension shortens nothing.
     ///
     /// # Errors
     /// What does not fit where it stands.
@@ -104,11 +105,9 @@ impl Changes {
         rank: i16,
         doing: Doing<'_>,
     ) -> Result<(), Error> {
-        let resumed = matches!(link.state, State::Suspended(_));
-        let signal = if resumed {
-            Signal::Resumed
-        } else {
-            Signal::Confirmed
+        let signal = match link.state {
+            State::Suspended(_) => Signal::Resumed,
+            _ => Signal::Confirmed,
         };
         link.state = link.state.on(signal)?;
         link.step += 1;
@@ -123,19 +122,18 @@ impl Changes {
             former = Some(other.id.link_no);
             other.state = other.state.on(Signal::Superseded)?;
             other.step += 1;
-            self.tell(other, doing, None);
+            self.tell(other, doing, (None, None));
             if was_paid {
                 self.ended.push(other.id);
             }
         }
-        self.tell(link, doing, former);
-        let was_paid_before = others.iter().any(|it| {
-            matches!(
-                it.state,
-                State::Linked | State::Suspended(_) | State::Replaced | State::Unlinked
-            )
-        });
-        let changed = was_paid_before && !resumed;
+        self.tell(link, doing, (Some(rank), former));
+        let since = *link.first_linked_at.get_or_insert(self.now);
+        // What was paid to before this one began; a link that came back is no newer for that.
+        let changed = others
+            .iter()
+            .any(|it| it.first_linked_at.is_some_and(|first| first <= since));
+        let cooled_off = since + self.terms.cooling_off;
         self.begun.push(NewChannel {
             link: link.id,
             rank,
@@ -145,7 +143,7 @@ impl Changes {
             account_index: link.account_index,
             holder_sealed: link.holder_sealed.clone(),
             changed_by: link.changed_by.as_deref().and_then(|it| it.parse().ok()),
-            payable_from: changed.then(|| self.now + self.terms.cooling_off),
+            payable_from: (changed && cooled_off > self.now).then_some(cooled_off),
         });
         if let Some(former) = former {
             self.notice(link.id, former, "replaced");
@@ -168,13 +166,19 @@ impl Changes {
         });
     }
 
-    fn tell(&mut self, link: &Link, doing: Doing<'_>, notified_too: Option<i16>) {
+    fn tell(
+        &mut self,
+        link: &Link,
+        doing: Doing<'_>,
+        (rank, notified_too): (Option<i16>, Option<i16>),
+    ) {
         self.steps.push(NewStep {
             id: link.id,
             step: link.step,
             state: link.state,
             actor: doing.actor.to_owned(),
             valid_from: doing.valid_from,
+            rank,
         });
         let changes = self.told.entry(link.id.person_no.part()).or_default();
         changes.push(LinkChange {

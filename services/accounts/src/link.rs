@@ -180,6 +180,8 @@ pub(crate) struct Link {
     /// Number of its last step, and from when that holds.
     pub step: i16,
     pub since: DateTime<Utc>,
+    /// When it was first recorded as linked; `None` where nothing was ever paid to it.
+    pub first_linked_at: Option<DateTime<Utc>>,
 }
 
 impl Kind {

@@ -117,6 +117,7 @@ pub(crate) fn begun(new: &NewLink, now: DateTime<Utc>) -> Link {
         state: State::Requested,
         step: 0,
         since: now,
+        first_linked_at: None,
     }
 }
 

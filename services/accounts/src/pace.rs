@@ -17,7 +17,7 @@ use crate::handlers::on_entitlements_determined;
 use crate::store::{self, Scope};
 
 /// Events of one transaction, and partitions at the same time, as a consumer takes them.
-const BATCH: usize = 5;
+const BATCH: u16 = 5;
 const PARTS_AT_ONCE: usize = 3;
 /// Bytes of a determination's explanation as it travels behind a line.
 const EXPLANATION: usize = 600;
@@ -93,8 +93,9 @@ pub async fn register(pool: &PgPool, keys: &Keys, crowd: Crowd) -> Result<(), Er
         .await
 }
 
-/// Finds where everybody is paid, as for a run: events as they come are read, people looked up,
-/// ways and answers written and committed, several events a transaction. Only JetStream is left out.
+/// Finds where everybody is paid, as for a run: eligibility's events are made and read, people
+/// looked up, ways and answers written and committed, several events a transaction. What is
+/// left out is the wire: JetStream, relay, and the cursor with its chain of hashes.
 ///
 /// # Errors
 /// What the database says.
@@ -121,12 +122,12 @@ async fn resolve_part(
     let chunks: Vec<&[PersonNo]> = people.chunks(size).collect();
     let explanation = format!("{{\"facts\":\"{}\"}}", "x".repeat(EXPLANATION));
     let explanation = RawValue::from_string(explanation).expect("it is JSON");
-    for (batch, chunks) in (0..).zip(chunks.chunks(BATCH)) {
+    let mut numbers = (1..).map(ChunkNo);
+    for chunks in chunks.chunks(BATCH.into()) {
         let mut tx = pool.begin().await?;
         store::set_scope(&mut tx, Scope::Nation).await?;
-        let mut said = Vec::with_capacity(BATCH);
-        for (number, people) in (1..).zip(chunks) {
-            let chunk = ChunkNo(batch * 5 + number);
+        let mut said = Vec::with_capacity(chunks.len());
+        for (chunk, people) in numbers.by_ref().zip(chunks) {
             let heard = determined(crowd, part, chunk, people, &explanation);
             let body = Event::of(&heard, now).body;
             let read = Envelope::parse(&body)?.read()?;

@@ -60,7 +60,8 @@ async fn where_somebody_was_paid_on_a_day_depends_on_what_was_known() -> anyhow:
     for (link_no, step, state, valid_from, recorded_at) in STEPS {
         let code = (state == "suspended").then_some("account_closed");
         sqlx::query(
-            "INSERT INTO accounts.link_steps VALUES ($1, $2, $3, $4, $5, $6, 'test', $7, $8)",
+            "INSERT INTO accounts.link_steps VALUES
+                ($1, $2, $3, $4, $5, $6, 'test', $7, $8, CASE $5 WHEN 'linked' THEN 1 END)",
         )
         .bind(person.part().number())
         .bind(person.0)

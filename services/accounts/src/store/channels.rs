@@ -271,15 +271,20 @@ pub(crate) async fn shared(
     let rows = sqlx::query!(
         r#"
         WITH crowded AS (
-            SELECT c.institution, c.account_index, count(DISTINCT c.person_no) AS people
+            SELECT k.institution, k.account_index, w.people
             FROM (SELECT DISTINCT * FROM unnest($1::int[], $2::bytea[])
                 AS k (institution, account_index)) k
-            JOIN accounts.channels c USING (institution, account_index)
-            GROUP BY c.institution, c.account_index
-            HAVING count(DISTINCT c.person_no) > $3
+            CROSS JOIN LATERAL (
+                SELECT count(DISTINCT c.person_no) AS people FROM accounts.channels c
+                WHERE c.account_index = k.account_index AND c.institution = k.institution OFFSET 0
+            ) w
+            WHERE w.people > $3
         )
         SELECT c.person_no AS "person_no: PersonNo", c.link_no, w.people AS "people!"
-        FROM crowded w JOIN accounts.channels c USING (institution, account_index)
+        FROM crowded w CROSS JOIN LATERAL (
+            SELECT part, person_no, link_no FROM accounts.channels c
+            WHERE c.account_index = w.account_index AND c.institution = w.institution OFFSET 0
+        ) c
         ORDER BY c.part, c.person_no, c.link_no
         "#,
         &institutions,
@@ -310,7 +315,10 @@ pub(crate) async fn links_at(
         r#"
         SELECT c.account_index, c.person_no AS "person_no: PersonNo", c.link_no, c.rank
         FROM unnest($1::int[], $2::bytea[]) AS k (institution, account_index)
-        JOIN accounts.channels c USING (institution, account_index)
+        CROSS JOIN LATERAL (
+            SELECT * FROM accounts.channels c
+            WHERE c.account_index = k.account_index AND c.institution = k.institution OFFSET 0
+        ) c
         ORDER BY c.part, c.person_no, c.link_no
         "#,
         &institutions,

@@ -30,6 +30,8 @@ pub(crate) struct NewStep {
     pub state: State,
     pub actor: String,
     pub valid_from: DateTime<Utc>,
+    /// Its place among the person's channels, where it is linked.
+    pub rank: Option<i16>,
 }
 
 /// Where somebody was paid on a day, by what was known on another.
@@ -124,12 +126,13 @@ pub(crate) async fn insert_steps(
         .collect();
     let actors: Vec<&str> = steps.iter().map(|it| &it.actor[..]).collect();
     let valid: Vec<DateTime<Utc>> = steps.iter().map(|it| it.valid_from).collect();
+    let ranks: Vec<Option<i16>> = steps.iter().map(|it| it.rank).collect();
     sqlx::query!(
         r#"
         INSERT INTO accounts.link_steps
-            (part, person_no, link_no, step, state, code, actor, valid_from, recorded_at)
-        SELECT n.*, $9 FROM unnest($1::smallint[], $2::bigint[], $3::smallint[], $4::smallint[],
-            $5::text[], $6::text[], $7::text[], $8::timestamptz[]) AS n
+            (part, person_no, link_no, step, state, code, actor, valid_from, rank, recorded_at)
+        SELECT n.*, $10 FROM unnest($1::smallint[], $2::bigint[], $3::smallint[], $4::smallint[],
+            $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::smallint[]) AS n
         "#,
         &keys.parts,
         &keys.persons,
@@ -139,6 +142,7 @@ pub(crate) async fn insert_steps(
         &codes as &[Option<&str>],
         &actors as &[&str],
         &valid,
+        &ranks as &[Option<i16>],
         now,
     )
     .execute(tx)
@@ -158,7 +162,7 @@ pub(crate) async fn links_of(
             l.channel AS "channel: Channel", l.institution AS "institution: Institution",
             l.account_index, l.account_sealed, l.holder_sealed, l.changed_by,
             s.step AS "step!", s.state AS "state!", s.code AS "code?",
-            s.valid_from AS "valid_from!"
+            s.valid_from AS "valid_from!", f.first_linked_at AS "first_linked_at?"
         FROM unnest($1::smallint[], $2::bigint[]) AS k (part, person_no)
         CROSS JOIN LATERAL (
             SELECT * FROM accounts.links l
@@ -169,6 +173,11 @@ pub(crate) async fn links_of(
             WHERE s.part = l.part AND s.person_no = l.person_no AND s.link_no = l.link_no
             ORDER BY s.step DESC LIMIT 1
         ) s
+        CROSS JOIN LATERAL (
+            SELECT min(recorded_at) AS first_linked_at FROM accounts.link_steps f
+            WHERE f.part = l.part AND f.person_no = l.person_no AND f.link_no = l.link_no
+                AND f.state = 'linked'
+        ) f
         ORDER BY l.part, l.person_no, l.link_no
         "#,
         &keys.parts,
@@ -194,13 +203,14 @@ pub(crate) async fn links_of(
             state: state.ok_or(Error::StateUnknown(it.state))?,
             step: it.step,
             since: it.valid_from,
+            first_linked_at: it.first_linked_at,
         });
     }
     Ok(links)
 }
 
 /// Where the person was paid at `about`, by what was recorded until `known`: the link that stood
-/// then, the social-security account before those of benefits. `None` is cash.
+/// then, in the order of the person's channels at that time. `None` is cash.
 pub(crate) async fn paid_at(
     tx: &mut PgConnection,
     person_no: PersonNo,
@@ -216,13 +226,13 @@ pub(crate) async fn paid_at(
         CROSS JOIN LATERAL (
             -- The step recorded last among those valid by then: what was recorded later knows
             -- better, also of earlier days.
-            SELECT state, valid_from, recorded_at FROM accounts.link_steps s
+            SELECT state, valid_from, recorded_at, rank FROM accounts.link_steps s
             WHERE s.part = l.part AND s.person_no = l.person_no AND s.link_no = l.link_no
                 AND s.valid_from <= $3 AND s.recorded_at <= $4
             ORDER BY s.step DESC LIMIT 1
         ) s
         WHERE l.part = $1 AND l.person_no = $2 AND s.state = 'linked'
-        ORDER BY l.kind = 'ssa' DESC, l.link_no LIMIT 1
+        ORDER BY s.rank, l.link_no LIMIT 1
         "#,
         person_no.part().number(),
         person_no.0,
