@@ -88,7 +88,9 @@ CREATE TABLE accounts.channels (
     CHECK ((hold IS NULL) = (hold_due IS NULL)),
     PRIMARY KEY (part, person_no, rank)
 ) WITH (fillfactor = 90);
-CREATE INDEX channels_by_account ON accounts.channels (account_index);
+-- Keyed indexes are as good as random and only ever compared for equality: hashed, one that is
+-- new costs half of what a place in a sorted tree does.
+CREATE INDEX channels_by_account ON accounts.channels USING hash (account_index);
 
 INSERT INTO accounts.links
 SELECT part, person_no, link_no, 'ssa', channel, institution, account_sealed, account_index,

@@ -342,7 +342,7 @@ fn is_collision(error: &Error) -> bool {
     let Error::Database(sqlx::Error::Database(error)) = error else {
         return false;
     };
-    let ours = [Some("links_pkey"), Some("link_steps_pkey")];
+    let ours = ["links_pkey", "link_steps_pkey", "channels_pkey"].map(Some);
     error.is_unique_violation() && ours.contains(&error.constraint())
 }
 

@@ -115,7 +115,7 @@ pub(crate) async fn channels_of(
     Ok(found)
 }
 
-/// Begins channels; one that stands at the same rank gives way.
+/// Begins channels, where those that stood at the same rank have ended.
 pub(crate) async fn begin_channels(
     tx: &mut PgConnection,
     begun: &[NewChannel],
@@ -150,12 +150,6 @@ pub(crate) async fn begin_channels(
             $6::int[], $7::bytea[], $8::bytea[], $9::bytea[], $10::text[], $12::timestamptz[])
             AS n (part, person_no, rank, link_no, channel, institution, account, index, holder,
                 officer, payable)
-        ON CONFLICT (part, person_no, rank) DO UPDATE SET link_no = excluded.link_no,
-            channel = excluded.channel, institution = excluded.institution,
-            account_sealed = excluded.account_sealed, account_index = excluded.account_index,
-            holder_sealed = excluded.holder_sealed, linked_at = excluded.linked_at,
-            changed_by = excluded.changed_by, payable_from = excluded.payable_from,
-            hold = NULL, hold_due = NULL
         "#,
         &keys.parts,
         &keys.persons,

@@ -1,12 +1,17 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
-use boot::{Health, Telemetry, health, shutdown};
+use boot::{Health, Settings, Telemetry, health, shutdown};
 
 use crate::cli::{ServiceName, Shared};
 use crate::output::{Failure, say};
 use crate::process;
 use crate::servers::{self, Servers};
 use crate::target::Target;
+
+/// Where `ansinh up` serves citizens, and where they log in, if the settings say nothing.
+const DOOR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8026);
+const VNEID: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8085);
 
 pub(super) async fn serve(service: ServiceName, shared: &Shared) -> Result<ExitCode, Failure> {
     let target = Target::find(&shared.home)?;
@@ -19,15 +24,28 @@ pub(super) async fn up(shared: &Shared) -> Result<ExitCode, Failure> {
         return Err(Failure::Refused(text));
     }
     let servers = Servers::start(&shared.home).await?;
-    let target = Target::embedded(&servers, &shared.home)?;
+    let target = Target::embedded(&servers, &shared.home)?.with_settings(open_the_door);
     let served = async {
         target.migrate().await?;
         say("Ready. In another terminal: ansinh registry template, ansinh run open, ansinh check.");
+        if let Some(door) = target.settings.console.listen {
+            say(&format!("Citizens come in at http://{door}/citizen"));
+        }
         serve_on(ServiceName::All, &target).await
     };
     let served = served.await;
     servers.stop().await?;
     served
+}
+
+/// A citizen can log in without anything being set: at VNeID's stand-in, as one whom it made up.
+fn open_the_door(settings: &mut Settings) {
+    settings.console.listen.get_or_insert(DOOR);
+    if settings.identity.issuer.is_none() {
+        let listen = *settings.sandbox.vneid_listen.get_or_insert(VNEID);
+        let issuer = settings.sandbox.vneid_issuer.clone();
+        settings.identity.issuer = Some(issuer.unwrap_or_else(|| format!("http://{listen}")));
+    }
 }
 
 pub(super) async fn migrate(shared: &Shared) -> Result<ExitCode, Failure> {

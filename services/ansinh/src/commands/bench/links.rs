@@ -9,9 +9,8 @@ use accounts::pace::{self, Crowd};
 use anyhow::{Context, ensure};
 use chrono::Utc;
 use serde::Serialize;
-use sqlx::PgPool;
 
-use super::{Clock, HOME, Phase, database_bytes, peak_memory_mib, phase_table, yardstick};
+use super::{Clock, HOME, Phase, analyze, database_bytes, peak_memory_mib, phase_table, yardstick};
 use crate::output::{Failure, grouped, print};
 use crate::servers::Servers;
 use crate::target::Target;
@@ -90,14 +89,6 @@ async fn measure(target: &Target, people: u64, home: &Path) -> anyhow::Result<Me
         links_per_thousand_copied: of_copy(links_per_s),
         resolved_per_thousand_copied: of_copy(resolved_per_s),
     })
-}
-
-/// What autovacuum does within minutes, so that the look-ups are those of a register at rest.
-async fn analyze(owner: &PgPool) -> anyhow::Result<()> {
-    for statement in ["ANALYZE accounts.persons", "ANALYZE accounts.channels"] {
-        sqlx::raw_sql(statement).execute(owner).await?;
-    }
-    Ok(())
 }
 
 fn write_links(out: &PathBuf, count: i64) -> anyhow::Result<()> {
