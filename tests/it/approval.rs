@@ -5,7 +5,7 @@ use domain::{Money, Position, Programme, RunNo};
 use futures::future::join_all;
 use ledger::Account;
 use messaging::{CommandError, Problem};
-use payments::{ApproveRun, HoldLine, ReleaseRun};
+use payments::{ApproveRun, HoldLine};
 use serde_json::{Value, json, to_value};
 
 use crate::world::{
@@ -36,7 +36,11 @@ async fn maker_checkers_and_releaser_are_four_persons_who_saw_the_same_run() -> 
         (409, "already_approved")
     );
     let problem = world
-        .refused("release-run", "early", &releasing(run_no, RELEASER)?)
+        .refused(
+            "release-run",
+            "early",
+            &to_value(world.releasing(run_no, RELEASER).await?)?,
+        )
         .await?;
     not_now(&problem, &["approve", "hold", "free"]);
     let problem = world
@@ -63,7 +67,11 @@ async fn maker_checkers_and_releaser_are_four_persons_who_saw_the_same_run() -> 
     for by in [MAKER, CHECKER, SECOND_CHECKER] {
         let key = format!("release-{by}");
         let problem = world
-            .refused("release-run", &key, &releasing(run_no, by)?)
+            .refused(
+                "release-run",
+                &key,
+                &to_value(world.releasing(run_no, by).await?)?,
+            )
             .await?;
         assert_eq!(
             (problem.status, &problem.code[..]),
@@ -83,7 +91,11 @@ async fn what_is_released_is_with_the_bank(world: &World, run_no: RunNo) -> anyh
     let amounts: Vec<Money> = instructed.iter().map(|it| it.amount).collect();
     assert_eq!(amounts, [pension(2), pension(3)]);
     let problem = world
-        .refused("release-run", "again", &releasing(run_no, "vo.hoa")?)
+        .refused(
+            "release-run",
+            "again",
+            &to_value(world.releasing(run_no, "vo.hoa").await?)?,
+        )
         .await?;
     not_now(&problem, &["close"]);
     let problem = world
@@ -364,11 +376,6 @@ fn not_now(problem: &Problem, allowed: &[&str]) {
         "{problem}"
     );
     assert_eq!(problem.allowed_actions, allowed);
-}
-
-fn releasing(run_no: RunNo, by: &str) -> anyhow::Result<Value> {
-    let officer = officer(by);
-    Ok(to_value(ReleaseRun { officer, run_no })?)
 }
 
 /// Asked for by who releases later: holding a line is no approval.

@@ -8,7 +8,7 @@ use async_nats::Client;
 use domain::{Position, Programme, RunNo};
 use futures::{StreamExt, stream};
 use messaging::CommandError;
-use payments::{FreeLine, HoldLine, ReleaseRun};
+use payments::{FreeLine, HoldLine};
 use serde_json::{Value, to_value};
 use tokio::time::{Duration, timeout};
 
@@ -187,7 +187,7 @@ async fn attempt(
     let officer = officer(by);
     let body: Value = match ask {
         "approve-run" => to_value(world.approval(run_no, by).await?)?,
-        "release-run" => to_value(ReleaseRun { officer, run_no })?,
+        "release-run" => to_value(world.releasing(run_no, by).await?)?,
         "hold-line" => to_value(HoldLine {
             officer,
             line,

@@ -9,7 +9,12 @@ use async_nats::Client;
 use chrono::{NaiveDate, Utc};
 use domain::{Money, Officer, Period, Programme, Province, RunNo};
 use messaging::CommandError;
-use payments::{Appropriate, ApproveRun, CloseRun, OpenRun, ReleaseRun, RunSummary};
+use payments::{
+    Appropriate, ApproveRun, CloseRun, KeyStatement, OpenRun, RegisterKey, ReleaseRun, RunSummary,
+    SignedAct,
+};
+
+use crate::world::signing;
 use sandbox::people::{Plan, Written, write_people};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -123,12 +128,14 @@ impl PayDay {
         self.until_state("awaiting_approval").await?;
         for run_no in self.runs.iter().copied() {
             let it = self.summary(run_no).await?;
+            let signature = self.signature(SignedAct::Approve, "le.binh", &it).await?;
             let body = ApproveRun {
                 officer: officer("le.binh")?,
                 run_no,
                 root: it.root.context("a prepared run has a root")?,
                 lines: it.lines,
                 total: it.total,
+                signature: Some(signature),
             };
             self.ask_of_run("approve-run", run_no, &serde_json::to_value(&body)?)
                 .await?;
@@ -136,12 +143,46 @@ impl PayDay {
         Ok(())
     }
 
+    /// By a key that is registered with its first use.
+    async fn signature(
+        &self,
+        act: SignedAct,
+        by: &str,
+        run: &RunSummary,
+    ) -> anyhow::Result<String> {
+        let key = signing::key_of(by);
+        let public_key = hex::encode(key.verifying_key().to_bytes());
+        let owner = officer(by)?;
+        let statement = KeyStatement {
+            officer: owner.clone(),
+            public_key: public_key.clone(),
+        };
+        let body = RegisterKey {
+            officer: officer("pham.dung")?,
+            owner,
+            public_key,
+            proof: signing::sign(&key, &statement),
+        };
+        let once = format!("key-{by}");
+        self.ask(
+            "payments",
+            "register-key",
+            &once,
+            &serde_json::to_value(&body)?,
+        )
+        .await?;
+        Ok(signing::sign(&key, &signing::statement(act, by, run)))
+    }
+
     pub async fn release(&self) -> anyhow::Result<()> {
         self.until_state("reserved").await?;
         for run_no in self.runs.iter().copied() {
+            let it = self.summary(run_no).await?;
+            let signature = self.signature(SignedAct::Release, "tran.chi", &it).await?;
             let body = ReleaseRun {
                 officer: officer("tran.chi")?,
                 run_no,
+                signature: Some(signature),
             };
             self.ask_of_run("release-run", run_no, &serde_json::to_value(&body)?)
                 .await?;

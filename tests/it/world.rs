@@ -3,6 +3,7 @@
 mod bank;
 mod payees;
 mod people;
+pub mod signing;
 
 pub use bank::{HandPlayed, credited, entry, rejected, results, statement};
 pub use payees::{HandPlayedAccounts, PAYING_BANK, Paid, Says, account_of};
@@ -18,7 +19,9 @@ use chrono::{NaiveDate, Utc};
 use domain::{Money, Period, Programme, Province, RunNo};
 use ledger::Account;
 use messaging::{CommandError, Problem};
-use payments::{Appropriate, ApproveRun, CloseRun, LineRow, OpenRun, ReleaseRun, RunSummary};
+use payments::{
+    Appropriate, ApproveRun, CloseRun, LineRow, OpenRun, ReleaseRun, RunSummary, SignedAct,
+};
 use serde_json::{Value, json, to_value};
 use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
@@ -214,18 +217,28 @@ impl World {
     /// An approval of the run as it stands now.
     pub async fn approval(&self, run_no: RunNo, by: &str) -> anyhow::Result<ApproveRun> {
         let it = self.summary(run_no).await?;
+        let signature = self.signature(SignedAct::Approve, by, &it).await?;
         Ok(ApproveRun {
             officer: officer(by),
             run_no,
             root: it.root.context("a prepared run has a root")?,
             lines: it.lines,
             total: it.total,
+            signature: Some(signature),
+        })
+    }
+
+    pub async fn releasing(&self, run_no: RunNo, by: &str) -> anyhow::Result<ReleaseRun> {
+        let it = self.summary(run_no).await?;
+        Ok(ReleaseRun {
+            officer: officer(by),
+            run_no,
+            signature: Some(self.signature(SignedAct::Release, by, &it).await?),
         })
     }
 
     pub async fn release(&self, run_no: RunNo) -> anyhow::Result<Value> {
-        let officer = officer(RELEASER);
-        let body = to_value(ReleaseRun { officer, run_no })?;
+        let body = to_value(self.releasing(run_no, RELEASER).await?)?;
         self.ask("release-run", &format!("release-{run_no}"), &body)
             .await
     }

@@ -143,8 +143,10 @@ pub struct Accounts {
 pub struct Payments {
     /// How long a bank may take to answer before the payment is enquired about, in milliseconds.
     pub result_sla_ms: u64,
-    /// Different people who must approve a run before its release.
+    /// Different people who must approve a run before its release; more where its sum asks for more.
     pub approvals_required: i16,
+    /// Whether approvals and releases need the signature of who gives them.
+    pub signatures_required: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -262,6 +264,7 @@ impl Default for Payments {
         Payments {
             result_sla_ms: 86_400_000,
             approvals_required: 1,
+            signatures_required: true,
         }
     }
 }

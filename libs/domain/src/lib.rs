@@ -21,6 +21,7 @@ mod programme;
 mod province;
 mod refusal;
 mod wire;
+mod words;
 
 pub use account::BankAccount;
 pub use birth::BirthDate;

@@ -56,6 +56,11 @@ impl Money {
         })
     }
 
+    /// In Vietnamese words: `Năm trăm bốn mươi nghìn đồng`.
+    pub fn in_words(self) -> String {
+        crate::words::dong(self.units().unsigned_abs())
+    }
+
     /// Vietnamese form: `1.080.000 đồng`.
     pub fn vi(self) -> String {
         let digits = self.0.mantissa().to_string();

@@ -27,10 +27,22 @@ pub async fn check_all(pool: &PgPool) -> anyhow::Result<Vec<Invariant>> {
     let mut invariants = vec![books(pool).await?];
     invariants.push(store::outbox_chain(pool).await?);
     invariants.push(store::run_roots(pool).await?);
+    invariants.push(signatures(pool).await?);
     for (name, sentence, statement) in store::STATEMENTS {
         invariants.push(store::holds(pool, name, sentence, statement).await?);
     }
     Ok(invariants)
+}
+
+async fn signatures(pool: &PgPool) -> anyhow::Result<Invariant> {
+    let (covered, unsound) = payments::unsound_signatures(pool).await?;
+    Ok(Invariant {
+        name: "signatures",
+        sentence: "every approval and release that was signed says what its act says, under the \
+                   key of its officer",
+        covered: covered.unsigned_abs(),
+        broken: unsound.into_iter().take(100).collect(),
+    })
 }
 
 async fn books(pool: &PgPool) -> anyhow::Result<Invariant> {

@@ -114,6 +114,9 @@ pub(crate) enum Top {
     /// The books
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Officers' keys, by which they approve and release
+    #[command(subcommand)]
+    Officer(Officers),
     /// The keys that personal data is sealed with
     #[command(subcommand)]
     Keys(KeyRing),
@@ -260,13 +263,22 @@ pub(crate) enum Run {
         lines: Option<i64>,
         #[arg(long)]
         total: Option<Money>,
+        /// The officer's private key; officers/<officer>.pem beside the servers where left out
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
         #[command(flatten)]
         by: By,
     },
+    /// Who did what to a run, and whether what they signed stands
+    #[command(before_help = "Example:  ansinh run acts R000001")]
+    Acts { run: RunNo },
     /// Send a reserved run to the banks
     #[command(before_help = "Example:  ansinh run release R000001 --by tran.chi")]
     Release {
         run: RunNo,
+        /// The officer's private key; officers/<officer>.pem beside the servers where left out
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
         #[command(flatten)]
         by: By,
     },
@@ -310,6 +322,42 @@ pub(crate) enum Ledger {
         amount: Money,
         #[arg(long)]
         reference: String,
+        #[command(flatten)]
+        by: By,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Officers {
+    /// Make an officer's key, and print what registers it: public key and proof
+    #[command(before_help = "Example:  ansinh officer new-key le.binh")]
+    NewKey {
+        owner: Officer,
+        /// Where the private key goes; officers/<officer>.pem beside the servers where left out
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Say that a key is another officer's; a former one of theirs ends
+    #[command(
+        before_help = "Example:  ansinh officer new-key le.binh | xargs ansinh officer register-key le.binh --by pham.dung"
+    )]
+    RegisterKey {
+        owner: Officer,
+        /// Ed25519, in hex
+        public_key: String,
+        /// The owner's signature that the key is theirs, in hex
+        proof: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// End an officer's key: lost, or its officer left
+    #[command(
+        before_help = "Example:  ansinh officer end-key le.binh --reason 'mất khoá' --by pham.dung"
+    )]
+    EndKey {
+        owner: Officer,
+        #[arg(long)]
+        reason: String,
         #[command(flatten)]
         by: By,
     },

@@ -8,6 +8,7 @@ mod eligibility;
 mod event;
 mod keys;
 mod ledger;
+mod officer;
 mod payout;
 mod programme;
 mod registry;
@@ -53,6 +54,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Account(command) => account::account(command, &shared).await,
         Top::Run(command) => run::run(command, &shared).await,
         Top::Ledger(command) => ledger::ledger(command, &shared).await,
+        Top::Officer(command) => officer::officer(command, &shared).await,
         Top::Keys(command) => keys::keys(command, &shared).await,
         Top::Check => check::check(&shared).await,
         Top::Sandbox(command) => sandbox::sandbox(command, &shared).await,

@@ -6,6 +6,7 @@ mod commands;
 mod output;
 mod process;
 pub mod servers;
+mod signing;
 mod target;
 
 pub use check::{Invariant, check_all};

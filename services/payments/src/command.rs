@@ -58,6 +58,31 @@ pub struct ApproveRun {
     pub root: String,
     pub lines: i64,
     pub total: Money,
+    /// Of the officer's key over the [`Statement`](crate::Statement) of this run, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
+/// `payments.do.register-key`: the public key by which another officer signs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterKey {
+    /// Who has seen whose key it is; not its owner.
+    pub officer: Officer,
+    pub owner: Officer,
+    /// Ed25519 (RFC 8032), in hex.
+    pub public_key: String,
+    /// The owner's signature over the [`KeyStatement`](crate::KeyStatement), in hex.
+    pub proof: String,
+}
+
+/// `payments.do.end-key`: nothing more is signed by the officer's key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndKey {
+    pub officer: Officer,
+    pub owner: Officer,
+    pub reason: String,
 }
 
 /// `payments.do.release-run`
@@ -66,6 +91,9 @@ pub struct ApproveRun {
 pub struct ReleaseRun {
     pub officer: Officer,
     pub run_no: RunNo,
+    /// As of an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// `payments.do.close-run`

@@ -1,6 +1,7 @@
 //! One `on_…` per event heard or command taken.
 
 mod commands;
+mod keys;
 mod preparation;
 mod results;
 mod withdrawals;

@@ -2,9 +2,11 @@
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
-//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `close-run`. Says `run-opened`,
+//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `close-run`, `register-key`,
+//! `end-key`. Says `run-opened`,
 //! `results-applied`, `run-closed`, and to each bank `instructions`.
 
+mod approval;
 mod command;
 mod error;
 mod handlers;
@@ -18,12 +20,15 @@ mod store;
 mod withdrawal;
 mod work;
 
-pub use command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
+pub use approval::{KeyStatement, SignedAct, Statement};
+pub use command::{
+    Appropriate, ApproveRun, CloseRun, EndKey, FreeLine, HoldLine, OpenRun, RegisterKey, ReleaseRun,
+};
 pub use error::Error;
 pub use line::{Line, LineLeaf};
 pub use report::{
-    ExceptionRow, HeldRow, InstitutionRow, LineRow, RunSummary, exceptions, institutions, lines,
-    run_summary, runs,
+    ActRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, RunSummary, acts, exceptions,
+    institutions, lines, run_summary, runs, unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};
 pub use run::{Action, State};
@@ -82,6 +87,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     let approvals_required = ctx.settings.payments.approvals_required;
     let handler = handlers::OnCommand {
         approvals_required,
+        signatures_required: ctx.settings.payments.signatures_required,
         work,
     };
     let commands = async move {

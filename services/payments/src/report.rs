@@ -2,7 +2,7 @@
 
 mod store;
 
-pub use store::{exceptions, institutions, lines, run_summary, runs};
+pub use store::{acts, exceptions, institutions, lines, run_summary, runs, unsound_signatures};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, Institution, Money, Officer, Period, Position, Programme, RunNo};
@@ -60,6 +60,25 @@ pub struct RunSummary {
     pub refused_results: i64,
     pub opened_at: DateTime<Utc>,
     pub closed_at: Option<DateTime<Utc>>,
+}
+
+/// What an officer did to a run, and whether their signature stands under it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ActRow {
+    pub act_no: i64,
+    pub act: String,
+    pub officer: Officer,
+    pub at: DateTime<Utc>,
+    pub voided_at: Option<DateTime<Utc>>,
+    pub lines: i64,
+    pub total: Money,
+    pub reason: Option<String>,
+    /// `valid`, `invalid`, or nothing where nothing was signed.
+    pub signature: Option<&'static str>,
+    /// Who saw whose key it is, and the key itself in hex.
+    pub key_registered_by: Option<Officer>,
+    pub public_key: Option<String>,
+    pub statement: Option<String>,
 }
 
 /// Lines set aside for one reason: the code of a withdrawal or of a hold, or what a person wrote. A

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use chrono::NaiveDate;
 use domain::{Money, RunNo};
 use ledger::Root;
 use messaging::Problem;
@@ -41,6 +42,8 @@ pub enum Action {
 pub(crate) struct Run {
     pub run_no: RunNo,
     pub programme: domain::Programme,
+    pub period: domain::Period,
+    pub business_date: NaiveDate,
     pub state: State,
     pub approvals_required: i16,
     pub lines: i64,

@@ -3,6 +3,7 @@
 mod editors;
 mod found;
 mod holds;
+mod keys;
 mod overpayments;
 mod preparation;
 mod results;
@@ -16,6 +17,7 @@ pub(crate) use holds::{
     EndedHold, HeldBy, Hold, Moved, ended_holds, free_lines, hold_lines, holds_of,
     parts_with_ended_holds,
 };
+pub(crate) use keys::{approvals_for, end_key, insert_key, key_of};
 pub(crate) use overpayments::{cancel_overpayments, open_overpayments};
 pub(crate) use preparation::{
     OpenChunk, Prepared, add_prepared, announce, finish_preparation, insert_lines,
@@ -43,7 +45,7 @@ use chrono::NaiveDate;
 use domain::{Institution, Position, Programme, Province};
 use events::WithdrawnLine;
 
-fn programme_of(number: i16) -> Programme {
+pub(crate) fn programme_of(number: i16) -> Programme {
     Programme::from_number(number).expect("only programmes are stored")
 }
 

@@ -13,7 +13,7 @@ use domain::{Period, Programme};
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::payout::Payout;
+use super::payout::{Payout, Signing};
 use crate::check::check_all;
 use crate::output::{Failure, grouped, print, say, table};
 use crate::process::start_services;
@@ -119,6 +119,8 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
             period,
             business_date,
             runs: Vec::new(),
+            checker: Signing::as_officer("le.binh")?,
+            releaser: Signing::as_officer("tran.chi")?,
         };
         let payments = carry(&mut payout, &mut clock, people).await?;
         let used = database_bytes(&pool).await?.saturating_sub(empty);
@@ -146,6 +148,7 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
 }
 
 async fn carry(payout: &mut Payout, clock: &mut Clock, people: u64) -> anyhow::Result<u64> {
+    payout.register_keys().await?;
     payout.appropriate(&PROGRAMMES).await?;
     clock.restart();
     payout.open(&PROGRAMMES).await?;

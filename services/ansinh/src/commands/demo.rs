@@ -10,7 +10,7 @@ use domain::{Money, Period};
 use payments::RunSummary;
 use serde_json::json;
 
-use super::payout::Payout;
+use super::payout::{Payout, Signing};
 use crate::check::check_all;
 use crate::cli::Output;
 use crate::output::{Failure, grouped, print, say};
@@ -105,6 +105,8 @@ async fn pay_day(
             period,
             business_date,
             runs: Vec::new(),
+            checker: Signing::as_officer("le.binh")?,
+            releaser: Signing::as_officer("tran.chi")?,
         };
         carry(&mut payout, begun).await?;
         let summaries = payout.summaries().await?;
@@ -133,6 +135,7 @@ async fn pay_day(
 
 /// From the opened runs to the closed ones.
 async fn carry(payout: &mut Payout, begun: Instant) -> anyhow::Result<()> {
+    payout.register_keys().await?;
     payout.appropriate(&PROGRAMMES).await?;
     payout.open(&PROGRAMMES).await?;
     payout.until_state("awaiting_approval").await?;

@@ -8,10 +8,12 @@ use async_nats::Client;
 use chrono::{NaiveDate, Utc};
 use domain::{Money, Officer, Period, Programme, RunNo};
 use futures::future::try_join_all;
-use payments::{Appropriate, ApproveRun, CloseRun, OpenRun, ReleaseRun, RunSummary};
+use payments::{Appropriate, ApproveRun, CloseRun, OpenRun, ReleaseRun, RunSummary, SignedAct};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+
+use crate::signing::{OfficerKey, statement};
 
 /// How long a step of a run may take before it counts as stuck.
 const STEP_MAX: Duration = Duration::from_mins(30);
@@ -24,6 +26,27 @@ pub(super) struct Payout {
     pub period: Period,
     pub business_date: NaiveDate,
     pub runs: Vec<RunNo>,
+    pub checker: Signing,
+    pub releaser: Signing,
+}
+
+/// An officer with the key by which they sign.
+pub(super) struct Signing {
+    officer: Officer,
+    key: OfficerKey,
+}
+
+impl Signing {
+    pub(super) fn as_officer(name: &str) -> anyhow::Result<Signing> {
+        Ok(Signing {
+            officer: officer(name),
+            key: OfficerKey::generate()?,
+        })
+    }
+
+    fn sign(&self, act: SignedAct, run: &RunSummary) -> String {
+        self.key.sign(&statement(act, &self.officer, run))
+    }
 }
 
 impl Payout {
@@ -72,17 +95,32 @@ impl Payout {
         Ok(())
     }
 
+    /// Whose keys they are, somebody else has seen.
+    pub(super) async fn register_keys(&self) -> anyhow::Result<()> {
+        for Signing {
+            officer: owner,
+            key,
+        } in [&self.checker, &self.releaser]
+        {
+            let body = key.registration(owner, &officer("pham.dung"));
+            let once = format!("key-{}", key.public());
+            self.ask("payments", "register-key", &once, &body).await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn approve(&self) -> anyhow::Result<()> {
         for run_no in &self.runs {
             let it = self.summary(*run_no).await?;
+            let signature = self.checker.sign(SignedAct::Approve, &it);
             let root = it.root.context("a prepared run has a root")?;
-            let officer = officer("le.binh");
             let body = ApproveRun {
-                officer,
+                officer: self.checker.officer.clone(),
                 run_no: *run_no,
                 root,
                 lines: it.lines,
                 total: it.total,
+                signature: Some(signature),
             };
             self.ask(
                 "payments",
@@ -97,9 +135,11 @@ impl Payout {
 
     pub(super) async fn release(&self) -> anyhow::Result<()> {
         for run_no in &self.runs {
+            let it = self.summary(*run_no).await?;
             let body = ReleaseRun {
-                officer: officer("tran.chi"),
+                officer: self.releaser.officer.clone(),
                 run_no: *run_no,
+                signature: Some(self.releaser.sign(SignedAct::Release, &it)),
             };
             self.ask(
                 "payments",

@@ -1,13 +1,17 @@
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{Position, RunNo};
-use payments::{ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun, RunSummary};
+use payments::{
+    ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun, RunSummary, SignedAct, Statement,
+};
 use sqlx::PgPool;
 
 use crate::cli::{By, Output, Run, Shared};
 use crate::output::{Failure, grouped, print, say, show, table};
+use crate::signing::{OfficerKey, statement};
 use crate::target::Target;
 
 #[expect(clippy::too_many_lines, reason = "one short arm a command")]
@@ -76,18 +80,24 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
             root,
             lines,
             total,
+            key,
             by,
         } => {
             let seen = root
                 .zip(lines)
                 .zip(total)
                 .map(|((root, lines), total)| (root, lines, total));
-            approve(&target, output, run, seen, &by).await
+            let key = own_key(shared, key, &by)?;
+            approve(&target, output, (run, seen), (key, &by)).await
         }
-        Run::Release { run, by } => {
+        Run::Acts { run } => acts(&target.pool(None).await?, output, run).await,
+        Run::Release { run, key, by } => {
+            let summary = summary(&target.pool(None).await?, run).await?;
+            let statement = statement(SignedAct::Release, &by.by, &summary);
             let body = ReleaseRun {
                 officer: by.by.clone(),
                 run_no: run,
+                signature: own_key(shared, key, &by)?.map(|it| it.sign(&statement)),
             };
             super::ask(&target, output, "release-run", &by, &body).await
         }
@@ -122,15 +132,14 @@ async fn exceptions(pool: &PgPool, output: Output, run_no: RunNo) -> Result<Exit
 async fn approve(
     target: &Target,
     output: Output,
-    run_no: RunNo,
-    seen: Option<(String, i64, domain::Money)>,
-    by: &By,
+    (run_no, seen): (RunNo, Option<(String, i64, domain::Money)>),
+    (key, by): (Option<OfficerKey>, &By),
 ) -> Result<ExitCode, Failure> {
+    let summary = summary(&target.pool(None).await?, run_no).await?;
     let (root, lines, total) = if let Some(seen) = seen {
         seen
     } else {
-        let summary = summary(&target.pool(None).await?, run_no).await?;
-        let root = summary.root.ok_or_else(|| {
+        let root = summary.root.clone().ok_or_else(|| {
             Failure::Refused(format!("illegal_transition: {run_no} is {}", summary.state))
         })?;
         say(&format!(
@@ -140,14 +149,75 @@ async fn approve(
         ));
         (root, summary.lines, summary.total)
     };
+    let signed = Statement {
+        root: root.clone(),
+        lines,
+        total,
+        ..statement(SignedAct::Approve, &by.by, &summary)
+    };
+    let signature = key.map(|it| it.sign(&signed));
+    if signature.is_some() {
+        say(&format!("Signing:\n{signed}"));
+    }
     let body = ApproveRun {
         officer: by.by.clone(),
         run_no,
         root,
         lines,
         total,
+        signature,
     };
     super::ask(target, output, "approve-run", by, &body).await
+}
+
+/// The key that was named, which must be there, or the one that lies in its place, if any.
+fn own_key(
+    shared: &Shared,
+    named: Option<PathBuf>,
+    by: &By,
+) -> Result<Option<OfficerKey>, Failure> {
+    let place = OfficerKey::place(&shared.home, &by.by);
+    let file = named.or_else(|| place.exists().then_some(place));
+    Ok(file.map(|it| OfficerKey::read(&it)).transpose()?)
+}
+
+async fn acts(pool: &PgPool, output: Output, run_no: RunNo) -> Result<ExitCode, Failure> {
+    let rows = payments::acts(pool, run_no).await?;
+    show(output, &rows, |rows| acts_table(rows))?;
+    if rows.iter().any(|it| it.signature == Some("invalid")) {
+        let told = format!("signature_invalid: a signature of {run_no} does not stand");
+        return Err(Failure::Broken(told));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn acts_table(rows: &[payments::ActRow]) -> comfy_table::Table {
+    let header = [
+        "at",
+        "act",
+        "officer",
+        "lines",
+        "đồng",
+        "signature",
+        "key seen by",
+        "voided",
+    ];
+    let rows = rows.iter().map(|it| {
+        [
+            it.at.format("%Y-%m-%d %H:%M:%S").to_string(),
+            it.act.clone(),
+            it.officer.to_string(),
+            grouped(it.lines),
+            grouped(it.total),
+            it.signature.unwrap_or_default().to_owned(),
+            it.key_registered_by
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            if it.voided_at.is_some() { "yes" } else { "" }.to_owned(),
+        ]
+    });
+    table(&header, 3, rows)
 }
 
 pub(super) async fn summary(pool: &PgPool, run_no: RunNo) -> Result<RunSummary, Failure> {

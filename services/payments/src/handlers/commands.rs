@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::keys::{on_end_key, on_register_key};
+use crate::approval::{SignedAct, Statement};
 use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
 use crate::holds::restate;
 use crate::run::{Action, Run, Seen, State};
@@ -16,6 +18,7 @@ use crate::{Error, posting};
 
 pub(crate) struct OnCommand {
     pub approvals_required: i16,
+    pub signatures_required: bool,
     pub work: Work,
 }
 
@@ -30,13 +33,16 @@ impl CommandHandler for OnCommand {
         now: DateTime<Utc>,
     ) -> Result<Value, Error> {
         let required = self.approvals_required;
+        let signed = self.signatures_required;
         let answer = match command.name.as_str() {
             "appropriate" => on_appropriate(tx, read(command)?, now).await,
             "open-run" => on_open_run(tx, read(command)?, required, now).await,
             "hold-line" => on_hold_line(tx, read(command)?, now).await,
             "free-line" => on_free_line(tx, read(command)?, now).await,
-            "approve-run" => on_approve_run(tx, read(command)?, now).await,
-            "release-run" => on_release_run(tx, read(command)?, now).await,
+            "approve-run" => on_approve_run(tx, read(command)?, signed, now).await,
+            "release-run" => on_release_run(tx, read(command)?, signed, now).await,
+            "register-key" => on_register_key(tx, read(command)?, now).await,
+            "end-key" => on_end_key(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             other => {
                 let detail = format!("there is no command {other}");
@@ -181,6 +187,7 @@ async fn on_free_line(
 async fn on_approve_run(
     tx: &mut PgConnection,
     command: ApproveRun,
+    must_sign: bool,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
     let mut run = store::lock_run(tx, command.run_no).await?;
@@ -195,17 +202,24 @@ async fn on_approve_run(
         lines: command.lines,
         total: command.total,
     })?;
-    let approval = Act::new(run.run_no, &command.officer, "approve").bound_to(&run);
+    let statement = Statement::of(SignedAct::Approve, &command.officer, &run);
+    let key = store::key_of(tx, &command.officer).await?;
+    let approval = Act {
+        signed: statement.signed(key, command.signature.as_deref(), must_sign)?,
+        ..Act::new(run.run_no, &command.officer, "approve").bound_to(&run)
+    };
     act(tx, approval, now).await?;
     let approvals = store::count_approvals(tx, run.run_no).await?;
-    if approvals >= i64::from(run.approvals_required) {
+    let required = store::approvals_for(tx, run.total).await?;
+    let required = required.max(run.approvals_required);
+    if approvals >= i64::from(required) {
         commit(tx, &run, now).await?;
         store::set_state(tx, run.run_no, State::Approved).await?;
         run.state = State::Approved;
     }
     let mut answer = shown(&run);
     answer["approvals"] = json!(approvals);
-    answer["approvals_required"] = json!(run.approvals_required);
+    answer["approvals_required"] = json!(required);
     Ok(answer)
 }
 
@@ -229,11 +243,17 @@ async fn commit(tx: &mut PgConnection, run: &Run, now: DateTime<Utc>) -> Result<
 async fn on_release_run(
     tx: &mut PgConnection,
     command: ReleaseRun,
+    must_sign: bool,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
     let mut run = store::lock_run(tx, command.run_no).await?;
     run.state.allow(Action::Release)?;
-    let release = Act::new(run.run_no, &command.officer, "release").bound_to(&run);
+    let statement = Statement::of(SignedAct::Release, &command.officer, &run);
+    let key = store::key_of(tx, &command.officer).await?;
+    let release = Act {
+        signed: statement.signed(key, command.signature.as_deref(), must_sign)?,
+        ..Act::new(run.run_no, &command.officer, "release").bound_to(&run)
+    };
     act(tx, release, now).await?;
     store::set_state(tx, run.run_no, State::Releasing).await?;
     run.state = State::Releasing;

@@ -1,5 +1,9 @@
 //! SQL of the reports.
 
+mod acts;
+
+pub use acts::{acts, unsound_signatures};
+
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, LineNo, Money, Officer, Part, Period, Position, RunNo};
 use sqlx::{PgConnection, PgPool};
@@ -15,7 +19,9 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
         RunRow,
         r#"
         SELECT r.programme, r.period AS "period: Period", r.business_date,
-            r.state AS "state: State", r.maker AS "maker: Officer", r.approvals_required, r.root,
+            r.state AS "state: State", r.maker AS "maker: Officer", r.root,
+            greatest(r.approvals_required, (SELECT max(approvals) FROM payments.approval_levels
+                WHERE from_total <= r.total)) AS "approvals_required!",
             r.lines, r.total AS "total: Money", r.opened_at, r.closed_at,
             (SELECT count(*) FROM payments.acts WHERE run_no = $1 AND act = 'approve'
                 AND voided_at IS NULL) AS "approvals!",

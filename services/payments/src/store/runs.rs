@@ -1,13 +1,14 @@
 //! Runs and who acted on them.
 
 use chrono::{DateTime, Utc};
-use domain::{Money, Officer, Part, Province, RunNo};
+use domain::{Money, Officer, Part, Period, Province, RunNo};
 use ledger::Root;
 use messaging::Problem;
 use sqlx::PgConnection;
 
 use super::{preparation::run_root, programme_of, province_of};
 use crate::Error;
+use crate::approval::Signed;
 use crate::command::{Appropriate, OpenRun};
 use crate::run::{Run, State};
 
@@ -21,6 +22,7 @@ pub(crate) struct Act {
     pub lines: i64,
     pub total: Money,
     pub reason: Option<String>,
+    pub signed: Option<Signed>,
 }
 
 /// Where the lines of a released run ended.
@@ -52,6 +54,7 @@ impl Act {
             lines: 0,
             total: Money::ZERO,
             reason: None,
+            signed: None,
         }
     }
 
@@ -136,7 +139,8 @@ pub(crate) async fn insert_run(
 pub(crate) async fn lock_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run, Error> {
     let row = sqlx::query!(
         r#"
-        SELECT programme, state AS "state: State", approvals_required, lines, total AS "total: Money", root
+        SELECT programme, period AS "period: Period", business_date, state AS "state: State",
+            approvals_required, lines, total AS "total: Money", root
         FROM payments.runs WHERE run_no = $1 FOR NO KEY UPDATE
         "#,
         run_no.0,
@@ -148,6 +152,8 @@ pub(crate) async fn lock_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run
     Ok(Run {
         run_no,
         programme: programme_of(row.programme),
+        period: row.period,
+        business_date: row.business_date,
         state: row.state,
         approvals_required: row.approvals_required,
         lines: row.lines,
@@ -311,8 +317,9 @@ pub(crate) async fn insert_act(
 ) -> Result<(), Error> {
     sqlx::query!(
         r#"
-        INSERT INTO payments.acts (run_no, officer, act, root, lines, total, reason, acted_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        INSERT INTO payments.acts (run_no, officer, act, root, lines, total, reason, acted_at,
+            key_no, statement, signature)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         "#,
         act.run_no.0,
         act.officer.as_str(),
@@ -322,6 +329,9 @@ pub(crate) async fn insert_act(
         act.total as Money,
         act.reason,
         now,
+        act.signed.as_ref().map(|it| it.key_no),
+        act.signed.as_ref().map(|it| &it.statement),
+        act.signed.as_ref().map(|it| &it.signature[..]),
     )
     .execute(tx)
     .await?;

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::{Clock, HOME, Phase, peak_memory_mib, per_second, phase_table, yardstick};
 use crate::cli::ServiceName;
-use crate::commands::payout::Payout;
+use crate::commands::payout::{Payout, Signing};
 use crate::output::{Failure, grouped, print};
 use crate::process::start_some;
 use crate::servers::Servers;
@@ -80,6 +80,8 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
             period,
             business_date: NaiveDate::from_ymd_opt(2026, 12, 1).expect("a date"),
             runs: Vec::new(),
+            checker: Signing::as_officer("le.binh")?,
+            releaser: Signing::as_officer("tran.chi")?,
         };
         clock.restart();
         payout.open(&PROGRAMMES).await?;

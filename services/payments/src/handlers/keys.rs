@@ -1,0 +1,59 @@
+use chrono::{DateTime, Utc};
+use messaging::Problem;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use crate::approval::KeyStatement;
+use crate::command::{EndKey, RegisterKey};
+use crate::{Error, store};
+
+/// A key becomes the one by which its officer signs, in the place of a former one. Its officer has
+/// shown to hold it; another one has seen whose it is.
+pub(super) async fn on_register_key(
+    tx: &mut PgConnection,
+    command: RegisterKey,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let RegisterKey {
+        officer,
+        owner,
+        public_key,
+        proof,
+    } = command;
+    if officer == owner {
+        let detail = format!("{owner} registers no key of their own; another officer does");
+        return Err(Problem::new(403, "same_person", detail).into());
+    }
+    let statement = KeyStatement {
+        officer: owner.clone(),
+        public_key,
+    };
+    let key = statement.proven(&proof)?;
+    let former = store::key_of(tx, &owner).await?;
+    if !store::insert_key(tx, (&owner, &key), &officer, now).await? {
+        let detail = "the key is registered already; a key is used once";
+        return Err(Problem::new(409, "key_known", detail).into());
+    }
+    if let Some(former) = former {
+        store::end_key(tx, former.key_no, (&officer, "replaced"), now).await?;
+    }
+    Ok(json!({ "officer": owner, "public_key": statement.public_key }))
+}
+
+/// A key that is lost, or of somebody who left: by whoever notices, also its officer.
+pub(super) async fn on_end_key(
+    tx: &mut PgConnection,
+    command: EndKey,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    if command.reason.trim().is_empty() {
+        return Err(Problem::new(422, "reason_missing", "a key ends for a reason").into());
+    }
+    let key = store::key_of(tx, &command.owner).await?;
+    let key = key.ok_or_else(|| {
+        let detail = format!("no key of {} is registered", command.owner);
+        Problem::new(404, "key_unknown", detail)
+    })?;
+    store::end_key(tx, key.key_no, (&command.officer, &command.reason), now).await?;
+    Ok(json!({ "officer": command.owner, "ended": hex::encode(key.public_key) }))
+}
