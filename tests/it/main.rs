@@ -21,6 +21,7 @@ mod life_events;
 mod linking;
 mod local_levels;
 mod pay_day;
+mod preview;
 mod processes;
 mod programme;
 mod redelivery;

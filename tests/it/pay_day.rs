@@ -1,5 +1,6 @@
 //! A month's pay day as officers carry it, with patience for services that come and go.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,13 +15,13 @@ use payments::{
     SignedAct,
 };
 
-use crate::world::signing;
 use sandbox::people::{Plan, Written, write_people};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::ground::Ground;
+use crate::world::signing;
 
 /// How long a step may take, faults included, before the run counts as stuck.
 const STEP_MAX: Duration = Duration::from_mins(2);
@@ -135,6 +136,7 @@ impl PayDay {
                 root: it.root.context("a prepared run has a root")?,
                 lines: it.lines,
                 total: it.total,
+                reasons: BTreeMap::new(),
                 signature: Some(signature),
             };
             self.ask_of_run("approve-run", run_no, &serde_json::to_value(&body)?)

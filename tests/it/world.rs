@@ -224,6 +224,7 @@ impl World {
             root: it.root.context("a prepared run has a root")?,
             lines: it.lines,
             total: it.total,
+            reasons: self.reasons(run_no).await?,
             signature: Some(signature),
         })
     }

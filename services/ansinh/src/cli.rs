@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::{Institution, Money, Officer, Period, Position, Programme, Province, RunNo};
+use payments::Guard;
 
 use crate::commands;
 use crate::output::Failure;
@@ -263,12 +264,18 @@ pub(crate) enum Run {
         lines: Option<i64>,
         #[arg(long)]
         total: Option<Money>,
+        /// Why the run is right where a guard warns; once for each, e.g. many_stopped='rà soát'
+        #[arg(long = "reason", value_name = "GUARD=REASON", value_parser = guard_reason)]
+        reasons: Vec<(Guard, String)>,
         /// The officer's private key; officers/<officer>.pem beside the servers where left out
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
         #[command(flatten)]
         by: By,
     },
+    /// What a run does differently from the one before, and what its approver has to explain
+    #[command(before_help = "Example:  ansinh run preview R000002")]
+    Preview { run: RunNo },
     /// Who did what to a run, and whether what they signed stands
     #[command(before_help = "Example:  ansinh run acts R000001")]
     Acts { run: RunNo },
@@ -327,11 +334,19 @@ pub(crate) enum Ledger {
     },
 }
 
+/// `many_stopped=rà soát`
+fn guard_reason(text: &str) -> Result<(Guard, String), String> {
+    let (guard, reason) = text.split_once('=').ok_or("a reason is GUARD=REASON")?;
+    let guard = serde_json::from_value(guard.into()).map_err(|it| it.to_string())?;
+    Ok((guard, reason.to_owned()))
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Officers {
     /// Make an officer's key, and print what registers it: public key and proof
     #[command(before_help = "Example:  ansinh officer new-key le.binh")]
-    NewKey {
+    #[command(name = "new-key")]
+    New {
         owner: Officer,
         /// Where the private key goes; officers/<officer>.pem beside the servers where left out
         #[arg(long, value_name = "FILE")]
@@ -341,7 +356,8 @@ pub(crate) enum Officers {
     #[command(
         before_help = "Example:  ansinh officer new-key le.binh | xargs ansinh officer register-key le.binh --by pham.dung"
     )]
-    RegisterKey {
+    #[command(name = "register-key")]
+    Register {
         owner: Officer,
         /// Ed25519, in hex
         public_key: String,
@@ -354,7 +370,8 @@ pub(crate) enum Officers {
     #[command(
         before_help = "Example:  ansinh officer end-key le.binh --reason 'mất khoá' --by pham.dung"
     )]
-    EndKey {
+    #[command(name = "end-key")]
+    End {
         owner: Officer,
         #[arg(long)]
         reason: String,

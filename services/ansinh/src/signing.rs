@@ -32,7 +32,7 @@ impl OfficerKey {
         let metadata = std::fs::metadata(file).with_context(cannot)?;
         let mode = metadata.permissions().mode() & 0o777;
         ensure!(
-            mode & 0o077 == 0,
+            matches!(mode, 0o400 | 0o600),
             "key_exposed: {} can be read by others (mode {mode:o}); chmod 600 it",
             file.display()
         );

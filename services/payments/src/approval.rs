@@ -5,6 +5,7 @@ use domain::{Money, Officer, Period, Programme, RunNo};
 use ed25519_dalek::{Signature, VerifyingKey};
 use messaging::Problem;
 
+use crate::Error;
 use crate::run::Run;
 
 /// What an officer signs of a run.
@@ -88,12 +89,12 @@ impl Statement {
         key: Option<OfficerKey>,
         signature: Option<&str>,
         required: bool,
-    ) -> Result<Option<Signed>, Problem> {
+    ) -> Result<Option<Signed>, Error> {
         let Some(signature) = signature else {
             // Who has a key signs, whatever the settings ask of the others.
             if required || key.is_some() {
                 let detail = format!("{} signs with a key of their own", self.officer);
-                return Err(Problem::new(403, "signature_missing", detail));
+                return Err(Problem::new(403, "signature_missing", detail).into());
             }
             return Ok(None);
         };
@@ -132,7 +133,7 @@ impl KeyStatement {
     ///
     /// # Errors
     /// `key_invalid` where it is no key or one that anybody can sign for, and as for signatures.
-    pub(crate) fn proven(&self, proof: &str) -> Result<[u8; 32], Problem> {
+    pub(crate) fn proven(&self, proof: &str) -> Result<[u8; 32], Error> {
         let invalid = |detail: &str| Problem::new(422, "key_invalid", detail);
         let key = hex::decode(&self.public_key).ok();
         let key: Option<[u8; 32]> = key.and_then(|it| it.try_into().ok());
@@ -159,7 +160,7 @@ pub(crate) fn stands(public_key: &[u8], statement: &str, signature: &[u8]) -> bo
         .is_some_and(|(key, signature)| key.verify_strict(statement.as_bytes(), &signature).is_ok())
 }
 
-fn verified(public_key: &[u8; 32], statement: &str, signature: &str) -> Result<[u8; 64], Problem> {
+fn verified(public_key: &[u8; 32], statement: &str, signature: &str) -> Result<[u8; 64], Error> {
     let bytes = hex::decode(signature).ok();
     let bytes: Option<[u8; 64]> = bytes.and_then(|it| it.try_into().ok());
     let bytes = bytes.ok_or_else(|| {
@@ -168,7 +169,7 @@ fn verified(public_key: &[u8; 32], statement: &str, signature: &str) -> Result<[
     })?;
     if !stands(public_key, statement, &bytes) {
         let detail = "the signature does not stand under what is asked, or is of another key";
-        return Err(Problem::new(403, "signature_invalid", detail));
+        return Err(Problem::new(403, "signature_invalid", detail).into());
     }
     Ok(bytes)
 }
@@ -217,7 +218,9 @@ mod tests {
         let signature = sign(&statement().to_string());
         let code = |key, signature: Option<&str>, required| {
             let signed = statement().signed(key, signature, required);
-            signed.map(|it| it.is_some()).map_err(|it| it.code)
+            signed
+                .map(|it| it.is_some())
+                .map_err(|it| Problem::from(it).code)
         };
         let refused = |code: &str| Err(code.to_owned());
         assert_eq!(code(own, Some(&signature), true), Ok(true));
@@ -253,13 +256,16 @@ mod tests {
             public_key: hex::encode(key.verifying_key().to_bytes()),
         };
         let proof = hex::encode(key.sign(statement.to_string().as_bytes()).to_bytes());
-        assert_eq!(statement.proven(&proof), Ok(key.verifying_key().to_bytes()));
+        assert_eq!(
+            statement.proven(&proof).unwrap(),
+            key.verifying_key().to_bytes()
+        );
         let claimed = KeyStatement {
             officer: "vo.danh".parse().unwrap(),
             ..statement.clone()
         };
         assert_eq!(
-            claimed.proven(&proof).unwrap_err().code,
+            Problem::from(claimed.proven(&proof).unwrap_err()).code,
             "signature_invalid"
         );
         // The neutral point: everything would be signed by it.
@@ -269,7 +275,7 @@ mod tests {
         };
         let anything = "01".to_owned() + &"00".repeat(63);
         assert_eq!(
-            weak.proven(&anything).unwrap_err().code,
+            Problem::from(weak.proven(&anything).unwrap_err()).code,
             "signature_invalid"
         );
     }

@@ -1,6 +1,10 @@
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 use domain::{EndToEndId, Money, Officer, Period, Programme, Province, RunNo};
 use serde::{Deserialize, Serialize};
+
+use crate::preview::Guard;
 
 /// `payments.do.appropriate`: money that a programme may spend, or a province for its own level.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,6 +62,9 @@ pub struct ApproveRun {
     pub root: String,
     pub lines: i64,
     pub total: Money,
+    /// Why the run is right, for each guard that warns.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<Guard, String>,
     /// Of the officer's key over the [`Statement`](crate::Statement) of this run, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,

@@ -13,6 +13,7 @@ mod handlers;
 mod holds;
 mod line;
 mod posting;
+mod preview;
 mod report;
 mod result;
 mod run;
@@ -26,9 +27,10 @@ pub use command::{
 };
 pub use error::Error;
 pub use line::{Line, LineLeaf};
+pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use report::{
-    ActRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, RunSummary, acts, exceptions,
-    institutions, lines, run_summary, runs, unsound_signatures,
+    ActRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, Preview, RunSummary, acts, exceptions,
+    institutions, lines, preview, run_summary, runs, unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};
 pub use run::{Action, State};

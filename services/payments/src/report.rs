@@ -2,11 +2,15 @@
 
 mod store;
 
-pub use store::{acts, exceptions, institutions, lines, run_summary, runs, unsound_signatures};
+pub use store::{
+    acts, exceptions, institutions, lines, preview, run_summary, runs, unsound_signatures,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, Institution, Money, Officer, Period, Position, Programme, RunNo};
 use serde::Serialize;
+
+use crate::preview::{Difference, Guard, Guarded};
 
 /// A run on one screen; the parts add up to the lines.
 #[derive(Debug, Clone, Serialize)]
@@ -60,6 +64,20 @@ pub struct RunSummary {
     pub refused_results: i64,
     pub opened_at: DateTime<Utc>,
     pub closed_at: Option<DateTime<Utc>>,
+}
+
+/// What an approver looks at first: counters, by what changed since the run before.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preview {
+    pub run_no: RunNo,
+    pub lines: i64,
+    pub total: Money,
+    /// `None` for the programme's first run.
+    pub compared_with: Option<RunNo>,
+    pub differences: Vec<Difference>,
+    pub guards: Vec<Guarded>,
+    /// Guards that warn and were answered for the run as it is now.
+    pub answered: Vec<Guard>,
 }
 
 /// What an officer did to a run, and whether their signature stands under it.

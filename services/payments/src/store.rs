@@ -6,6 +6,7 @@ mod holds;
 mod keys;
 mod overpayments;
 mod preparation;
+mod preview;
 mod results;
 mod runs;
 mod withdrawals;
@@ -23,6 +24,9 @@ pub(crate) use preparation::{
     OpenChunk, Prepared, add_prepared, announce, finish_preparation, insert_lines,
     insert_obligation_exceptions, insert_obligations, obliged, open_chunks, set_roots,
     upsert_chunks,
+};
+pub(crate) use preview::{
+    answered_guards, insert_answers, insert_differences, measures, set_largest, settle_comparison,
 };
 pub(crate) use results::{
     Refusal, add_matched, close_unknown, count_answers, insert_breaks, insert_result_refusals,

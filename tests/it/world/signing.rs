@@ -1,11 +1,25 @@
 //! Keys of made-up officers: the same name has the same key in every world.
 
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use domain::RunNo;
 use ed25519_dalek::{Signer, SigningKey};
-use payments::{RunSummary, SignedAct, Statement};
+use payments::{Guard, Guarded, RunSummary, SignedAct, Statement};
 
 use super::{World, officer};
 
 impl World {
+    /// What an approver writes who has looked into every warning.
+    pub async fn reasons(&self, run_no: RunNo) -> anyhow::Result<BTreeMap<Guard, String>> {
+        let preview = payments::preview(&self.pool, run_no).await?;
+        let warned = preview.context("the run exists")?.guards.into_iter();
+        let warned = warned.filter(Guarded::warns);
+        Ok(warned
+            .map(|it| (it.guard, "đã rà soát".to_owned()))
+            .collect())
+    }
+
     /// An officer's signature over a run as it is shown; their key is registered if none was.
     pub async fn signature(
         &self,

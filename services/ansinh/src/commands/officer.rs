@@ -9,7 +9,7 @@ use crate::target::Target;
 
 pub(super) async fn officer(command: Officers, shared: &Shared) -> Result<ExitCode, Failure> {
     match command {
-        Officers::NewKey { owner, out } => {
+        Officers::New { owner, out } => {
             let file = out.unwrap_or_else(|| OfficerKey::place(&shared.home, &owner));
             let key = OfficerKey::generate()?;
             key.write(&file)?;
@@ -20,7 +20,7 @@ pub(super) async fn officer(command: Officers, shared: &Shared) -> Result<ExitCo
             print(&format!("{} {}", key.public(), key.proof(&owner)));
             Ok(ExitCode::SUCCESS)
         }
-        Officers::RegisterKey {
+        Officers::Register {
             owner,
             public_key,
             proof,
@@ -35,7 +35,7 @@ pub(super) async fn officer(command: Officers, shared: &Shared) -> Result<ExitCo
             let target = Target::find(&shared.home)?;
             super::ask(&target, shared.output, "register-key", &by, &body).await
         }
-        Officers::EndKey { owner, reason, by } => {
+        Officers::End { owner, reason, by } => {
             let body = EndKey {
                 officer: by.by.clone(),
                 owner,

@@ -1,5 +1,6 @@
 //! Carries runs from opening to closing, as a maker, a checker and a releaser would.
 
+use std::collections::BTreeMap;
 use std::iter;
 use std::time::Duration;
 
@@ -120,6 +121,7 @@ impl Payout {
                 root,
                 lines: it.lines,
                 total: it.total,
+                reasons: BTreeMap::new(),
                 signature: Some(signature),
             };
             self.ask(

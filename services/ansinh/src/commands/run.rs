@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -5,7 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use domain::{Position, RunNo};
 use payments::{
-    ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun, RunSummary, SignedAct, Statement,
+    ApproveRun, CloseRun, FreeLine, Guard, HoldLine, OpenRun, ReleaseRun, RunSummary, SignedAct,
+    Statement,
 };
 use sqlx::PgPool;
 
@@ -80,6 +82,7 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
             root,
             lines,
             total,
+            reasons,
             key,
             by,
         } => {
@@ -88,8 +91,10 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
                 .zip(total)
                 .map(|((root, lines), total)| (root, lines, total));
             let key = own_key(shared, key, &by)?;
-            approve(&target, output, (run, seen), (key, &by)).await
+            let reasons = reasons.into_iter().collect();
+            approve(&target, output, (run, seen, reasons), (key, &by)).await
         }
+        Run::Preview { run } => preview(&target.pool(None).await?, output, run).await,
         Run::Acts { run } => acts(&target.pool(None).await?, output, run).await,
         Run::Release { run, key, by } => {
             let summary = summary(&target.pool(None).await?, run).await?;
@@ -128,11 +133,14 @@ async fn exceptions(pool: &PgPool, output: Output, run_no: RunNo) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
+/// Root, count and sum as the approver saw them.
+type Seen = (String, i64, domain::Money);
+
 /// Binds the approval to what is given, or to the run as it stands now, which is then shown.
 async fn approve(
     target: &Target,
     output: Output,
-    (run_no, seen): (RunNo, Option<(String, i64, domain::Money)>),
+    (run_no, seen, reasons): (RunNo, Option<Seen>, BTreeMap<Guard, String>),
     (key, by): (Option<OfficerKey>, &By),
 ) -> Result<ExitCode, Failure> {
     let summary = summary(&target.pool(None).await?, run_no).await?;
@@ -165,6 +173,7 @@ async fn approve(
         root,
         lines,
         total,
+        reasons,
         signature,
     };
     super::ask(target, output, "approve-run", by, &body).await
@@ -179,6 +188,53 @@ fn own_key(
     let place = OfficerKey::place(&shared.home, &by.by);
     let file = named.or_else(|| place.exists().then_some(place));
     Ok(file.map(|it| OfficerKey::read(&it)).transpose()?)
+}
+
+async fn preview(pool: &PgPool, output: Output, run_no: RunNo) -> Result<ExitCode, Failure> {
+    let found = payments::preview(pool, run_no).await?;
+    let unknown = || Failure::Refused(format!("run_unknown: there is no run {run_no}"));
+    show(output, &found.ok_or_else(unknown)?, preview_table)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Buckets with what was paid before and is paid now, then guards with what they found and allow.
+fn preview_table(it: &payments::Preview) -> comfy_table::Table {
+    let compared = match it.compared_with {
+        Some(before) => format!("{} beside {before}", it.run_no),
+        None => format!("{}, the first of its programme", it.run_no),
+    };
+    let buckets = it.differences.iter().map(|it| {
+        let bucket = serde_json::to_value(it.bucket).unwrap_or_default();
+        let bucket = bucket.as_str().unwrap_or_default().to_owned();
+        [
+            bucket,
+            grouped(it.persons),
+            grouped(it.before),
+            grouped(it.after),
+        ]
+    });
+    let guards = it.guards.iter().map(|guarded| {
+        let stands = match (guarded.warns(), it.answered.contains(&guarded.guard)) {
+            (false, _) => "passes",
+            (true, true) => "answered",
+            (true, false) => "needs a reason",
+        };
+        let limit = format!("limit {}", grouped(guarded.limit));
+        [
+            guarded.guard.as_str().to_owned(),
+            grouped(guarded.measured),
+            limit,
+            stands.to_owned(),
+        ]
+    });
+    let total = [
+        "to pay".to_owned(),
+        grouped(it.lines),
+        String::new(),
+        grouped(it.total),
+    ];
+    let rows = buckets.chain([total]).chain(guards);
+    table(&[&compared, "persons", "before", "after"], 1, rows)
 }
 
 async fn acts(pool: &PgPool, output: Output, run_no: RunNo) -> Result<ExitCode, Failure> {

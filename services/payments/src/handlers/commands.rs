@@ -11,6 +11,7 @@ use super::keys::{on_end_key, on_register_key};
 use crate::approval::{SignedAct, Statement};
 use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
 use crate::holds::restate;
+use crate::preview::answered;
 use crate::run::{Action, Run, Seen, State};
 use crate::store::{self, Act, HeldBy, Hold};
 use crate::work::Work;
@@ -209,6 +210,10 @@ async fn on_approve_run(
         ..Act::new(run.run_no, &command.officer, "approve").bound_to(&run)
     };
     act(tx, approval, now).await?;
+    let guards = store::measures(tx, run.run_no).await?.guards();
+    let before = store::answered_guards(tx, run.run_no, root).await?;
+    let answers = answered(&guards, &command.reasons, &before)?;
+    store::insert_answers(tx, (run.run_no, root), &answers, &command.officer, now).await?;
     let approvals = store::count_approvals(tx, run.run_no).await?;
     let required = store::approvals_for(tx, run.total).await?;
     let required = required.max(run.approvals_required);

@@ -125,26 +125,33 @@ pub(super) async fn on_part_resolved(
             detail,
         });
     }
-    let roots = chunk_roots(tx, run_no, part).await?;
+    let (roots, largest) = chunk_roots(tx, run_no, part).await?;
     store::set_roots(tx, run_no, part, &roots).await?;
+    store::set_largest(tx, run_no, part, largest).await?;
+    if let Some(before) = store::settle_comparison(tx, run_no).await? {
+        store::insert_differences(tx, (run_no, before), part).await?;
+    }
     store::finish_preparation(tx, run_no, part, now).await
 }
 
 /// Reads the lines back in order and hashes them: the root is of what the tables hold, without
-/// what was withdrawn meanwhile.
+/// what was withdrawn meanwhile. Beside it the largest amount among them.
 async fn chunk_roots(
     tx: &mut PgConnection,
     run_no: RunNo,
     part: Part,
-) -> Result<Vec<(ChunkNo, Root)>, Error> {
+) -> Result<(Vec<(ChunkNo, Root)>, Money), Error> {
     let mut roots = Vec::new();
+    let mut largest = Money::ZERO;
     let mut after = ChunkNo(0);
     loop {
         let chunks = store::payable_after(tx, run_no, part, after, 5).await?;
         let Some((last, _)) = chunks.last() else {
-            return Ok(roots);
+            return Ok((roots, largest));
         };
         after = *last;
+        let lines = chunks.iter().flat_map(|(_, lines)| lines);
+        largest = largest.max(lines.map(|it| it.amount).max().unwrap_or_default());
         roots.extend(
             chunks
                 .iter()

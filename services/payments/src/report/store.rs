@@ -1,8 +1,10 @@
 //! SQL of the reports.
 
 mod acts;
+mod preview;
 
 pub use acts::{acts, unsound_signatures};
+pub use preview::preview;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, LineNo, Money, Officer, Part, Period, Position, RunNo};
