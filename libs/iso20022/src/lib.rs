@@ -1,0 +1,66 @@
+//! What the state and its banks write to each other in files: ISO 20022, and MT940.
+//!
+//! No I/O of its own, no clock, no database: bytes come from any `Read` and go to any `Write`, one
+//! record at a time, so that a file of a million entries takes no more memory than one of ten.
+//! What is read is refused with a stable code and its place ([`Flaw`]); what is written adds up.
+//! Written are pain.001.001.09, pain.002.001.10, camt.053.001.08 and camt.054.001.08; read are
+//! these and the older versions of [`SCHEMAS`].
+
+mod emit;
+mod flaw;
+mod mt940;
+mod order;
+mod report;
+mod schema;
+mod statement;
+mod text;
+mod totals;
+mod tree;
+
+use std::io::Read;
+
+pub use flaw::{FLAW_CODES, Flaw, Place, ReadError, WriteError};
+pub use mt940::Mt940Reader;
+pub use order::{Order, OrderItem, OrderLine, OrderReader, OrderWriter};
+pub use report::{
+    Meaning, PaymentReport, Report, ReportItem, ReportLine, ReportReader, ReportWriter, Standing,
+};
+pub use schema::{Kind, SCHEMAS, Schema};
+pub use statement::{
+    AccountMessage, Announced, Balance, BankCode, Batch, Detail, Direction, Ending, Entry,
+    EntryStatus, Found, Page, Party, REMITTANCE_MAX, Return, Statement, StatementItem,
+    StatementReader, StatementWriter, Summary,
+};
+pub use text::{AccountNo, Agent, Bic, Code, Id, Name, Reason, Text, Words};
+pub use totals::Totals;
+pub use tree::Limits;
+
+use tree::{Source, Tree};
+
+/// A file, found out to be one of those that are read.
+#[derive(Debug)]
+pub enum Message<R: Read> {
+    Order(OrderReader<R>),
+    Report(ReportReader<R>),
+    Statement(Box<StatementReader<R>>),
+    Mt940(Box<Mt940Reader<R>>),
+}
+
+impl<R: Read> Message<R> {
+    /// Looks at the beginning of a file and reads it on from there.
+    pub fn open(bytes: R, limits: Limits) -> Result<Message<R>, ReadError> {
+        let mut source = Source::new(bytes, limits);
+        if !tree::begins_as_xml(&mut source)? {
+            return Mt940Reader::open(source).map(|it| Message::Mt940(Box::new(it)));
+        }
+        let (tree, schema) = Tree::open(source, limits)?;
+        match schema.kind {
+            Kind::Order => OrderReader::new(tree).map(Message::Order),
+            Kind::Report => ReportReader::new(tree).map(Message::Report),
+            kind => {
+                let reader = StatementReader::new(tree, kind);
+                Ok(Message::Statement(Box::new(reader)))
+            }
+        }
+    }
+}
