@@ -49,7 +49,7 @@ pub enum Message<R: Read> {
 impl<R: Read> Message<R> {
     /// Looks at the beginning of a file and reads it on from there.
     pub fn open(bytes: R, limits: Limits) -> Result<Message<R>, ReadError> {
-        let mut source = Source::new(bytes, limits);
+        let mut source = Source::open(bytes, limits)?;
         if !tree::begins_as_xml(&mut source)? {
             return Mt940Reader::open(source).map(|it| Message::Mt940(Box::new(it)));
         }

@@ -29,10 +29,16 @@ pub(crate) struct Tree<R: Read> {
     piece: Vec<u8>,
     piece_max: usize,
     namespace: String,
+    /// Whether the one element of the file was there.
+    begun: bool,
     way: Way,
     text: String,
     currency: String,
 }
+
+/// An element, while we are in it and until another follows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Element(Option<way::Open>);
 
 /// What the next piece was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +60,7 @@ impl<R: Read> Tree<R> {
             piece: Vec::new(),
             piece_max: limits.piece,
             namespace: String::new(),
+            begun: false,
             way: Way::default(),
             text: String::new(),
             currency: String::new(),
@@ -168,12 +175,26 @@ impl<R: Read> Tree<R> {
         Ok(())
     }
 
-    /// What has to be there.
-    pub fn require<T>(&self, found: Option<T>, name: &str) -> Result<T, ReadError> {
+    /// The element that is entered, for what is found out about it later.
+    pub fn here(&self) -> Element {
+        Element(self.way.here())
+    }
+
+    /// What has to be there in an element.
+    pub fn require<T>(
+        &self,
+        element: Element,
+        found: Option<T>,
+        name: &str,
+    ) -> Result<T, ReadError> {
         found.ok_or_else(|| {
             let sentence = format!("{name} is missing");
-            self.refuse_last(Refusal::new("element_missing", sentence))
+            self.refuse(element, Refusal::new("element_missing", sentence))
         })
+    }
+
+    pub fn refuse(&self, element: Element, refusal: Refusal) -> ReadError {
+        self.way.flaw_of(element.0, refusal).into()
     }
 
     /// The element that was entered last may not stand here.
@@ -198,6 +219,14 @@ impl<R: Read> Tree<R> {
         self.way.flaw_of_last(refusal).into()
     }
 
+    /// Bytes that are kept of the file: the piece in hand, its text, and the way to it.
+    pub fn kept(&self) -> usize {
+        self.reader.get_ref().kept()
+            + self.piece.capacity()
+            + self.text.capacity()
+            + self.way.kept()
+    }
+
     /// Nothing but space and comments stands behind the message.
     pub fn end(&mut self) -> Result<(), ReadError> {
         while self.way.depth() > 0 {
@@ -216,22 +245,30 @@ impl<R: Read> Tree<R> {
         let first = self.reader.get_ref().taken() <= event::MARK.len() as u64;
         self.reader.get_mut().next_piece();
         self.piece.clear();
-        let (space, event) = match self.reader.read_resolved_event_into(&mut self.piece) {
+        let event = match self.reader.read_event_into(&mut self.piece) {
             Ok(read) => read,
             Err(error) => return Err(event::broken(&error, |it| self.way.flaw_at(before, it))),
         };
         let way = &mut self.way;
+        let inside = way.depth() > 0;
+        let mut gather = |piece: &str| {
+            event::refuse_outside_of_all(!inside && !piece.trim().is_empty())?;
+            event::gather(&mut self.text, piece, self.piece_max)
+        };
         let step = match event {
             Event::Start(start) | Event::Empty(start) => {
-                let space = match space {
+                let space = match self.reader.resolver().resolve_element(start.name()).0 {
                     ResolveResult::Bound(Namespace(space)) => space,
                     _ => "",
                 };
-                if way.depth() == 0 && self.namespace.is_empty() {
+                let again = self.begun && way.depth() == 0;
+                if !self.begun {
+                    self.begun = true;
                     self.namespace.push_str(space);
                 }
                 let foreign = space != self.namespace;
-                way.enter(start.local_name().as_ref(), before, foreign)
+                event::refuse_outside_of_all(again)
+                    .and_then(|()| way.enter(start.local_name().as_ref(), before, foreign))
                     .and_then(|()| event::attributes(&start, &mut self.currency))
                     .map(|()| Step::Start)
             }
@@ -239,11 +276,11 @@ impl<R: Read> Tree<R> {
                 way.leave();
                 Ok(Step::End)
             }
-            Event::Text(text) => event::gather(&mut self.text, &text, self.piece_max),
-            Event::CData(text) => event::gather(&mut self.text, &text, self.piece_max),
-            Event::GeneralRef(named) => event::resolve(&named).and_then(|it| {
-                event::gather(&mut self.text, it.encode_utf8(&mut [0; 4]), self.piece_max)
-            }),
+            Event::Text(text) => gather(&text),
+            Event::CData(text) => gather(&text),
+            Event::GeneralRef(named) => {
+                event::resolve(&named).and_then(|it| gather(it.encode_utf8(&mut [0; 4])))
+            }
             Event::Comment(_) => Ok(Step::Inside),
             Event::Decl(declaration) => event::declared(&declaration, first),
             Event::PI(_) | Event::DocType(_) => Err(event::forbidden()),
@@ -257,6 +294,7 @@ impl<R: Read> Tree<R> {
 /// Whether a file is XML at all, by its first character; nothing is taken of it but its mark.
 pub(crate) fn begins_as_xml<R: Read>(source: &mut Source<R>) -> Result<bool, ReadError> {
     event::pass_mark(source)?;
-    let first = source.peek()?.iter().find(|it| !it.is_ascii_whitespace());
-    Ok(first == Some(&b'<'))
+    let mut start = source.peek()?.iter();
+    let first = start.find(|it| !it.is_ascii_whitespace());
+    Ok(first.is_none_or(|it| *it == b'<'))
 }

@@ -95,6 +95,7 @@ impl<R: Read> OrderReader<R> {
 
     /// The head of a group of payments, up to its first line.
     fn payment(&mut self) -> Result<Order, ReadError> {
+        let here = self.tree.here();
         let (mut id, mut day, mut count, mut sum) = (None, None, None, None);
         let (mut debtor, mut account, mut agent) = (None, None, None);
         self.stage = Stage::Lines;
@@ -127,12 +128,12 @@ impl<R: Read> OrderReader<R> {
         Ok(Order {
             message_id: group.message_id.clone(),
             created_at: group.created_at,
-            payment_id: tree.require(id, "PmtInfId")?,
-            execution_date: tree.require(day, "ReqdExctnDt")?,
+            payment_id: tree.require(here, id, "PmtInfId")?,
+            execution_date: tree.require(here, day, "ReqdExctnDt")?,
             initiator: group.initiator.clone(),
-            debtor: tree.require(debtor, "Dbtr")?,
-            account: tree.require(account.flatten(), "DbtrAcct")?,
-            agent: tree.require(agent.flatten(), "DbtrAgt")?,
+            debtor: tree.require(here, debtor, "Dbtr")?,
+            account: tree.require(here, account.flatten(), "DbtrAcct")?,
+            agent: tree.require(here, agent.flatten(), "DbtrAgt")?,
             totals: announced,
         })
     }
@@ -159,6 +160,7 @@ impl<R: Read> Iterator for OrderReader<R> {
 }
 
 fn group_header<R: Read>(tree: &mut Tree<R>) -> Result<Group, ReadError> {
+    let here = tree.here();
     let (mut id, mut created, mut count, mut sum, mut initiator) = (None, None, None, None, None);
     while tree.enter()? {
         match tree.name() {
@@ -171,17 +173,18 @@ fn group_header<R: Read>(tree: &mut Tree<R>) -> Result<Group, ReadError> {
         }
     }
     Ok(Group {
-        message_id: tree.require(id, "MsgId")?,
-        created_at: tree.require(created, "CreDtTm")?,
-        initiator: tree.require(initiator, "InitgPty")?,
+        message_id: tree.require(here, id, "MsgId")?,
+        created_at: tree.require(here, created, "CreDtTm")?,
+        initiator: tree.require(here, initiator, "InitgPty")?,
         totals: Totals {
-            count: tree.require(count, "NbOfTxs")?,
-            sum: tree.require(sum, "CtrlSum")?,
+            count: tree.require(here, count, "NbOfTxs")?,
+            sum: tree.require(here, sum, "CtrlSum")?,
         },
     })
 }
 
 fn read_line<R: Read>(tree: &mut Tree<R>) -> Result<OrderLine, ReadError> {
+    let here = tree.here();
     let (mut id, mut amount, mut creditor, mut account) = (None, None, None, None);
     let (mut agent, mut purpose, mut remittance) = (None, None, None);
     while tree.enter()? {
@@ -197,18 +200,18 @@ fn read_line<R: Read>(tree: &mut Tree<R>) -> Result<OrderLine, ReadError> {
         }
     }
     Ok(OrderLine {
-        end_to_end_id: tree.require(id, "EndToEndId")?,
-        amount: tree.require(amount, "InstdAmt")?,
-        creditor: tree.require(creditor, "Cdtr")?,
+        end_to_end_id: tree.require(here, id, "EndToEndId")?,
+        amount: tree.require(here, amount, "InstdAmt")?,
+        creditor: tree.require(here, creditor, "Cdtr")?,
         account: account.flatten(),
-        agent: tree.require(agent.flatten(), "CdtrAgt")?,
+        agent: tree.require(here, agent.flatten(), "CdtrAgt")?,
         purpose,
         remittance,
     })
 }
 
 fn name_of<R: Read>(tree: &mut Tree<R>) -> Result<Name, ReadError> {
-    let mut name = None;
+    let (here, mut name) = (tree.here(), None);
     tree.inside("Nm", &mut name, Tree::text)?;
-    tree.require(name, "Nm")
+    tree.require(here, name, "Nm")
 }

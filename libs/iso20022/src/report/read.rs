@@ -1,11 +1,11 @@
 use std::io::Read;
 
 use chrono::{DateTime, Utc};
-use domain::Money;
+use domain::{Money, Refusal};
 
 use super::{PaymentReport, Report, ReportItem, ReportLine, Standing};
 use crate::flaw::ReadError;
-use crate::text::{Agent, Code, Id, Text};
+use crate::text::{Agent, Code, Id, Reason, Text};
 use crate::totals::{Totals, mismatch};
 use crate::tree::Tree;
 
@@ -51,6 +51,7 @@ impl<R: Read> ReportReader<R> {
         if !tree.enter()? || tree.name() != "GrpHdr" {
             return Err(tree.misplaced());
         }
+        let here = tree.here();
         let (mut id, mut created, mut agent) = (None, None, None);
         while tree.enter()? {
             match tree.name() {
@@ -60,8 +61,8 @@ impl<R: Read> ReportReader<R> {
                 _ => tree.skip()?,
             }
         }
-        let id = tree.require(id, "MsgId")?;
-        let header = Some((id, tree.require(created, "CreDtTm")?, agent.flatten()));
+        let id = tree.require(here, id, "MsgId")?;
+        let header = Some((id, tree.require(here, created, "CreDtTm")?, agent.flatten()));
         Ok(ReportReader {
             tree,
             stage: Stage::Message,
@@ -81,7 +82,11 @@ impl<R: Read> ReportReader<R> {
                     self.stage = Stage::Payments;
                     return self.report().map(|it| Some(ReportItem::Report(it)));
                 }
-                Stage::Message => return self.tree.require(None, "OrgnlGrpInfAndSts"),
+                Stage::Message => {
+                    let sentence = "OrgnlGrpInfAndSts is missing";
+                    let refusal = Refusal::new("element_missing", sentence);
+                    return Err(self.tree.refuse_last(refusal));
+                }
                 Stage::Payments if self.tree.enter()? => match self.tree.name() {
                     "OrgnlPmtInfAndSts" => {
                         return self.payment().map(|it| Some(ReportItem::Payment(it)));
@@ -117,6 +122,7 @@ impl<R: Read> ReportReader<R> {
     }
 
     fn report(&mut self) -> Result<Report, ReadError> {
+        let here = self.tree.here();
         let (mut id, mut name, mut count, mut sum) = (None, None, None, None);
         let mut standing = Stated::default();
         let tree = &mut self.tree;
@@ -138,8 +144,8 @@ impl<R: Read> ReportReader<R> {
             message_id,
             created_at,
             agent,
-            original_message_id: tree.require(id, "OrgnlMsgId")?,
-            original_name: tree.require(name, "OrgnlMsgNmId")?,
+            original_message_id: tree.require(here, id, "OrgnlMsgId")?,
+            original_name: tree.require(here, name, "OrgnlMsgNmId")?,
             original_totals: count.zip(sum).map(|(count, sum)| Totals { count, sum }),
             status: standing.standing(),
         })
@@ -147,6 +153,7 @@ impl<R: Read> ReportReader<R> {
 
     /// The head of a group of payments, up to its first line.
     fn payment(&mut self) -> Result<PaymentReport, ReadError> {
+        let here = self.tree.here();
         let (mut id, mut standing) = (None, Stated::default());
         self.payment = Counted::default();
         self.stage = Stage::Lines;
@@ -167,7 +174,7 @@ impl<R: Read> ReportReader<R> {
         }
         self.stage = if ended { Stage::Payments } else { Stage::Line };
         Ok(PaymentReport {
-            original_payment_id: tree.require(id, "OrgnlPmtInfId")?,
+            original_payment_id: tree.require(here, id, "OrgnlPmtInfId")?,
             status: standing.standing(),
         })
     }
@@ -189,16 +196,23 @@ impl<R: Read> Iterator for ReportReader<R> {
 #[derive(Default)]
 struct Stated {
     status: Option<Code>,
-    reason: Option<crate::text::Reason>,
+    reason: Option<Reason>,
     words: Option<Text<105>>,
 }
 
 impl Stated {
-    /// Further reasons and words are passed by: the first one says what to do.
+    /// Of several reasons the first one counts, and one of ISO's before a bank's own.
     fn reason<R: Read>(&mut self, tree: &mut Tree<R>) -> Result<(), ReadError> {
         while tree.enter()? {
             match tree.name() {
-                "Rsn" if self.reason.is_none() => self.reason = Some(tree.reason()?),
+                "Rsn" => {
+                    let reason = tree.reason()?;
+                    let own = matches!(self.reason, None | Some(Reason::Own(_)));
+                    let better = self.reason.is_none() || matches!(reason, Reason::Code(_));
+                    if own && better {
+                        self.reason = Some(reason);
+                    }
+                }
                 "AddtlInf" if self.words.is_none() => self.words = Some(tree.text()?),
                 _ => tree.skip()?,
             }
@@ -217,6 +231,7 @@ impl Stated {
 
 impl Counted {
     fn announce<R: Read>(&mut self, tree: &mut Tree<R>) -> Result<(), ReadError> {
+        let here = tree.here();
         let (mut name, mut count, mut sum) = (None, None, None);
         while tree.enter()? {
             match tree.name() {
@@ -226,10 +241,10 @@ impl Counted {
                 _ => tree.skip()?,
             }
         }
-        let status = tree.require(name, "DtldSts")?;
+        let status = tree.require(here, name, "DtldSts")?;
         let again = self.0.iter().any(|it| it.status == status);
         if again || self.0.len() >= STATUSES_MAX {
-            return Err(tree.refuse_last(mismatch("each status is counted once")));
+            return Err(tree.refuse(here, mismatch("each status is counted once")));
         }
         self.0.push(ByStatus {
             status,
@@ -241,7 +256,7 @@ impl Counted {
         Ok(())
     }
 
-    fn add(&mut self, status: Code, amount: Option<Money>) -> Result<(), domain::Refusal> {
+    fn add(&mut self, status: Code, amount: Option<Money>) -> Result<(), Refusal> {
         match self.0.iter_mut().find(|it| it.status == status) {
             Some(it) => {
                 it.summed &= amount.is_some();
@@ -270,6 +285,7 @@ fn status<R: Read>(tree: &mut Tree<R>) -> Result<Code, ReadError> {
 }
 
 fn read_line<R: Read>(tree: &mut Tree<R>) -> Result<ReportLine, ReadError> {
+    let here = tree.here();
     let (mut id, mut day, mut reference, mut amount) = (None, None, None, None);
     let mut standing = Stated::default();
     while tree.enter()? {
@@ -285,8 +301,8 @@ fn read_line<R: Read>(tree: &mut Tree<R>) -> Result<ReportLine, ReadError> {
     }
     let status = standing.standing();
     Ok(ReportLine {
-        end_to_end_id: tree.require(id, "OrgnlEndToEndId")?,
-        status: tree.require(status, "TxSts")?,
+        end_to_end_id: tree.require(here, id, "OrgnlEndToEndId")?,
+        status: tree.require(here, status, "TxSts")?,
         amount,
         bank_ref: reference,
         accepted_on: day,

@@ -24,6 +24,7 @@ pub(super) enum Behind {
 }
 
 pub(super) fn read_entry<R: Read>(tree: &mut Tree<R>) -> Result<(Entry, Behind), ReadError> {
+    let here = tree.here();
     let (mut reference, mut amount, mut direction, mut reversal) = (None, None, None, None);
     let (mut status, mut booked, mut value, mut bank_ref) = (None, None, None, None);
     let (mut code, mut charges, mut batch) = (None, None, None);
@@ -50,10 +51,10 @@ pub(super) fn read_entry<R: Read>(tree: &mut Tree<R>) -> Result<(Entry, Behind),
     }
     let entry = Entry {
         reference,
-        amount: tree.require(amount, "Amt")?,
-        direction: tree.require(direction, "CdtDbtInd")?,
+        amount: tree.require(here, amount, "Amt")?,
+        direction: tree.require(here, direction, "CdtDbtInd")?,
         reversal: reversal.unwrap_or(false),
-        status: tree.require(status, "Sts")?,
+        status: tree.require(here, status, "Sts")?,
         booked_on: booked,
         value_on: value,
         bank_ref,
@@ -191,6 +192,7 @@ fn read_amounts<R: Read>(tree: &mut Tree<R>, settled: &mut Option<Money>) -> Res
 
 /// The total of charges, or the sum of its records.
 fn read_charges<R: Read>(tree: &mut Tree<R>, charges: &mut Option<Money>) -> Result<(), ReadError> {
+    let here = tree.here();
     let (mut total, mut sum) = (None, None::<Money>);
     while tree.enter()? {
         match tree.name() {
@@ -201,13 +203,13 @@ fn read_charges<R: Read>(tree: &mut Tree<R>, charges: &mut Option<Money>) -> Res
                 let added = sum
                     .unwrap_or_default()
                     .checked_add(amount.unwrap_or_default());
-                sum = Some(tree.require(added, "Amt")?);
+                sum = Some(tree.require(here, added, "Amt")?);
             }
             // The record's amount stands here itself in version 02.
             "Amt" => {
                 let amount = tree.money()?;
                 let added = sum.unwrap_or_default().checked_add(amount);
-                sum = Some(tree.require(added, "Amt")?);
+                sum = Some(tree.require(here, added, "Amt")?);
             }
             _ => tree.skip()?,
         }

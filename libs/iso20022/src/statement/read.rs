@@ -53,6 +53,11 @@ impl<R: Read> StatementReader<R> {
         }
     }
 
+    /// Bytes that are kept of the file, which do not grow with it.
+    pub fn kept(&self) -> usize {
+        self.tree.kept()
+    }
+
     fn advance(&mut self) -> Result<Option<StatementItem>, ReadError> {
         loop {
             let item = match self.stage {
@@ -93,6 +98,7 @@ impl<R: Read> StatementReader<R> {
         if !tree.enter()? || tree.name() != "GrpHdr" {
             return Err(tree.misplaced());
         }
+        let here = tree.here();
         let (mut id, mut created): (_, Option<DateTime<Utc>>) = (None, None);
         while tree.enter()? {
             match tree.name() {
@@ -104,7 +110,7 @@ impl<R: Read> StatementReader<R> {
         self.stage = Stage::Statements;
         Ok(StatementItem::Message(AccountMessage {
             kind: self.kind,
-            message_id: tree.require(id, "MsgId")?,
+            message_id: tree.require(here, id, "MsgId")?,
             created_at: created,
         }))
     }
@@ -119,6 +125,7 @@ impl<R: Read> StatementReader<R> {
             tree.skip()?;
             return Ok(None);
         }
+        let here = tree.here();
         let (mut id, mut electronic, mut legal, mut page, mut account, mut summary) =
             (None, None, None, None, None, None);
         let mut balances = Vec::new();
@@ -141,15 +148,15 @@ impl<R: Read> StatementReader<R> {
             }
         }
         let statement = Statement {
-            id: tree.require(id, "Id")?,
+            id: tree.require(here, id, "Id")?,
             sequence: electronic.or(legal),
             page,
-            account: tree.require(account.flatten(), "Acct")?,
+            account: tree.require(here, account.flatten(), "Acct")?,
             balances,
             summary: summary.unwrap_or_default(),
         };
         let checked = self.check.statement(&statement);
-        checked.map_err(|it| self.tree.refuse_last(it))?;
+        checked.map_err(|it| self.tree.refuse(here, it))?;
         Ok(Some(StatementItem::Statement(statement)))
     }
 
@@ -169,9 +176,10 @@ impl<R: Read> StatementReader<R> {
     }
 
     fn entry(&mut self) -> Result<StatementItem, ReadError> {
+        let here = self.tree.here();
         let (entry, behind) = read_entry(&mut self.tree)?;
         let checked = self.check.entry(&entry);
-        checked.map_err(|it| self.tree.refuse_last(it))?;
+        checked.map_err(|it| self.tree.refuse(here, it))?;
         self.stage = match behind {
             Behind::Nothing => {
                 self.end_entry()?;
@@ -250,6 +258,7 @@ impl<R: Read> Iterator for StatementReader<R> {
 }
 
 fn read_page<R: Read>(tree: &mut Tree<R>) -> Result<Page, ReadError> {
+    let here = tree.here();
     let (mut number, mut last) = (None, None);
     while tree.enter()? {
         match tree.name() {
@@ -259,8 +268,8 @@ fn read_page<R: Read>(tree: &mut Tree<R>) -> Result<Page, ReadError> {
         }
     }
     Ok(Page {
-        number: tree.require(number, "PgNb")?,
-        last: Some(tree.require(last, "LastPgInd")?),
+        number: tree.require(here, number, "PgNb")?,
+        last: Some(tree.require(here, last, "LastPgInd")?),
     })
 }
 
@@ -273,6 +282,7 @@ pub(super) fn read_direction<R: Read>(tree: &mut Tree<R>) -> Result<Direction, R
 }
 
 fn read_balance<R: Read>(tree: &mut Tree<R>) -> Result<Balance, ReadError> {
+    let here = tree.here();
     let (mut kind, mut amount, mut direction, mut date) = (None, None, None, None);
     while tree.enter()? {
         match tree.name() {
@@ -284,10 +294,10 @@ fn read_balance<R: Read>(tree: &mut Tree<R>) -> Result<Balance, ReadError> {
         }
     }
     Ok(Balance {
-        kind: tree.require(kind, "Tp")?,
-        amount: tree.require(amount, "Amt")?,
-        direction: tree.require(direction, "CdtDbtInd")?,
-        date: tree.require(date, "Dt")?,
+        kind: tree.require(here, kind, "Tp")?,
+        amount: tree.require(here, amount, "Amt")?,
+        direction: tree.require(here, direction, "CdtDbtInd")?,
+        date: tree.require(here, date, "Dt")?,
     })
 }
 

@@ -31,6 +31,13 @@ fn malformed(sentence: &str) -> Refusal {
     Refusal::new("xml_malformed", sentence)
 }
 
+pub(super) fn refuse_outside_of_all(outside: bool) -> Result<(), Refusal> {
+    if outside {
+        return Err(malformed("a file is one element, and nothing else"));
+    }
+    Ok(())
+}
+
 fn encoding() -> Refusal {
     Refusal::new("xml_encoding", "messages are in UTF-8")
 }
@@ -89,7 +96,9 @@ pub(super) fn gather(text: &mut String, piece: &str, max: usize) -> Result<Step,
     if text.len() + piece.len() > max {
         return Err(too_long(TooLong::Piece));
     }
-    if !piece.chars().all(is_xml) {
+    // What XML cannot carry is a control, or three bytes of which the first is this.
+    let suspect = |it: u8| it < b' ' || it == 0xef;
+    if piece.bytes().any(suspect) && !piece.chars().all(is_xml) {
         return Err(malformed("a text has characters that XML cannot carry"));
     }
     text.push_str(piece);
@@ -176,7 +185,8 @@ pub(super) fn declared(declaration: &BytesDecl<'_>, first: bool) -> Result<Step,
 /// Text as one line: what was wrapped to fit a page says the same.
 pub(super) fn one_line<const MAX: usize>(text: &str) -> Result<Text<MAX>, Refusal> {
     if text.contains(['\n', '\r', '\t']) {
-        let words: Vec<&str> = text.split(['\n', '\r', '\t']).map(str::trim).collect();
+        let lines = text.split(['\n', '\r', '\t']).map(str::trim);
+        let words: Vec<&str> = lines.filter(|it| !it.is_empty()).collect();
         return words.join(" ").parse();
     }
     text.parse()

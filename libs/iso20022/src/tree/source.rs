@@ -1,4 +1,4 @@
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 use crate::flaw::Spot;
 
@@ -23,7 +23,7 @@ impl Default for Limits {
 /// Bytes with the place where they stand; no piece and no file is longer than its limit.
 #[derive(Debug)]
 pub(crate) struct Source<R> {
-    bytes: BufReader<R>,
+    bytes: BufReader<Chain<Cursor<Vec<u8>>, R>>,
     limits: Limits,
     spot: Spot,
     /// Taken of the whole file, and of the piece in hand.
@@ -40,20 +40,31 @@ pub(crate) enum TooLong {
     Piece,
 }
 
+/// Bytes by which a file is known: its mark, its encoding, and whether it is XML.
+const HEAD: u64 = 256;
+
 impl<R: Read> Source<R> {
-    pub fn new(bytes: R, limits: Limits) -> Source<R> {
-        Source {
+    pub fn open(mut bytes: R, limits: Limits) -> io::Result<Source<R>> {
+        // A slow line gives a byte at a time, and a look at the first of them says nothing.
+        let mut head = Vec::new();
+        bytes.by_ref().take(HEAD).read_to_end(&mut head)?;
+        let bytes = Cursor::new(head).chain(bytes);
+        Ok(Source {
             bytes: BufReader::with_capacity(32 << 10, bytes),
             limits,
             spot: Spot { line: 1, column: 1 },
             taken: 0,
             piece: 0,
-        }
+        })
     }
 
     /// Where the next byte stands.
     pub fn spot(&self) -> Spot {
         self.spot
+    }
+
+    pub fn kept(&self) -> usize {
+        self.bytes.capacity()
     }
 
     pub fn taken(&self) -> u64 {
@@ -93,14 +104,13 @@ impl<R: Read> BufRead for Source<R> {
 
     fn consume(&mut self, count: usize) {
         let taken = &self.bytes.buffer()[..count];
-        // In UTF-8 each character has one byte that does not continue another.
-        let characters = |it: &[u8]| it.iter().filter(|it| (**it & 0xc0) != 0x80).count() as u64;
-        match taken.iter().rposition(|it| *it == b'\n') {
-            None => self.spot.column += characters(taken),
-            Some(at) => {
-                let lines = taken[..at].split(|it| *it == b'\n').count();
-                self.spot.line += lines as u64;
-                self.spot.column = 1 + characters(&taken[at + 1..]);
+        for byte in taken {
+            // In UTF-8 each character has one byte that does not continue another.
+            if *byte == b'\n' {
+                self.spot.line += 1;
+                self.spot.column = 1;
+            } else {
+                self.spot.column += u64::from(*byte & 0xc0 != 0x80);
             }
         }
         self.taken += count as u64;

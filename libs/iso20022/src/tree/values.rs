@@ -25,6 +25,7 @@ impl<R: Read> Tree<R> {
             match self.step()? {
                 Step::Inside => {}
                 Step::Start if self.way.is_foreign() => self.skip()?,
+                Step::Start if !self.text.trim().is_empty() => return Err(self.misplaced()),
                 Step::Start => {
                     let own = self.name() == "Prtry";
                     if !own && self.name() != "Cd" {
@@ -40,11 +41,18 @@ impl<R: Read> Tree<R> {
                 Step::End | Step::Eof => break,
             }
         }
-        let text = || self.text.trim().to_owned();
-        Ok(found.unwrap_or_else(|| Choice {
-            text: text(),
-            own: false,
-        }))
+        let text = self.text.trim();
+        match found {
+            Some(_) if !text.is_empty() => {
+                let sentence = "text stands behind a code";
+                Err(self.refuse_last(Refusal::new("element_misplaced", sentence)))
+            }
+            Some(found) => Ok(found),
+            None => Ok(Choice {
+                text: text.to_owned(),
+                own: false,
+            }),
+        }
     }
 
     pub fn reason(&mut self) -> Result<Reason, ReadError> {
@@ -94,14 +102,14 @@ impl<R: Read> Tree<R> {
 
     /// `Dt` or `DtTm` below the element.
     pub fn day_inside(&mut self) -> Result<NaiveDate, ReadError> {
-        let mut found = None;
+        let (here, mut found) = (self.here(), None);
         while self.enter()? {
             match self.name() {
                 "Dt" | "DtTm" => found = Some(self.day()?),
                 _ => self.skip()?,
             }
         }
-        self.require(found, "Dt")
+        self.require(here, found, "Dt")
     }
 
     /// A moment; without an offset it is Viet Nam's time.

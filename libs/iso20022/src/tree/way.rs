@@ -14,8 +14,9 @@ pub(crate) struct Way {
     last: Option<Open>,
 }
 
+/// An element, while we are in it and until another follows.
 #[derive(Debug, Clone, Copy)]
-struct Open {
+pub(crate) struct Open {
     /// How much of the path leads to it, and to its parent.
     path: usize,
     parent: usize,
@@ -51,6 +52,10 @@ impl Way {
         self.last = self.open.pop();
     }
 
+    pub fn kept(&self) -> usize {
+        self.path.capacity() + self.open.capacity() * size_of::<Open>()
+    }
+
     pub fn depth(&self) -> usize {
         self.open.len()
     }
@@ -69,16 +74,25 @@ impl Way {
         self.open.last().map_or(START, |it| it.spot)
     }
 
+    /// The innermost element that is open.
+    pub fn here(&self) -> Option<Open> {
+        self.open.last().copied()
+    }
+
+    pub fn flaw_of(&self, element: Option<Open>, refusal: Refusal) -> Flaw {
+        match element {
+            Some(it) => flaw(it.spot, &self.path[..it.path], refusal),
+            None => self.flaw_of_entered(refusal),
+        }
+    }
+
     pub fn flaw_of_entered(&self, refusal: Refusal) -> Flaw {
         self.flaw_at(self.spot(), refusal)
     }
 
     /// Of the element that was left last; nothing was entered since.
     pub fn flaw_of_last(&self, refusal: Refusal) -> Flaw {
-        match self.last {
-            Some(last) => flaw(last.spot, &self.path[..last.path], refusal),
-            None => self.flaw_of_entered(refusal),
-        }
+        self.flaw_of(self.last, refusal)
     }
 
     /// At a point inside of the innermost element.

@@ -1,9 +1,13 @@
 //! Messages written, validated, read back, and refused, each with its place.
 
+mod foreign;
 mod official;
 mod orders;
+mod properties;
+mod refused;
 mod reports;
 mod statements;
+mod streams;
 
 use std::fmt::Debug;
 use std::str::FromStr;
