@@ -90,6 +90,37 @@ impl From<Refusal> for WriteError {
     }
 }
 
+impl Flaw {
+    /// What to do about it, for people in Viet Nam.
+    pub fn advice(&self) -> &'static str {
+        match self.code {
+            "agent_invalid" => "mã BIC gồm 8 hoặc 11 chữ hoa và số, ví dụ BFTVVNVX",
+            "amount_invalid" => "số tiền là số đồng nguyên dương, chỉ gồm chữ số 0–9",
+            "code_invalid" => "mã không thuộc danh mục cho phép ở vị trí này",
+            "control_total_mismatch" => "số lượng hoặc tổng tiền không khớp với các dòng chi tiết",
+            "currency_invalid" => "chỉ nhận đồng Việt Nam, ghi rõ VND",
+            "date_invalid" => "ngày không có thật hoặc sai định dạng, ví dụ đúng: 2026-12-01",
+            "element_misplaced" => "thành phần hoặc văn bản nằm sai chỗ",
+            "element_missing" => "thiếu thành phần bắt buộc",
+            "element_repeated" => "thành phần chỉ được xuất hiện một lần",
+            "message_unknown" => "không phải loại điện hoặc phiên bản được hỗ trợ",
+            "mt940_encoding" | "xml_encoding" => "tệp phải được mã hóa UTF-8",
+            "mt940_malformed" => "trường MT940 sai cấu trúc",
+            "mt940_too_long" | "xml_too_long" => "tệp, dòng hoặc giá trị dài quá mức cho phép",
+            "number_invalid" => "chỉ được dùng chữ số 0–9",
+            "statement_balance_mismatch" => "dư đầu kỳ cộng phát sinh không bằng dư cuối kỳ",
+            "statement_page_missing" => "thiếu trang hoặc các trang không liên tiếp",
+            "text_empty" => "giá trị để trống",
+            "text_forbidden" => "có ký tự điều khiển không được phép",
+            "text_too_long" => "giá trị dài hơn độ dài tối đa của chuẩn",
+            "xml_forbidden" => "không nhận DTD, thực thể, chỉ thị xử lý và tham chiếu ra ngoài tệp",
+            "xml_malformed" => "XML không đúng cú pháp hoặc tệp bị cắt",
+            "xml_too_deep" => "các thành phần lồng nhau quá sâu",
+            _ => "",
+        }
+    }
+}
+
 impl ReadError {
     pub fn flaw(&self) -> Option<&Flaw> {
         match self {

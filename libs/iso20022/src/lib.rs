@@ -8,6 +8,7 @@
 
 mod emit;
 mod flaw;
+pub mod mapping;
 mod mt940;
 mod order;
 mod report;
@@ -56,11 +57,21 @@ impl<R: Read> Message<R> {
         let (tree, schema) = Tree::open(source, limits)?;
         match schema.kind {
             Kind::Order => OrderReader::new(tree).map(Message::Order),
-            Kind::Report => ReportReader::new(tree).map(Message::Report),
-            kind => {
-                let reader = StatementReader::new(tree, kind);
+            Kind::Report => ReportReader::new(tree, schema).map(Message::Report),
+            Kind::Statement | Kind::Notification => {
+                let reader = StatementReader::new(tree, schema);
                 Ok(Message::Statement(Box::new(reader)))
             }
+        }
+    }
+
+    /// What it is, by its name: `camt.053.001.08`, `MT940`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Message::Order(_) => Kind::Order.written().name,
+            Message::Report(reader) => reader.schema().name,
+            Message::Statement(reader) => reader.schema().name,
+            Message::Mt940(_) => "MT940",
         }
     }
 }

@@ -4,6 +4,7 @@
 )]
 
 mod account;
+mod iso;
 mod keys;
 mod law;
 
@@ -17,6 +18,7 @@ use crate::commands;
 use crate::output::Failure;
 
 pub(crate) use account::{Account, Authorities, LinkKind, Steps};
+pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
 
@@ -114,6 +116,9 @@ pub(crate) enum Top {
     /// The books
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Files that banks and the state send each other: ISO 20022 and MT940
+    #[command(subcommand)]
+    Iso(Iso),
     /// The keys that personal data is sealed with
     #[command(subcommand)]
     Keys(KeyRing),

@@ -5,6 +5,7 @@ use domain::{Money, Refusal};
 
 use super::{PaymentReport, Report, ReportItem, ReportLine, Standing};
 use crate::flaw::ReadError;
+use crate::schema::Schema;
 use crate::text::{Agent, Code, Id, Reason, Text};
 use crate::totals::{Totals, mismatch};
 use crate::tree::Tree;
@@ -15,6 +16,7 @@ const STATUSES_MAX: usize = 100;
 /// Reads a pain.002 line by line, in memory of one line.
 #[derive(Debug)]
 pub struct ReportReader<R: Read> {
+    schema: Schema,
     tree: Tree<R>,
     stage: Stage,
     header: Option<(Id, DateTime<Utc>, Option<Agent>)>,
@@ -47,7 +49,7 @@ struct ByStatus {
 }
 
 impl<R: Read> ReportReader<R> {
-    pub(crate) fn new(mut tree: Tree<R>) -> Result<ReportReader<R>, ReadError> {
+    pub(crate) fn new(mut tree: Tree<R>, schema: Schema) -> Result<ReportReader<R>, ReadError> {
         if !tree.enter()? || tree.name() != "GrpHdr" {
             return Err(tree.misplaced());
         }
@@ -64,12 +66,18 @@ impl<R: Read> ReportReader<R> {
         let id = tree.require(here, id, "MsgId")?;
         let header = Some((id, tree.require(here, created, "CreDtTm")?, agent.flatten()));
         Ok(ReportReader {
+            schema,
             tree,
             stage: Stage::Message,
             header,
             whole: Counted::default(),
             payment: Counted::default(),
         })
+    }
+
+    /// The version that the bank speaks.
+    pub fn schema(&self) -> Schema {
+        self.schema
     }
 
     fn advance(&mut self) -> Result<Option<ReportItem>, ReadError> {

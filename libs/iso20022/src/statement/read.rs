@@ -8,7 +8,7 @@ use super::{
     Summary,
 };
 use crate::flaw::ReadError;
-use crate::schema::Kind;
+use crate::schema::Schema;
 use crate::tree::Tree;
 
 /// Balances of one statement; a day has half a dozen, and one for each page.
@@ -18,7 +18,7 @@ const BALANCES_MAX: usize = 100;
 #[derive(Debug)]
 pub struct StatementReader<R: Read> {
     tree: Tree<R>,
-    kind: Kind,
+    schema: Schema,
     stage: Stage,
     check: Check,
 }
@@ -44,13 +44,18 @@ enum Stage {
 }
 
 impl<R: Read> StatementReader<R> {
-    pub(crate) fn new(tree: Tree<R>, kind: Kind) -> StatementReader<R> {
+    pub(crate) fn new(tree: Tree<R>, schema: Schema) -> StatementReader<R> {
         StatementReader {
             tree,
-            kind,
+            schema,
             stage: Stage::Header,
             check: Check::default(),
         }
+    }
+
+    /// The version that the bank speaks.
+    pub fn schema(&self) -> Schema {
+        self.schema
     }
 
     /// Bytes that are kept of the file, which do not grow with it.
@@ -109,7 +114,7 @@ impl<R: Read> StatementReader<R> {
         }
         self.stage = Stage::Statements;
         Ok(StatementItem::Message(AccountMessage {
-            kind: self.kind,
+            kind: self.schema.kind,
             message_id: tree.require(here, id, "MsgId")?,
             created_at: created,
         }))
@@ -118,7 +123,7 @@ impl<R: Read> StatementReader<R> {
     /// The head of a statement, up to its first entry.
     fn account(&mut self) -> Result<Option<StatementItem>, ReadError> {
         let tree = &mut self.tree;
-        if tree.name() != self.kind.account_element() {
+        if tree.name() != self.schema.kind.account_element() {
             if tree.name() == "GrpHdr" {
                 return Err(tree.misplaced());
             }

@@ -1,6 +1,7 @@
 //! Messages written, validated, read back, and refused, each with its place.
 
 mod foreign;
+mod mapped;
 mod official;
 mod orders;
 mod properties;

@@ -131,6 +131,14 @@ fn every_code_there_is_can_be_found() {
     let cases = cases();
     codes.extend(cases.iter().filter_map(|it| it.expected.split(' ').next()));
     assert_eq!(codes, BTreeSet::from(FLAW_CODES));
+    let mut flaw = flaw(b"");
+    for code in FLAW_CODES {
+        flaw.code = code;
+        assert!(
+            !flaw.advice().is_empty(),
+            "{code} says nothing in Vietnamese"
+        );
+    }
 }
 
 #[test]
