@@ -3,14 +3,14 @@
 //! No I/O of its own, no clock, no database: bytes come from any `Read` and go to any `Write`, one
 //! record at a time, so that a file of a million entries takes no more memory than one of ten.
 //! What is read is refused with a stable code and its place ([`Flaw`]); what is written adds up.
-//! Written are pain.001.001.09, pain.002.001.10, camt.053.001.08 and camt.054.001.08; read are
-//! these and the older versions of [`SCHEMAS`].
+//! Of each kind of message the newest version of [`SCHEMAS`] is written, and all are read.
 
 mod emit;
 mod flaw;
 pub mod mapping;
 mod mt940;
 mod order;
+mod recall;
 mod report;
 mod schema;
 mod statement;
@@ -23,6 +23,10 @@ use std::io::Read;
 pub use flaw::{FLAW_CODES, Flaw, Place, ReadError, WriteError};
 pub use mt940::Mt940Reader;
 pub use order::{Order, OrderItem, OrderLine, OrderReader, OrderWriter};
+pub use recall::{
+    Answer, AnswerItem, AnswerLine, AnswerReader, AnswerWriter, Recall, RecallItem, RecallLine,
+    RecallReader, RecallWriter, Side, Verdict,
+};
 pub use report::{
     Meaning, PaymentReport, Report, ReportItem, ReportLine, ReportReader, ReportWriter, Standing,
 };
@@ -45,6 +49,8 @@ pub enum Message<R: Read> {
     Report(ReportReader<R>),
     Statement(Box<StatementReader<R>>),
     Mt940(Box<Mt940Reader<R>>),
+    Recall(RecallReader<R>),
+    Answer(AnswerReader<R>),
 }
 
 impl<R: Read> Message<R> {
@@ -58,6 +64,8 @@ impl<R: Read> Message<R> {
         match schema.kind {
             Kind::Order => OrderReader::new(tree).map(Message::Order),
             Kind::Report => ReportReader::new(tree, schema).map(Message::Report),
+            Kind::Recall => Ok(Message::Recall(RecallReader::new(tree))),
+            Kind::Answer => Ok(Message::Answer(AnswerReader::new(tree))),
             Kind::Statement | Kind::Notification => {
                 let reader = StatementReader::new(tree, schema);
                 Ok(Message::Statement(Box::new(reader)))
@@ -72,6 +80,8 @@ impl<R: Read> Message<R> {
             Message::Report(reader) => reader.schema().name,
             Message::Statement(reader) => reader.schema().name,
             Message::Mt940(_) => "MT940",
+            Message::Recall(_) => Kind::Recall.written().name,
+            Message::Answer(_) => Kind::Answer.written().name,
         }
     }
 }

@@ -9,6 +9,10 @@ pub enum Kind {
     Statement,
     /// camt.054: what was booked just now, returns among it.
     Notification,
+    /// camt.056: give this money back.
+    Recall,
+    /// camt.029: what becomes of a recall.
+    Answer,
 }
 
 /// A version of a message. The newest of each kind is the one that is written.
@@ -23,7 +27,7 @@ pub struct Schema {
 const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:";
 
 /// All that can be read; of each kind the first is written.
-pub const SCHEMAS: [Schema; 9] = [
+pub const SCHEMAS: [Schema; 11] = [
     known(Kind::Order, "pain.001.001.09"),
     known(Kind::Report, "pain.002.001.10"),
     known(Kind::Report, "pain.002.001.03"),
@@ -33,6 +37,8 @@ pub const SCHEMAS: [Schema; 9] = [
     known(Kind::Notification, "camt.054.001.08"),
     known(Kind::Notification, "camt.054.001.04"),
     known(Kind::Notification, "camt.054.001.02"),
+    known(Kind::Recall, "camt.056.001.08"),
+    known(Kind::Answer, "camt.029.001.09"),
 ];
 
 const fn known(kind: Kind, name: &'static str) -> Schema {
@@ -55,6 +61,8 @@ impl Kind {
             Kind::Report => "CstmrPmtStsRpt",
             Kind::Statement => "BkToCstmrStmt",
             Kind::Notification => "BkToCstmrDbtCdtNtfctn",
+            Kind::Recall => "FIToFIPmtCxlReq",
+            Kind::Answer => "RsltnOfInvstgtn",
         }
     }
 

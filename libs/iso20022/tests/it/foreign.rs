@@ -100,7 +100,7 @@ fn told(bytes: impl Read) -> Result<String, ReadError> {
         }
         Message::Mt940(mut items) => items.try_for_each(|it| it.map(|it| put(item(&it))))?,
         Message::Report(mut items) => items.try_for_each(|it| it.map(|it| put(report(&it))))?,
-        Message::Order(_) => put("an order".to_owned()),
+        Message::Order(_) | Message::Recall(_) | Message::Answer(_) => put("ours".to_owned()),
     }
     Ok(lines)
 }

@@ -5,6 +5,7 @@ mod mapped;
 mod official;
 mod orders;
 mod properties;
+mod recalls;
 mod refused;
 mod reports;
 mod statements;

@@ -174,6 +174,8 @@ proptest! {
                 Message::Report(items) => items.count(),
                 Message::Statement(items) => items.count(),
                 Message::Mt940(items) => items.count(),
+                Message::Recall(items) => items.count(),
+                Message::Answer(items) => items.count(),
             };
             prop_assert!(items < 1_000);
         }

@@ -6,8 +6,8 @@ use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Iso {
-    /// What a file says: pain.001, pain.002, camt.053, camt.054 or MT940; accounts are masked and
-    /// names are not shown
+    /// What a file says: pain.001, pain.002, camt.029, camt.053, camt.054, camt.056 or MT940; accounts
+    /// are masked and names are not shown
     #[command(before_help = "Example:  ansinh iso read statement.xml --limit 20")]
     Read {
         file: PathBuf,

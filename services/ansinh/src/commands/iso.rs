@@ -76,6 +76,12 @@ fn read(file: File, limit: usize) -> Result<Said, ReadError> {
         Message::Statement(mut items) => {
             items.try_for_each(|it| it.map(|it| put(view::statement(&it))))?;
         }
+        Message::Recall(mut items) => {
+            items.try_for_each(|it| it.map(|it| put(view::recall(&it))))?;
+        }
+        Message::Answer(mut items) => {
+            items.try_for_each(|it| it.map(|it| put(view::answer(&it))))?;
+        }
         Message::Mt940(mut items) => {
             items.try_for_each(|it| it.map(|it| put(view::statement(&it))))?;
         }

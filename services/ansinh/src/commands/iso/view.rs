@@ -3,8 +3,8 @@
 use chrono::NaiveDate;
 use domain::Money;
 use iso20022::{
-    AccountNo, Balance, Detail, Entry, EntryStatus, Kind, OrderItem, ReportItem, Standing,
-    Statement, StatementItem, Totals,
+    AccountNo, AnswerItem, Balance, Detail, Entry, EntryStatus, Kind, OrderItem, Reason,
+    RecallItem, ReportItem, Standing, Statement, StatementItem, Totals,
 };
 use serde::Serialize;
 
@@ -94,6 +94,45 @@ pub(super) fn report(item: &ReportItem) -> Vec<View> {
             amount: it.amount,
             ..View::new("line")
         }],
+    }
+}
+
+pub(super) fn recall(item: &RecallItem) -> Vec<View> {
+    match item {
+        RecallItem::Recall(it) => vec![View {
+            id: Some(it.id.to_string()),
+            status: Some(format!("{} lines", it.totals.count)),
+            amount: Some(it.totals.sum),
+            ..View::new("recall")
+        }],
+        RecallItem::Line(it) => vec![View {
+            id: Some(it.end_to_end_id.to_string()),
+            status: Some(it.reason.as_str().to_owned()),
+            reference: Some(it.id.to_string()),
+            amount: Some(it.amount),
+            ..View::new("line")
+        }],
+    }
+}
+
+pub(super) fn answer(item: &AnswerItem) -> Vec<View> {
+    match item {
+        AnswerItem::Answer(it) => vec![View {
+            id: Some(it.id.to_string()),
+            status: Some(it.status.to_string()),
+            ..View::new("answer")
+        }],
+        AnswerItem::Line(it) => {
+            let reason = it.reason.as_ref().map_or("", Reason::as_str);
+            let status = format!("{} {reason}", it.verdict.code());
+            vec![View {
+                id: Some(it.end_to_end_id.to_string()),
+                status: Some(status.trim_end().to_owned()),
+                reference: it.id.as_ref().map(ToString::to_string),
+                amount: it.amount,
+                ..View::new("line")
+            }]
+        }
     }
 }
 
