@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use domain::Programme;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::ground::ansinh_binary;
+use crate::world::{World, pensioners};
 
 fn sample(name: &str) -> PathBuf {
     let samples = "../libs/iso20022/tests/it/foreign";
@@ -74,4 +76,78 @@ async fn a_bank_is_told_what_is_wrong_and_where() -> anyhow::Result<()> {
     let (code, _) = typed(&["validate"], Path::new("no-such-file.xml")).await?;
     assert_eq!(code, Some(1));
     Ok(())
+}
+
+const BANK: &str = "970436";
+
+/// Exit code and output of a command on a world's servers.
+async fn files(world: &World, institution: &str, out: &Path) -> anyhow::Result<(i32, String)> {
+    let output = Command::new(ansinh_binary()?)
+        .args([
+            "sandbox",
+            "files",
+            "--output",
+            "json",
+            "--date",
+            "2026-12-01",
+        ])
+        .args(["--institution", institution, "--out"])
+        .arg(out)
+        .envs(world.ground.env())
+        .output()
+        .await?;
+    let said = String::from_utf8([output.stdout, output.stderr].concat())?;
+    Ok((output.status.code().unwrap_or(-1), said))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_banks_day_is_written_as_files_that_add_up() -> anyhow::Result<()> {
+    let world = World::with(|it| it.payments.result_sla_ms = 2_000).await?;
+    let (registry, links) = pensioners(&[Some(BANK); 40]);
+    world.register(registry).await?;
+    world.link(links).await?;
+    let run_no = world.released(Programme::RetirementPension).await?;
+    world
+        .until("the bank has answered", async || {
+            let it = world.summary(run_no).await?;
+            Ok(it.waiting_lines == 0)
+        })
+        .await?;
+    world.end_of_day().await?;
+    world
+        .until("the run can be closed", async || {
+            Ok(world.close_run(run_no).await.is_ok())
+        })
+        .await?;
+
+    let folder = world.ground.home.join("files");
+    let (code, said) = files(&world, BANK, &folder).await?;
+    assert_eq!(code, 0, "{said}");
+    let said: Value = serde_json::from_str(&said)?;
+    assert_eq!(said["statements"], 1, "{said}");
+
+    // Every line of the run stands in one order; each file is what a bank may send.
+    let (mut ordered, mut answered, mut stated) = (0, 0, 0);
+    for entry in std::fs::read_dir(&folder)? {
+        let path = entry?.path();
+        let (code, shown) = typed(&["read", "--output", "json", "--limit", "9999"], &path).await?;
+        assert_eq!(code, Some(0), "{}: {shown}", path.display());
+        let shown: Value = serde_json::from_str(&shown)?;
+        let items = shown["items"].as_array().into_iter().flatten();
+        let single = items.filter(|it| it["item"] == "line" || it["item"] == "detail");
+        match shown["format"].as_str() {
+            Some("pain.001.001.09") => ordered += single.count(),
+            Some("pain.002.001.10") => answered += single.count(),
+            Some("camt.053.001.08") => stated += single.count(),
+            other => anyhow::bail!("{other:?} is none of a bank's files"),
+        }
+    }
+    let it = world.summary(run_no).await?;
+    assert_eq!((ordered, i64::try_from(stated)?), (40, it.credited_lines));
+    assert!(answered >= stated, "{answered} of {stated}");
+
+    let nothing = world.ground.home.join("nothing");
+    let (code, said) = files(&world, "970405", &nothing).await?;
+    assert_eq!(code, 3, "{said}");
+    world.close().await
 }

@@ -364,6 +364,20 @@ pub(crate) enum Sandbox {
         #[arg(long, default_value_t = 0, value_name = "N")]
         moved: u64,
     },
+    /// Write a bank's day as files: orders it got (pain.001), its reports (pain.002) and statement
+    /// (camt.053); only with keys for development, because accounts stand in them
+    #[command(
+        before_help = "Example:  ansinh sandbox files --institution 970436 --date 2026-12-01 --out files/"
+    )]
+    Files {
+        #[arg(long)]
+        institution: Institution,
+        #[arg(long)]
+        date: chrono::NaiveDate,
+        /// The folder to write into
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Let the banks close their day and send statements
     #[command(before_help = "Example:  ansinh sandbox end-of-day --date 2026-12-01")]
     EndOfDay {
