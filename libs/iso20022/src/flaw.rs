@@ -33,9 +33,10 @@ pub(crate) struct Spot {
 /// How reading a file ends before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The file is not what it has to be; reading it again will not help.
+    /// The file is not what it has to be; reading it again will not help. In a box, because each
+    /// of millions of steps could end so.
     #[error("{0}")]
-    Refused(Flaw),
+    Refused(Box<Flaw>),
     #[error("the file cannot be read: {0}")]
     Io(#[from] io::Error),
 }
@@ -80,7 +81,7 @@ pub const FLAW_CODES: [&str; 24] = [
 
 impl From<Flaw> for ReadError {
     fn from(flaw: Flaw) -> ReadError {
-        ReadError::Refused(flaw)
+        ReadError::Refused(Box::new(flaw))
     }
 }
 

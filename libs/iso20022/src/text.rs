@@ -60,12 +60,14 @@ impl<const MAX: usize> FromStr for Text<MAX> {
         if text.trim().is_empty() {
             return Err(Refusal::new("text_empty", "a text says something"));
         }
-        // A character has four bytes at most, so a huge text is not counted through.
-        if text.len() > MAX * 4 || text.chars().count() > MAX {
+        // A character has one to four bytes: most texts need not be counted through.
+        let long = text.len() > MAX;
+        if long && (text.len() > MAX * 4 || text.chars().count() > MAX) {
             let sentence = format!("the text is at most {MAX} characters long");
             return Err(Refusal::new("text_too_long", sentence));
         }
-        if text.chars().any(|it| it.is_control() || !is_xml(it)) {
+        let plain = text.bytes().all(|it| (b' '..=b'~').contains(&it));
+        if !plain && text.chars().any(|it| it.is_control() || !is_xml(it)) {
             let sentence = "a text has no control characters and none that XML cannot carry";
             return Err(Refusal::new("text_forbidden", sentence));
         }

@@ -230,7 +230,7 @@ pub(super) fn currency(text: &str) -> Result<(), Refusal> {
 pub(super) fn day(text: &str) -> Result<NaiveDate, Refusal> {
     let invalid = || Refusal::new("date_invalid", "a date is written 2026-12-01");
     let (day, rest) = text.split_at_checked(10).ok_or_else(invalid)?;
-    let day = NaiveDate::parse_from_str(day, "%Y-%m-%d").map_err(|_| invalid())?;
+    let day = plain_day(day).ok_or_else(invalid)?;
     let moment = || DateTime::parse_from_rfc3339(text).is_ok();
     let local = || chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").is_ok();
     let offset = || {
@@ -242,4 +242,16 @@ pub(super) fn day(text: &str) -> Result<NaiveDate, Refusal> {
     } else {
         Err(invalid())
     }
+}
+
+/// `2026-12-01`, with four, two and two ASCII digits.
+fn plain_day(text: &str) -> Option<NaiveDate> {
+    let digits = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
+    let (year, rest) = text.split_once('-')?;
+    let (month, day) = rest.split_once('-')?;
+    let lengths = [year, month, day].map(str::len);
+    if lengths != [4, 2, 2] || ![year, month, day].into_iter().all(digits) {
+        return None;
+    }
+    NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
 }

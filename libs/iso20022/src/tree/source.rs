@@ -104,14 +104,15 @@ impl<R: Read> BufRead for Source<R> {
 
     fn consume(&mut self, count: usize) {
         let taken = &self.bytes.buffer()[..count];
-        for byte in taken {
-            // In UTF-8 each character has one byte that does not continue another.
-            if *byte == b'\n' {
-                self.spot.line += 1;
-                self.spot.column = 1;
-            } else {
-                self.spot.column += u64::from(*byte & 0xc0 != 0x80);
-            }
+        // In UTF-8 each character has one byte that does not continue another.
+        let characters = |it: &[u8]| it.iter().filter(|it| (**it & 0xc0) != 0x80).count() as u64;
+        if taken.contains(&b'\n') {
+            let mut lines = taken.split(|it| *it == b'\n');
+            let last = lines.next_back().unwrap_or_default();
+            self.spot.line += lines.count() as u64;
+            self.spot.column = 1 + characters(last);
+        } else {
+            self.spot.column += characters(taken);
         }
         self.taken += count as u64;
         self.piece += count;

@@ -60,7 +60,7 @@ fn read(bytes: impl Read, limits: Limits) -> Result<(), ReadError> {
 
 fn flaw_with(bytes: &[u8], limits: Limits) -> Flaw {
     match read(Cursor::new(bytes), limits) {
-        Err(ReadError::Refused(flaw)) => flaw,
+        Err(ReadError::Refused(flaw)) => *flaw,
         other => panic!("this was to be refused: {other:?}"),
     }
 }

@@ -48,7 +48,7 @@ fn said(path: &Path, limit: usize) -> anyhow::Result<Result<Said, Flaw>> {
     let file = File::open(path).with_context(named)?;
     match read(file, limit) {
         Ok(said) => Ok(Ok(said)),
-        Err(ReadError::Refused(flaw)) => Ok(Err(flaw)),
+        Err(ReadError::Refused(flaw)) => Ok(Err(*flaw)),
         Err(error @ ReadError::Io(_)) => Err(error).with_context(named),
     }
 }
