@@ -1,18 +1,19 @@
 mod event;
 mod source;
+mod spaces;
 mod values;
 mod way;
 
 use std::io::Read;
 
 use domain::Refusal;
-use quick_xml::NsReader;
+use quick_xml::Reader;
 use quick_xml::events::Event;
-use quick_xml::name::{Namespace, ResolveResult};
 
 use crate::flaw::{Flaw, ReadError};
 use crate::schema::Schema;
 use crate::text::Text;
+use spaces::Spaces;
 use way::Way;
 
 pub use source::Limits;
@@ -25,10 +26,10 @@ pub(crate) use source::{Source, TooLong};
 /// until there are no more.
 #[derive(Debug)]
 pub(crate) struct Tree<R: Read> {
-    reader: NsReader<Source<R>>,
+    reader: Reader<Source<R>>,
     piece: Vec<u8>,
     piece_max: usize,
-    namespace: String,
+    spaces: Spaces,
     /// Whether the one element of the file was there.
     begun: bool,
     way: Way,
@@ -52,14 +53,14 @@ enum Step {
 impl<R: Read> Tree<R> {
     /// Finds out what message it is, and enters the element that says so.
     pub fn open(bytes: Source<R>, limits: Limits) -> Result<(Tree<R>, Schema), ReadError> {
-        let mut reader = NsReader::from_reader(bytes);
+        let mut reader = Reader::from_reader(bytes);
         reader.config_mut().expand_empty_elements = true;
         reader.config_mut().check_comments = true;
         let mut tree = Tree {
             reader,
             piece: Vec::new(),
             piece_max: limits.piece,
-            namespace: String::new(),
+            spaces: Spaces::default(),
             begun: false,
             way: Way::default(),
             text: String::new(),
@@ -70,7 +71,7 @@ impl<R: Read> Tree<R> {
         if !tree.enter()? {
             return Err(tree.refuse_entered(unknown).into());
         }
-        let schema = Schema::of(&tree.namespace).filter(|_| tree.name() == "Document");
+        let schema = Schema::of(tree.spaces.message()).filter(|_| tree.name() == "Document");
         let Some(schema) = schema else {
             return Err(tree.refuse_entered(unknown).into());
         };
@@ -257,23 +258,28 @@ impl<R: Read> Tree<R> {
         };
         let step = match event {
             Event::Start(start) | Event::Empty(start) => {
-                let space = match self.reader.resolver().resolve_element(start.name()).0 {
-                    ResolveResult::Bound(Namespace(space)) => space,
-                    _ => "",
-                };
-                let again = self.begun && way.depth() == 0;
-                if !self.begun {
-                    self.begun = true;
-                    self.namespace.push_str(space);
-                }
-                let foreign = space != self.namespace;
+                let again = self.begun && !inside;
+                let root = !std::mem::replace(&mut self.begun, true);
+                let (name, prefix) = start.name().decompose();
+                let prefix = prefix.as_ref().map_or("", |it| it.as_ref());
                 event::refuse_outside_of_all(again)
-                    .and_then(|()| way.enter(start.local_name().as_ref(), before, foreign))
-                    .and_then(|()| event::attributes(&start, &mut self.currency))
+                    .and_then(|()| way.enter(name.as_ref(), before))
+                    .and_then(|()| {
+                        event::attributes(&start, &mut self.currency, |prefix, space| {
+                            self.spaces.declare(way.depth(), prefix, space);
+                        })
+                    })
+                    .and_then(|()| {
+                        if root {
+                            self.spaces.begin(prefix);
+                        }
+                        way.belongs(root || self.spaces.is_ours(prefix))
+                    })
                     .map(|()| Step::Start)
             }
             Event::End(_) => {
                 way.leave();
+                self.spaces.leave(way.depth());
                 Ok(Step::End)
             }
             Event::Text(text) => gather(&text),

@@ -8,6 +8,7 @@ use quick_xml::Error;
 use quick_xml::errors::SyntaxError;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart};
+use quick_xml::name::PrefixDeclaration;
 
 use super::Step;
 use super::source::{Source, TooLong};
@@ -116,8 +117,12 @@ pub(super) fn resolve(named: &BytesRef<'_>) -> Result<char, Refusal> {
     }
 }
 
-/// Keeps the currency, and refuses what leads out of the file.
-pub(super) fn attributes(start: &BytesStart<'_>, currency: &mut String) -> Result<(), Refusal> {
+/// Keeps the currency, tells of namespaces, and refuses what leads out of the file.
+pub(super) fn attributes(
+    start: &BytesStart<'_>,
+    currency: &mut String,
+    mut declare: impl FnMut(&str, &str),
+) -> Result<(), Refusal> {
     currency.clear();
     if start.attributes_raw().trim().is_empty() {
         return Ok(());
@@ -131,6 +136,11 @@ pub(super) fn attributes(start: &BytesStart<'_>, currency: &mut String) -> Resul
             ));
         }
         refuse_entities(value)?;
+        match attribute.key.as_namespace_binding() {
+            Some(PrefixDeclaration::Default) => declare("", value),
+            Some(PrefixDeclaration::Named(prefix)) => declare(prefix, value),
+            None => {}
+        }
         match attribute.key.local_name().as_ref() {
             "Ccy" => currency.push_str(value),
             "schemaLocation" | "noNamespaceSchemaLocation" => refuse_outside(value)?,

@@ -25,15 +25,10 @@ pub(crate) struct Open {
 }
 
 impl Way {
-    pub fn enter(&mut self, name: &str, spot: Spot, foreign: bool) -> Result<(), Refusal> {
+    pub fn enter(&mut self, name: &str, spot: Spot) -> Result<(), Refusal> {
         if self.open.len() >= DEPTH_MAX {
             let sentence = format!("at most {DEPTH_MAX} elements stand inside of one another");
             return Err(Refusal::new("xml_too_deep", sentence));
-        }
-        let letter = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-' | b'.');
-        if !foreign && (name.is_empty() || !name.bytes().all(letter)) {
-            let sentence = "an element has a name of letters and digits";
-            return Err(Refusal::new("xml_malformed", sentence));
         }
         let parent = self.open.last().map_or(0, |it| it.path);
         self.path.truncate(parent);
@@ -43,8 +38,22 @@ impl Way {
             path: self.path.len(),
             parent,
             spot,
-            foreign,
+            foreign: false,
         });
+        Ok(())
+    }
+
+    /// Whether the element that was just entered is one of the message, which have plain names.
+    pub fn belongs(&mut self, belongs: bool) -> Result<(), Refusal> {
+        let letter = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-' | b'.');
+        let name = self.name();
+        if belongs && (name.is_empty() || !name.bytes().all(letter)) {
+            let sentence = "an element has a name of letters and digits";
+            return Err(Refusal::new("xml_malformed", sentence));
+        }
+        if let Some(entered) = self.open.last_mut() {
+            entered.foreign = !belongs;
+        }
         Ok(())
     }
 
