@@ -3,6 +3,7 @@
 mod access_log;
 mod approval;
 mod arrears;
+mod bank_files;
 mod bank_messages;
 mod by_hand;
 mod canary;

@@ -4,6 +4,7 @@
 )]
 
 mod account;
+mod iso;
 mod keys;
 mod law;
 
@@ -18,6 +19,7 @@ use crate::commands;
 use crate::output::Failure;
 
 pub(crate) use account::{Account, Authorities, LinkKind, Steps};
+pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
 
@@ -118,6 +120,9 @@ pub(crate) enum Top {
     /// Officers' keys, by which they approve and release
     #[command(subcommand)]
     Officer(Officers),
+    /// Files that banks and the state send each other: ISO 20022 and MT940
+    #[command(subcommand)]
+    Iso(Iso),
     /// The keys that personal data is sealed with
     #[command(subcommand)]
     Keys(KeyRing),
@@ -423,6 +428,20 @@ pub(crate) enum Sandbox {
         renamed: u64,
         #[arg(long, default_value_t = 0, value_name = "N")]
         moved: u64,
+    },
+    /// Write a bank's day as files: orders it got (pain.001), its reports (pain.002) and statement
+    /// (camt.053); only with keys for development, because accounts stand in them
+    #[command(
+        before_help = "Example:  ansinh sandbox files --institution 970436 --date 2026-12-01 --out files/"
+    )]
+    Files {
+        #[arg(long)]
+        institution: Institution,
+        #[arg(long)]
+        date: chrono::NaiveDate,
+        /// The folder to write into
+        #[arg(long)]
+        out: PathBuf,
     },
     /// Let the banks close their day and send statements
     #[command(before_help = "Example:  ansinh sandbox end-of-day --date 2026-12-01")]

@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod eligibility;
 mod event;
+mod iso;
 mod keys;
 mod ledger;
 mod officer;
@@ -55,6 +56,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Run(command) => run::run(command, &shared).await,
         Top::Ledger(command) => ledger::ledger(command, &shared).await,
         Top::Officer(command) => officer::officer(command, &shared).await,
+        Top::Iso(command) => iso::iso(command, shared.output).await,
         Top::Keys(command) => keys::keys(command, &shared).await,
         Top::Check => check::check(&shared).await,
         Top::Sandbox(command) => sandbox::sandbox(command, &shared).await,

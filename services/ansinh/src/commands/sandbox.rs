@@ -1,3 +1,7 @@
+mod files;
+mod store;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ::sandbox::people::{Plan, write_people};
@@ -52,20 +56,16 @@ pub(super) async fn sandbox(command: Sandbox, shared: &Shared) -> Result<ExitCod
                 renamed,
                 moved,
             };
-            let file = out.clone();
-            let listed = tokio::task::spawn_blocking(move || write_bank_list(&list, &file));
-            let listed = match listed.await? {
-                Err(refused @ (BankListError::TooMany { .. } | BankListError::Header(_))) => {
-                    return Err(Failure::Refused(refused.to_string()));
-                }
-                listed => listed?,
-            };
-            print(&format!(
-                "{}: {} accounts, {} of them changed",
-                out.display(),
-                grouped(listed.accounts),
-                grouped(listed.changed)
-            ));
+            write_list(list, out).await?;
+        }
+        Sandbox::Files {
+            institution,
+            date,
+            out,
+        } => {
+            let target = Target::find(&shared.home)?;
+            let written = files::write(&target, (institution, date), &out).await?;
+            show(shared.output, &written, super::fields)?;
         }
         Sandbox::EndOfDay { date } => {
             let nats = Target::find(&shared.home)?.nats().await?;
@@ -76,4 +76,22 @@ pub(super) async fn sandbox(command: Sandbox, shared: &Shared) -> Result<ExitCod
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn write_list(list: BankList, out: PathBuf) -> Result<(), Failure> {
+    let file = out.clone();
+    let listed = tokio::task::spawn_blocking(move || write_bank_list(&list, &file));
+    let listed = match listed.await? {
+        Err(refused @ (BankListError::TooMany { .. } | BankListError::Header(_))) => {
+            return Err(Failure::Refused(refused.to_string()));
+        }
+        listed => listed?,
+    };
+    print(&format!(
+        "{}: {} accounts, {} of them changed",
+        out.display(),
+        grouped(listed.accounts),
+        grouped(listed.changed)
+    ));
+    Ok(())
 }
