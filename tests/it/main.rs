@@ -28,6 +28,7 @@ mod registry;
 mod rights;
 mod rotation;
 mod scenario;
+mod schedule;
 mod statements;
 mod tamper;
 mod telemetry;

@@ -145,6 +145,9 @@ pub struct Payments {
     pub result_sla_ms: u64,
     /// Different people who must approve a run before its release.
     pub approvals_required: i16,
+    /// Between two looks at the schedule, in milliseconds; 0 for a process that opens no run by
+    /// itself.
+    pub schedule_ms: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -262,6 +265,7 @@ impl Default for Payments {
         Payments {
             result_sla_ms: 86_400_000,
             approvals_required: 1,
+            schedule_ms: 30_000,
         }
     }
 }

@@ -13,6 +13,7 @@ mod programme;
 mod registry;
 mod run;
 mod sandbox;
+mod schedule;
 mod serve;
 mod servers;
 
@@ -52,6 +53,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Eligibility(command) => eligibility::eligibility(command, &shared).await,
         Top::Account(command) => account::account(command, &shared).await,
         Top::Run(command) => run::run(command, &shared).await,
+        Top::Schedule(command) => schedule::schedule(command, &shared).await,
         Top::Ledger(command) => ledger::ledger(command, &shared).await,
         Top::Keys(command) => keys::keys(command, &shared).await,
         Top::Check => check::check(&shared).await,

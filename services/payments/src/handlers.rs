@@ -3,9 +3,11 @@
 mod commands;
 mod preparation;
 mod results;
+mod schedule;
 mod withdrawals;
 
-pub(crate) use commands::OnCommand;
+pub(crate) use commands::{OnCommand, open_run};
+pub use schedule::{approve_order, order_schedule, plan_schedule};
 
 use chrono::{DateTime, Utc};
 use domain::{Institution, Part};

@@ -2,8 +2,9 @@
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
-//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `close-run`. Says `run-opened`,
-//! `results-applied`, `run-closed`, and to each bank `instructions`.
+//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `close-run`; `plan-schedule`,
+//! `order-schedule`, `approve-order`. Says `run-opened`, `results-applied`, `run-closed`, and to each
+//! bank `instructions`.
 
 mod command;
 mod error;
@@ -14,19 +15,28 @@ mod posting;
 mod report;
 mod result;
 mod run;
+mod schedule;
+mod scheduler;
 mod store;
 mod withdrawal;
 mod work;
 
-pub use command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
+pub use command::{
+    Appropriate, ApproveOrder, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, OrderSchedule,
+    Ordered, PlanSchedule, ReleaseRun,
+};
 pub use error::Error;
+pub use handlers::{approve_order, order_schedule, plan_schedule};
 pub use line::{Line, LineLeaf};
 pub use report::{
-    ExceptionRow, HeldRow, InstitutionRow, LineRow, RunSummary, exceptions, institutions, lines,
-    run_summary, runs,
+    AlarmRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, RunSummary, ScheduleRow,
+    StepRow, alarms, exceptions, institutions, lines, run_summary, runs, schedule, schedule_next,
+    schedule_orders, schedule_steps,
 };
 pub use result::{Found, Judgement, Standing, judge};
 pub use run::{Action, State};
+pub use schedule::{Moment, MomentState};
+pub use scheduler::{Round, keep_schedule};
 
 use domain::Institution;
 use messaging::{Relay, Subscription, consume, serve};
@@ -79,6 +89,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     }
     ctx.spawn("overdue", work::watch_overdue(ctx.clone()));
     ctx.spawn("holds", holds::watch_holds(ctx.clone()));
+    ctx.spawn("schedule", scheduler::watch_schedule(ctx.clone()));
     let approvals_required = ctx.settings.payments.approvals_required;
     let handler = handlers::OnCommand {
         approvals_required,

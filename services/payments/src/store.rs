@@ -3,10 +3,12 @@
 mod editors;
 mod found;
 mod holds;
+mod orders;
 mod overpayments;
 mod preparation;
 mod results;
 mod runs;
+mod schedule;
 mod withdrawals;
 mod work;
 
@@ -16,6 +18,7 @@ pub(crate) use holds::{
     EndedHold, HeldBy, Hold, Moved, ended_holds, free_lines, hold_lines, holds_of,
     parts_with_ended_holds,
 };
+pub(crate) use orders::{approve_order, insert_order, lock_order, timetable};
 pub(crate) use overpayments::{cancel_overpayments, open_overpayments};
 pub(crate) use preparation::{
     OpenChunk, Prepared, add_prepared, announce, finish_preparation, insert_lines,
@@ -30,6 +33,10 @@ pub(crate) use runs::{
     Act, Ends, acts_of, close_run, count_approvals, insert_act, insert_appropriation, insert_run,
     local_by_province, lock_parts, lock_run, lock_unreleased, restate_run, run_ends, set_state,
 };
+pub(crate) use schedule::{
+    PassedDeadline, Settled, lock_schedule, plan, raise_alarms, run_of, settle, take_due_opening,
+    take_passed_deadlines,
+};
 pub(crate) use withdrawals::{
     Excepted, Found, OpenException, insert_withdrawals, mark_to_issue_again, obligated,
     open_exceptions, open_of, resolve, resolve_recalls, turns, turns_before,
@@ -43,7 +50,7 @@ use chrono::NaiveDate;
 use domain::{Institution, Position, Programme, Province};
 use events::WithdrawnLine;
 
-fn programme_of(number: i16) -> Programme {
+pub(crate) fn programme_of(number: i16) -> Programme {
     Programme::from_number(number).expect("only programmes are stored")
 }
 
@@ -51,7 +58,7 @@ fn province_of(number: i16) -> Province {
     Province::from_number(number).expect("only provinces are stored")
 }
 
-fn institution_of(number: i32) -> Institution {
+pub(crate) fn institution_of(number: i32) -> Institution {
     Institution::from_number(number).expect("only institutions are stored")
 }
 

@@ -1,5 +1,9 @@
 //! SQL of the reports.
 
+mod schedule;
+
+pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};
+
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, LineNo, Money, Officer, Part, Period, Position, RunNo};
 use sqlx::{PgConnection, PgPool};
