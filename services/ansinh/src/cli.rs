@@ -272,6 +272,9 @@ pub(crate) enum Run {
     #[command(before_help = "Example:  ansinh run release R000001 --by tran.chi")]
     Release {
         run: RunNo,
+        /// Why it goes out although its day is not worked or its cut-off is over
+        #[arg(long, value_name = "REASON")]
+        late: Option<String>,
         #[command(flatten)]
         by: By,
     },

@@ -2,6 +2,7 @@
 
 mod commands;
 mod preparation;
+mod release;
 mod results;
 mod schedule;
 mod withdrawals;

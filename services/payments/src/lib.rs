@@ -2,7 +2,7 @@
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
-//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `close-run`; `plan-schedule`,
+//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
 //! `order-schedule`, `approve-order`. Says `run-opened`, `results-applied`, `run-closed`, and to each
 //! bank `instructions`.
 
@@ -23,7 +23,7 @@ mod work;
 
 pub use command::{
     Appropriate, ApproveOrder, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, OrderSchedule,
-    Ordered, PlanSchedule, ReleaseRun,
+    Ordered, PlanSchedule, ReleaseLate, ReleaseRun,
 };
 pub use error::Error;
 pub use handlers::{approve_order, order_schedule, plan_schedule};

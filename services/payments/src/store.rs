@@ -34,8 +34,8 @@ pub(crate) use runs::{
     local_by_province, lock_parts, lock_run, lock_unreleased, restate_run, run_ends, set_state,
 };
 pub(crate) use schedule::{
-    PassedDeadline, Settled, lock_schedule, plan, raise_alarms, run_of, settle, take_due_opening,
-    take_passed_deadlines,
+    PassedDeadline, Settled, booked_on, lock_schedule, plan, planned_years, raise_alarms, run_of,
+    settle, take_due_opening, take_passed_deadlines,
 };
 pub(crate) use withdrawals::{
     Excepted, Found, OpenException, insert_withdrawals, mark_to_issue_again, obligated,

@@ -22,11 +22,13 @@ async fn order(world: &World, ordered: Ordered, reason: &str) -> anyhow::Result<
     Ok(serde_json::from_value(answer["order"].clone())?)
 }
 
-async fn approve(world: &World, order_no: i64, by: &str) -> anyhow::Result<()> {
+async fn approve(world: &World, order_no: i64, by: &str) -> anyhow::Result<Value> {
     let officer = officer(by);
     let mut tx = world.pool.begin().await?;
-    payments::approve_order(&mut tx, ApproveOrder { officer, order_no }, at(NOW)).await?;
-    Ok(tx.commit().await?)
+    let command = ApproveOrder { officer, order_no };
+    let answer = payments::approve_order(&mut tx, command, at(NOW)).await?;
+    tx.commit().await?;
+    Ok(answer["plan_again"].clone())
 }
 
 /// Why something was refused: status and code.
@@ -67,7 +69,8 @@ async fn what_two_officers_decided_changes_what_has_not_happened_yet() -> anyhow
     };
     let before = plan_with(&world.pool, &dry, NOW).await?;
     assert_eq!(before["changed"], 0, "nobody has approved it");
-    approve(&world, order_no, CHECKER).await?;
+    let plan_again = approve(&world, order_no, CHECKER).await?;
+    assert_eq!(plan_again, json!(["HTXH 2027"]));
     let refused = why(approve(&world, order_no, CHECKER).await);
     assert_eq!(refused, (409, "already_approved".to_owned()));
 
@@ -134,7 +137,8 @@ async fn days_and_cut_offs_that_are_decided_move_the_schedule() -> anyhow::Resul
     };
     for ordered in [day("2027-05-04", false), day("2027-05-08", true), cut_off] {
         let order_no = order(&world, ordered, "TB 9/TB-BNV").await?;
-        approve(&world, order_no, CHECKER).await?;
+        let plan_again = approve(&world, order_no, CHECKER).await?;
+        assert_eq!(plan_again, json!([]), "nothing is planned yet");
     }
     // The first working day of May is a day later; from June on the first bank closes earlier.
     let planned = plan(&world.pool, PROGRAMME, BEFORE).await?;

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{Position, RunNo};
-use payments::{ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun, RunSummary};
+use payments::{
+    ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseLate, ReleaseRun, RunSummary,
+};
 use sqlx::PgPool;
 
 use crate::cli::{By, Output, Run, Shared};
@@ -84,7 +86,19 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
                 .map(|((root, lines), total)| (root, lines, total));
             approve(&target, output, run, seen, &by).await
         }
-        Run::Release { run, by } => {
+        Run::Release {
+            run,
+            late: Some(reason),
+            by,
+        } => {
+            let body = ReleaseLate {
+                officer: by.by.clone(),
+                run_no: run,
+                reason,
+            };
+            super::ask(&target, output, "release-late", &by, &body).await
+        }
+        Run::Release { run, by, .. } => {
             let body = ReleaseRun {
                 officer: by.by.clone(),
                 run_no: run,

@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::release::{on_release_late, on_release_run};
 use super::schedule::{approve_order, order_schedule, plan_schedule};
-use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
+use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun};
 use crate::holds::restate;
 use crate::run::{Action, Run, Seen, State};
 use crate::store::{self, Act, HeldBy, Hold};
@@ -38,6 +39,7 @@ impl CommandHandler for OnCommand {
             "free-line" => on_free_line(tx, read(command)?, now).await,
             "approve-run" => on_approve_run(tx, read(command)?, now).await,
             "release-run" => on_release_run(tx, read(command)?, now).await,
+            "release-late" => on_release_late(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
             "order-schedule" => order_schedule(tx, read(command)?, now).await,
@@ -248,20 +250,6 @@ async fn commit(tx: &mut PgConnection, run: &Run, now: DateTime<Utc>) -> Result<
     Ok(())
 }
 
-async fn on_release_run(
-    tx: &mut PgConnection,
-    command: ReleaseRun,
-    now: DateTime<Utc>,
-) -> Result<Value, Error> {
-    let mut run = store::lock_run(tx, command.run_no).await?;
-    run.state.allow(Action::Release)?;
-    let release = Act::new(run.run_no, &command.officer, "release").bound_to(&run);
-    act(tx, release, now).await?;
-    store::set_state(tx, run.run_no, State::Releasing).await?;
-    run.state = State::Releasing;
-    Ok(shown(&run))
-}
-
 /// A run closes only when every line has an end and the bank's statement has shown it.
 async fn on_close_run(
     tx: &mut PgConnection,
@@ -310,7 +298,7 @@ async fn on_close_run(
 
 /// Remembers who acts, and refuses who may not: maker, checkers and releaser are different
 /// persons, and none of them changed where somebody is paid. The database refuses as well, should two act at the same moment.
-async fn act(tx: &mut PgConnection, act: Act, now: DateTime<Utc>) -> Result<(), Error> {
+pub(super) async fn act(tx: &mut PgConnection, act: Act, now: DateTime<Utc>) -> Result<(), Error> {
     let before = store::acts_of(tx, act.run_no, &act.officer).await?;
     if matches!(act.act, "approve" | "release")
         && let Some(earlier) = before
@@ -349,7 +337,7 @@ fn second_act(officer: &Officer, earlier: &str, now: &str) -> Problem {
     Problem::new(403, "same_person", detail)
 }
 
-fn shown(run: &Run) -> Value {
+pub(super) fn shown(run: &Run) -> Value {
     let allowed: Vec<&str> = run
         .state
         .allowed_actions()

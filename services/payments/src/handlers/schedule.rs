@@ -110,7 +110,26 @@ pub async fn approve_order(
     }
     allow(tx, order.ordered, now).await?;
     store::approve_order(tx, order_no, &command.officer, now).await?;
-    Ok(json!({ "order": order_no, "state": "approved" }))
+    let plan_again = outdated(tx, now).await?;
+    Ok(json!({ "order": order_no, "state": "approved", "plan_again": plan_again }))
+}
+
+/// What is planned otherwise than it would be now: programmes and years.
+async fn outdated(tx: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<String>, Error> {
+    let mut outdated = Vec::new();
+    for (programme, year) in store::planned_years(tx).await? {
+        let months = store::timetable(tx, programme).await?.year(year)?;
+        let (Some(first), Some(last)) = (months.first(), months.last()) else {
+            continue;
+        };
+        let range = (first.period, last.period);
+        let stored = store::lock_schedule(tx, programme, range).await?;
+        let changes = |it: &Month| matches!(it.change(&stored, now), Change::Changed);
+        if months.iter().any(changes) {
+            outdated.push(format!("{programme} {year}"));
+        }
+    }
+    Ok(outdated)
 }
 
 async fn allow(tx: &mut PgConnection, ordered: Ordered, now: DateTime<Utc>) -> Result<(), Error> {

@@ -173,6 +173,32 @@ fn the_moments_of_every_programme_come_in_order() {
 }
 
 #[test]
+fn what_goes_out_too_late_is_told() {
+    let timetable = timetable(&[]);
+    for (business_date, now, expected) in [
+        ("2027-02-01", "2027-01-29T00:00:00Z", None),
+        ("2027-02-01", "2027-02-01T09:00:00Z", None),
+        ("2027-02-01", "2027-02-01T09:00:01Z", Some("after_cut_off")),
+        (
+            "2027-02-08",
+            "2027-02-01T09:00:00Z",
+            Some("not_a_working_day"),
+        ), // Tết
+        (
+            "2026-08-23",
+            "2026-08-20T00:00:00Z",
+            Some("not_a_working_day"),
+        ), // a Sunday
+        ("2026-08-22", "2026-08-20T00:00:00Z", None), // a Saturday that is worked
+        ("2029-01-06", "2029-01-06T09:00:00Z", None),
+        ("2029-01-06", "2029-01-06T09:00:01Z", Some("after_cut_off")),
+    ] {
+        let told = timetable.too_late(business_date.parse().unwrap(), now.parse().unwrap());
+        assert_eq!(told, expected, "{business_date} at {now}");
+    }
+}
+
+#[test]
 fn what_is_not_known_is_refused() {
     let timetable = timetable(&[]);
     // The list of January 2025 is frozen in a year that is not known.

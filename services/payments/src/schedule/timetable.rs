@@ -68,6 +68,16 @@ impl Timetable {
         })
     }
 
+    /// Why what institutions are to book on a day goes to them too late, by a code. Of a day
+    /// that the calendar does not know only the hour is judged.
+    pub fn too_late(&self, business_date: NaiveDate, now: DateTime<Utc>) -> Option<&'static str> {
+        if self.days.is_working_day(business_date) == Ok(false) {
+            return Some("not_a_working_day");
+        }
+        let cut_off = self.cut_off(business_date).ok()?;
+        (now > cut_off).then_some("after_cut_off")
+    }
+
     /// Refuses an order that could not be kept; `today` is the day in Viet Nam.
     pub fn allow(&self, ordered: Ordered, today: NaiveDate) -> Result<(), Error> {
         let day = ordered.day();

@@ -86,6 +86,22 @@ pub(crate) async fn lock_schedule(
     Ok(stored.collect())
 }
 
+/// Programmes and years of which something is still to be opened.
+pub(crate) async fn planned_years(tx: &mut PgConnection) -> Result<Vec<(Programme, i32)>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT DISTINCT programme, extract(year FROM period)::int AS "year!"
+        FROM payments.schedule WHERE moment = 'open' AND state = 'planned' ORDER BY 1, 2
+        "#
+    )
+    .fetch_all(tx)
+    .await?;
+    let planned = rows
+        .into_iter()
+        .map(|it| (programme_of(it.programme), it.year));
+    Ok(planned.collect())
+}
+
 /// Plans months, or plans anew what of them is still to come; each row that changes gets a step.
 pub(crate) async fn plan(
     tx: &mut PgConnection,
@@ -193,6 +209,24 @@ pub(crate) async fn run_of(
     )
     .fetch_optional(tx)
     .await?)
+}
+
+/// When a run is to be booked, and whether the schedule opened it.
+pub(crate) async fn booked_on(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+) -> Result<(NaiveDate, bool), Error> {
+    let row = sqlx::query!(
+        r#"
+        SELECT business_date, EXISTS (SELECT FROM payments.schedule s
+            WHERE s.run_no = r.run_no AND s.state = 'fired') AS "is_scheduled!"
+        FROM payments.runs r WHERE run_no = $1
+        "#,
+        run_no.0,
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok((row.business_date, row.is_scheduled))
 }
 
 /// Deadlines that have passed, with what their runs did and when. Those that another process has
