@@ -56,15 +56,16 @@ async fn several_instances_at_once_open_each_run_once() -> anyhow::Result<()> {
     for programme in MONTHLY {
         plan(&world.pool, programme, BEFORE).await?;
     }
+    // A round is bounded: the six of January that are too late, and two runs.
+    let first = look(&world.pool, at(TET)).await?;
+    assert_eq!((first.opened.len(), first.is_full), (2, true));
     let mut instances = Vec::new();
     for _ in 0..4 {
         instances.push(world.target.pool(Some("ansinh_payments")).await?);
     }
     for _ in 0..6 {
         let rounds = instances.iter().map(|it| look(it, at(TET)));
-        for round in try_join_all(rounds).await? {
-            assert!(round.opened.len() <= 8, "a round is bounded: {round:?}");
-        }
+        try_join_all(rounds).await?;
     }
     catch_up(&world.pool, at(TET)).await?;
     each_run_is_opened_once(&world.pool).await?;
