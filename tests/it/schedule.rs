@@ -2,6 +2,7 @@
 //! the tests.
 
 mod faults;
+mod guards;
 mod orders;
 mod release;
 
