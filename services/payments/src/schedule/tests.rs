@@ -1,6 +1,6 @@
 use boot::clock::from_vietnam;
 use chrono::NaiveTime;
-use domain::calendar::WorkingDays;
+use domain::calendar::{DayKind, WorkingDays};
 use messaging::Problem;
 
 use super::*;
@@ -156,20 +156,49 @@ fn the_moments_of_every_programme_come_in_order() {
             };
             assert_eq!(months.len(), 12);
             for month in months {
-                let at = month.moments.map(|(_, at)| at);
-                assert!(
-                    at.is_sorted_by(|a, b| a < b),
-                    "{programme} {}",
-                    shown(&month)
-                );
-                let paid = Period::of(month.pay_day);
-                let last = from_vietnam(terms::day_of(paid.before(), 25), NaiveTime::MIN);
-                assert!(at[1] <= last, "{programme} {}", shown(&month));
-                let worked = timetable.days.is_working_day(month.pay_day);
-                assert_eq!(worked, Ok(true), "{programme} {}", shown(&month));
+                is_in_order(&timetable, &month);
             }
         }
     }
+}
+
+/// Whatever single day a decision moves.
+#[test]
+fn one_day_more_that_is_worked_or_off_keeps_the_order() {
+    let first: NaiveDate = "2026-11-01".parse().unwrap();
+    let plain = timetable(&[]);
+    let mut moved = 0;
+    for day in first.iter_days().take(365 + 61) {
+        let is_worked = plain.days.is_working_day(day).unwrap();
+        let kind = if is_worked {
+            DayKind::InLieu
+        } else {
+            DayKind::Working
+        };
+        let timetable = Timetable {
+            days: plain.days.with([(day, kind)]),
+            ..plain.clone()
+        };
+        for month in timetable.year(2027).unwrap() {
+            is_in_order(&timetable, &month);
+            moved += usize::from(month != plain.month(month.period).unwrap());
+        }
+    }
+    assert!(moved > 100, "{moved} months moved");
+}
+
+fn is_in_order(timetable: &Timetable, month: &Month) {
+    let at = month.moments.map(|(_, at)| at);
+    let shown = format!("{} {}", timetable.programme, shown(month));
+    assert!(at.is_sorted_by(|a, b| a < b), "{shown}");
+    let paid = Period::of(month.pay_day);
+    let last = from_vietnam(terms::day_of(paid.before(), 25), NaiveTime::MIN);
+    assert!(at[1] <= last, "{shown}");
+    assert_eq!(
+        timetable.days.is_working_day(month.pay_day),
+        Ok(true),
+        "{shown}"
+    );
 }
 
 #[test]
