@@ -68,13 +68,12 @@ pub struct ReleaseRun {
     pub run_no: RunNo,
 }
 
-/// `payments.do.release-late`: as `release-run`, where that is refused because the day is not
+/// `payments.do.release-late`: a release that is refused without a reason, because its day is not
 /// worked or its cut-off is over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseLate {
-    pub officer: Officer,
-    pub run_no: RunNo,
+    pub release: ReleaseRun,
     pub reason: String,
 }
 

@@ -1,13 +1,14 @@
 //! Runs that go out after their day: whoever runs this lives later than the middle of 2026.
 
 use domain::{Money, RunNo};
-use payments::{PlanSchedule, ReleaseRun};
+use payments::PlanSchedule;
 use serde_json::{Value, to_value};
 
 use super::{
-    LINKS, PROGRAMME, REGISTRY, a_world, at, catch_up, plan_with, planning, releasing_late,
+    LINKS, PROGRAMME, REGISTRY, a_world, at, catch_up, plan_with, planning, releasing,
+    releasing_late,
 };
-use crate::world::{RELEASER, World, officer};
+use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_schedule_opened_goes_out_late_for_a_reason_only() -> anyhow::Result<()> {
@@ -27,23 +28,17 @@ async fn what_the_schedule_opened_goes_out_late_for_a_reason_only() -> anyhow::R
     let opened = catch_up(&world.pool, at("2026-05-01T00:00:00Z")).await?;
     let may = *opened.first().expect("May is opened at once");
     approved(&world, may).await?;
-    let releasing = |run_no| {
-        to_value(ReleaseRun {
-            officer: officer(RELEASER),
-            run_no,
-        })
-    };
     let problem = world
-        .refused("release-run", "plain", &releasing(may)?)
+        .refused("release-run", "plain", &releasing(may))
         .await?;
     assert_eq!((problem.status, &problem.code[..]), (409, "after_cut_off"));
     assert!(problem.detail.contains("2026-05-04"), "{problem}");
-    let unmotivated = releasing_late(may, " ")?;
+    let unmotivated = releasing_late(may, " ");
     let problem = world
         .refused("release-late", "no reason", &unmotivated)
         .await?;
     assert_eq!((problem.status, &problem.code[..]), (422, "reason_missing"));
-    let body = releasing_late(may, "sự cố đường truyền")?;
+    let body = releasing_late(may, "sự cố đường truyền");
     let answer = world.ask("release-late", "late", &body).await?;
     assert_eq!(answer["warnings"], to_value(["after_cut_off"])?);
     let kept = "SELECT count(*) FROM payments.acts

@@ -86,24 +86,18 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
                 .map(|((root, lines), total)| (root, lines, total));
             approve(&target, output, run, seen, &by).await
         }
-        Run::Release {
-            run,
-            late: Some(reason),
-            by,
-        } => {
-            let body = ReleaseLate {
-                officer: by.by.clone(),
-                run_no: run,
-                reason,
-            };
-            super::ask(&target, output, "release-late", &by, &body).await
-        }
-        Run::Release { run, by, .. } => {
-            let body = ReleaseRun {
+        Run::Release { run, late, by } => {
+            let release = ReleaseRun {
                 officer: by.by.clone(),
                 run_no: run,
             };
-            super::ask(&target, output, "release-run", &by, &body).await
+            match late {
+                None => super::ask(&target, output, "release-run", &by, &release).await,
+                Some(reason) => {
+                    let body = ReleaseLate { release, reason };
+                    super::ask(&target, output, "release-late", &by, &body).await
+                }
+            }
         }
         Run::Close { run, by } => {
             let body = CloseRun {

@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::release::{on_release_late, on_release_run};
+use super::release::{late, refuse_late};
 use super::schedule::{approve_order, order_schedule, plan_schedule};
-use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun};
+use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
 use crate::holds::restate;
 use crate::run::{Action, Run, Seen, State};
 use crate::store::{self, Act, HeldBy, Hold};
@@ -38,8 +38,8 @@ impl CommandHandler for OnCommand {
             "hold-line" => on_hold_line(tx, read(command)?, now).await,
             "free-line" => on_free_line(tx, read(command)?, now).await,
             "approve-run" => on_approve_run(tx, read(command)?, now).await,
-            "release-run" => on_release_run(tx, read(command)?, now).await,
-            "release-late" => on_release_late(tx, read(command)?, now).await,
+            "release-run" => on_release_run(tx, (read(command)?, None), now).await,
+            "release-late" => on_release_run(tx, late(read(command)?)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
             "order-schedule" => order_schedule(tx, read(command)?, now).await,
@@ -250,6 +250,26 @@ async fn commit(tx: &mut PgConnection, run: &Run, now: DateTime<Utc>) -> Result<
     Ok(())
 }
 
+async fn on_release_run(
+    tx: &mut PgConnection,
+    (command, late): (ReleaseRun, Option<String>),
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let mut run = store::lock_run(tx, command.run_no).await?;
+    run.state.allow(Action::Release)?;
+    let warning = refuse_late(tx, &run, late.is_some(), now).await?;
+    let release = Act {
+        reason: late,
+        ..Act::new(run.run_no, &command.officer, "release").bound_to(&run)
+    };
+    act(tx, release, now).await?;
+    store::set_state(tx, run.run_no, State::Releasing).await?;
+    run.state = State::Releasing;
+    let mut answer = shown(&run);
+    answer["warnings"] = json!(warning.as_slice());
+    Ok(answer)
+}
+
 /// A run closes only when every line has an end and the bank's statement has shown it.
 async fn on_close_run(
     tx: &mut PgConnection,
@@ -298,7 +318,7 @@ async fn on_close_run(
 
 /// Remembers who acts, and refuses who may not: maker, checkers and releaser are different
 /// persons, and none of them changed where somebody is paid. The database refuses as well, should two act at the same moment.
-pub(super) async fn act(tx: &mut PgConnection, act: Act, now: DateTime<Utc>) -> Result<(), Error> {
+async fn act(tx: &mut PgConnection, act: Act, now: DateTime<Utc>) -> Result<(), Error> {
     let before = store::acts_of(tx, act.run_no, &act.officer).await?;
     if matches!(act.act, "approve" | "release")
         && let Some(earlier) = before
@@ -337,7 +357,7 @@ fn second_act(officer: &Officer, earlier: &str, now: &str) -> Problem {
     Problem::new(403, "same_person", detail)
 }
 
-pub(super) fn shown(run: &Run) -> Value {
+fn shown(run: &Run) -> Value {
     let allowed: Vec<&str> = run
         .state
         .allowed_actions()

@@ -1,68 +1,24 @@
-//! Releasing a run, in time or late.
+//! Releases that come too late.
 
 use chrono::{DateTime, Utc};
-use domain::{Officer, RunNo};
 use messaging::Problem;
-use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::commands::{act, shown};
-use crate::Error;
 use crate::command::{ReleaseLate, ReleaseRun};
-use crate::run::{Action, Run, State};
-use crate::store::{self, Act};
+use crate::run::Run;
+use crate::{Error, store};
 
-pub(super) async fn on_release_run(
-    tx: &mut PgConnection,
-    command: ReleaseRun,
-    now: DateTime<Utc>,
-) -> Result<Value, Error> {
-    release(tx, command.run_no, &command.officer, None, now).await
-}
-
-pub(super) async fn on_release_late(
-    tx: &mut PgConnection,
-    command: ReleaseLate,
-    now: DateTime<Utc>,
-) -> Result<Value, Error> {
+/// A late release and why it is one.
+pub(super) fn late(command: ReleaseLate) -> Result<(ReleaseRun, Option<String>), Error> {
     if command.reason.trim().is_empty() {
         return Err(Problem::new(422, "reason_missing", "a late release has a reason").into());
     }
-    release(
-        tx,
-        command.run_no,
-        &command.officer,
-        Some(command.reason),
-        now,
-    )
-    .await
-}
-
-async fn release(
-    tx: &mut PgConnection,
-    run_no: RunNo,
-    officer: &Officer,
-    reason: Option<String>,
-    now: DateTime<Utc>,
-) -> Result<Value, Error> {
-    let mut run = store::lock_run(tx, run_no).await?;
-    run.state.allow(Action::Release)?;
-    let late = refuse_late(tx, &run, reason.is_some(), now).await?;
-    let release = Act {
-        reason,
-        ..Act::new(run_no, officer, "release")
-    };
-    act(tx, release.bound_to(&run), now).await?;
-    store::set_state(tx, run_no, State::Releasing).await?;
-    run.state = State::Releasing;
-    let mut answer = shown(&run);
-    answer["warnings"] = json!(late.as_slice());
-    Ok(answer)
+    Ok((command.release, Some(command.reason)))
 }
 
 /// Why a release comes too late, by a code. What the schedule opened has a day to keep, so that it
 /// goes out late for a reason or not at all; who opens by hand names any day, and is warned.
-async fn refuse_late(
+pub(super) async fn refuse_late(
     tx: &mut PgConnection,
     run: &Run,
     has_reason: bool,
