@@ -62,6 +62,8 @@ impl Ground {
         settings.messaging.watermark_ms = 200;
         settings.messaging.poll_ms = 50;
         settings.payments.result_sla_ms = 3_000;
+        // Tests move time themselves.
+        settings.payments.schedule_ms = 0;
         settings.reconciliation.grace_ms = 60_000;
         settings.sandbox.delay_ms = 300;
         settings
@@ -92,6 +94,7 @@ impl Ground {
             ("ANSINH_MESSAGING__WATERMARK_MS", "200".to_owned()),
             ("ANSINH_MESSAGING__POLL_MS", "50".to_owned()),
             ("ANSINH_PAYMENTS__RESULT_SLA_MS", "3000".to_owned()),
+            ("ANSINH_PAYMENTS__SCHEDULE_MS", "0".to_owned()),
             ("ANSINH_RECONCILIATION__GRACE_MS", "60000".to_owned()),
             ("ANSINH_SANDBOX__DELAY_MS", "300".to_owned()),
         ]

@@ -30,6 +30,7 @@ mod registry;
 mod rights;
 mod rotation;
 mod scenario;
+mod schedule;
 mod signing;
 mod statements;
 mod tamper;

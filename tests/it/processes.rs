@@ -65,6 +65,12 @@ impl Process {
         Ok(())
     }
 
+    /// SIGKILL, for good.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.refuse_ended()?;
+        Ok(self.child.kill().await?)
+    }
+
     /// A service ends only when it is told to.
     fn refuse_ended(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {

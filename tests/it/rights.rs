@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 46] = [
+const APPEND_ONLY: [&str; 48] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -84,6 +84,7 @@ const APPEND_ONLY: [&str; 46] = [
     "ledger.journals",
     "ledger.transfers",
     "messaging.outbox",
+    "payments.alarms",
     "payments.appropriations",
     "payments.approval_levels",
     "payments.breaks",
@@ -97,6 +98,7 @@ const APPEND_ONLY: [&str; 46] = [
     "payments.officer_keys",
     "payments.result_refusals",
     "payments.results",
+    "payments.schedule_steps",
     "payments.withdrawals",
     "privacy.access_log",
     "reconciliation.breaks",

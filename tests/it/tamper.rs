@@ -21,7 +21,7 @@ struct Tampering {
     change: &'static str,
 }
 
-const TAMPERINGS: [Tampering; 14] = [
+const TAMPERINGS: [Tampering; 15] = [
     Tampering {
         what: "one đồng more in a transfer",
         table: "ledger.transfers",
@@ -123,6 +123,12 @@ const TAMPERINGS: [Tampering; 14] = [
                 ORDER BY part, chunk, line LIMIT 1) one
             WHERE (r.run_no, r.part, r.chunk, r.line) = (one.run_no, one.part, one.chunk, one.line)
             RETURNING r.run_no || '-' || r.part || '-' || r.chunk || '-' || r.line",
+    },
+    Tampering {
+        what: "a run that the schedule is said to have opened",
+        table: "payments.acts",
+        change: "UPDATE payments.acts SET reason = 'schedule of HTXH 2026-12' WHERE act = 'open'
+            RETURNING 'run ' || run_no",
     },
     Tampering {
         what: "other words in an event",

@@ -1,6 +1,6 @@
 //! The one place that knows in which zone a business day begins.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Asia::Ho_Chi_Minh;
 
 /// The business date in Viet Nam (UTC+7) at an instant.
@@ -11,6 +11,14 @@ pub fn today_in_vietnam(now: DateTime<Utc>) -> NaiveDate {
 /// What a clock in Viet Nam shows at an instant.
 pub fn in_vietnam(at: DateTime<Utc>) -> NaiveDateTime {
     at.with_timezone(&Ho_Chi_Minh).naive_local()
+}
+
+/// When a clock in Viet Nam shows this; it is never put forward or back.
+pub fn from_vietnam(day: NaiveDate, time: NaiveTime) -> DateTime<Utc> {
+    let at = Ho_Chi_Minh.from_local_datetime(&day.and_time(time));
+    at.earliest()
+        .expect("each hour of a year of payments is there")
+        .to_utc()
 }
 
 #[cfg(test)]
@@ -26,6 +34,8 @@ mod tests {
         ] {
             let now: DateTime<Utc> = now.parse().unwrap();
             assert_eq!(today_in_vietnam(now).to_string(), today);
+            let shown = in_vietnam(now);
+            assert_eq!(from_vietnam(shown.date(), shown.time()), now);
         }
     }
 }

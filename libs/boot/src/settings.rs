@@ -147,6 +147,9 @@ pub struct Payments {
     pub approvals_required: i16,
     /// Whether approvals and releases need the signature of who gives them.
     pub signatures_required: bool,
+    /// Between two looks at the schedule, in milliseconds; 0 for a process that opens no run by
+    /// itself.
+    pub schedule_ms: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -265,6 +268,7 @@ impl Default for Payments {
             result_sla_ms: 86_400_000,
             approvals_required: 1,
             signatures_required: true,
+            schedule_ms: 30_000,
         }
     }
 }

@@ -8,10 +8,12 @@ use std::sync::LazyLock;
 use chrono::{Datelike, NaiveDate, Weekday};
 
 /// The working days of the years whose holidays are known.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct WorkingDays {
     /// Days that are not what their weekday says, and holidays that fall on weekends.
     days: BTreeMap<NaiveDate, NamedDay>,
+    /// What was decided since, before which the others give way.
+    decided: BTreeMap<NaiveDate, NamedDay>,
     first_year: i32,
     last_year: i32,
 }
@@ -57,6 +59,11 @@ pub enum CalendarError {
     },
 }
 
+/// How the calendar names the first day of the lunar year.
+const TET: &str = "Tết Nguyên Đán";
+/// The name of a day that is only what a decision made it.
+const DECIDED: &str = "Theo quyết định";
+
 static VIET_NAM: LazyLock<WorkingDays> = LazyLock::new(|| {
     let lines = include_str!("../data/working_days.csv").lines().skip(1);
     let days = lines.map(|it| named(it).expect("a row is day, kind, confidence and name"));
@@ -72,12 +79,7 @@ fn named(line: &'static str) -> Option<(NaiveDate, NamedDay)> {
         "working" => DayKind::Working,
         _ => return None,
     };
-    let confidence = match fields.next()? {
-        "low" => Confidence::Low,
-        "medium" => Confidence::Medium,
-        "high" => Confidence::High,
-        _ => return None,
-    };
+    let confidence = Confidence::from_code(fields.next()?)?;
     let name = fields.next()?;
     let named = NamedDay {
         kind,
@@ -85,6 +87,21 @@ fn named(line: &'static str) -> Option<(NaiveDate, NamedDay)> {
         name,
     };
     Some((day, named))
+}
+
+impl Confidence {
+    pub fn from_code(code: &str) -> Option<Confidence> {
+        let all = [Confidence::Low, Confidence::Medium, Confidence::High];
+        all.into_iter().find(|it| it.as_str() == code)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Confidence::Low => "low",
+            Confidence::Medium => "medium",
+            Confidence::High => "high",
+        }
+    }
 }
 
 impl WorkingDays {
@@ -99,7 +116,40 @@ impl WorkingDays {
             first_year: year(days.first_key_value()),
             last_year: year(days.last_key_value()),
             days,
+            decided: BTreeMap::new(),
         }
+    }
+
+    /// This calendar with what was decided since: days off, and days that are worked. Of years
+    /// that are not known it says no more than before.
+    pub fn with(&self, decided: impl IntoIterator<Item = (NaiveDate, DayKind)>) -> WorkingDays {
+        let mut with = WorkingDays {
+            days: self.days.clone(),
+            decided: self.decided.clone(),
+            ..*self
+        };
+        for (day, kind) in decided {
+            // The feast stays what it is, whoever works on it.
+            let name = self.days.get(&day).map_or(DECIDED, |it| it.name);
+            let named = NamedDay {
+                kind,
+                confidence: Confidence::High,
+                name,
+            };
+            with.decided.insert(day, named);
+        }
+        with
+    }
+
+    /// The first day of the lunar year, Mùng một Tết, that falls in `year`.
+    ///
+    /// # Errors
+    /// [`CalendarError::UnknownYear`]
+    pub fn tet(&self, year: i32) -> Result<NaiveDate, CalendarError> {
+        self.known(year)?;
+        let mut of_year = self.days.iter().filter(|(day, _)| day.year() == year);
+        let tet = of_year.find(|(_, it)| it.name == TET);
+        Ok(*tet.expect("each known year has its Tết").0)
     }
 
     /// # Errors
@@ -134,6 +184,36 @@ impl WorkingDays {
         Ok(found)
     }
 
+    /// `day` where it is worked, else the last working day before it: for what has to be done
+    /// *before* a day, which no day off makes later.
+    ///
+    /// # Errors
+    /// [`CalendarError::UnknownYear`], also where the search leaves the known years.
+    pub fn working_day_until(&self, day: NaiveDate) -> Result<NaiveDate, CalendarError> {
+        let mut found = day;
+        while !self.is_working_day(found)? {
+            found = self.day_before(found)?;
+        }
+        Ok(found)
+    }
+
+    /// The working day that has `count` working days after it up to and with `day`, itself the
+    /// last working day until then; for none as [`Self::working_day_until`].
+    ///
+    /// # Errors
+    /// [`CalendarError::UnknownYear`], also where the search leaves the known years.
+    pub fn working_days_before(
+        &self,
+        day: NaiveDate,
+        count: u32,
+    ) -> Result<NaiveDate, CalendarError> {
+        let mut found = self.working_day_until(day)?;
+        for _ in 0..count {
+            found = self.working_day_until(self.day_before(found)?)?;
+        }
+        Ok(found)
+    }
+
     /// The last day of a term of `count` working days. The day from which it is counted is not one
     /// of them (Civil Code, Article 147); a term of none ends as [`Self::working_day_from`].
     ///
@@ -156,7 +236,8 @@ impl WorkingDays {
     /// [`CalendarError::UnknownYear`]
     pub fn named(&self, day: NaiveDate) -> Result<Option<NamedDay>, CalendarError> {
         self.known(day.year())?;
-        Ok(self.days.get(&day).copied())
+        let named = self.decided.get(&day).or_else(|| self.days.get(&day));
+        Ok(named.copied())
     }
 
     /// How sure it is what a day is. A day without a name is as sure as its year: a decision that
@@ -182,6 +263,13 @@ impl WorkingDays {
             first_year: self.first_year,
             last_year: self.last_year,
         })
+    }
+
+    fn day_before(&self, day: NaiveDate) -> Result<NaiveDate, CalendarError> {
+        self.known(day.year())?;
+        Ok(day
+            .pred_opt()
+            .expect("a known year is not the first of all"))
     }
 
     fn day_after(&self, day: NaiveDate) -> Result<NaiveDate, CalendarError> {
@@ -252,6 +340,59 @@ mod tests {
             let found = days.add_working_days(day(from), count);
             assert_eq!(found, Ok(day(last)), "{from} and {count}");
         }
+    }
+
+    #[test]
+    fn what_is_due_before_a_day_is_done_on_a_working_day() {
+        let days = WorkingDays::viet_nam();
+        for (day_before, count, found) in [
+            ("2026-12-24", 0, "2026-12-24"),
+            ("2026-01-24", 0, "2026-01-23"), // a Saturday
+            ("2026-02-19", 0, "2026-02-13"), // in the middle of Tết
+            ("2026-08-23", 0, "2026-08-22"), // a Sunday after a Saturday that is worked
+            ("2026-08-24", 1, "2026-08-22"),
+            ("2026-09-03", 1, "2026-08-28"), // over National Day and its day in lieu
+            ("2027-01-04", 1, "2026-12-31"), // out of the year
+            ("2027-02-12", 3, "2027-02-02"), // over the Tết that is computed
+        ] {
+            let is = days.working_days_before(day(day_before), count);
+            assert_eq!(is, Ok(day(found)), "{day_before} and {count}");
+        }
+        assert!(days.working_days_before(day("2025-01-03"), 3).is_err());
+    }
+
+    #[test]
+    fn each_year_has_its_tet() {
+        let tet = |year| WorkingDays::viet_nam().tet(year).map(|it| it.to_string());
+        let found: Vec<String> = (2025..=2028).map(|it| tet(it).unwrap()).collect();
+        assert_eq!(
+            found,
+            ["2025-01-29", "2026-02-17", "2027-02-06", "2028-01-26"]
+        );
+        assert!(tet(2029).is_err());
+    }
+
+    #[test]
+    fn a_decision_makes_days_worked_or_off() {
+        let decided = [
+            (day("2027-02-13"), DayKind::Working), // a Saturday
+            (day("2027-02-11"), DayKind::InLieu),  // for the day after Tết
+            (day("2027-04-16"), DayKind::Working), // Hung Kings, worked after all
+            (day("2029-01-02"), DayKind::Holiday),
+        ];
+        let days = WorkingDays::viet_nam().with(decided);
+        let worked = |it| days.is_working_day(day(it));
+        assert_eq!(worked("2027-02-13"), Ok(true));
+        assert_eq!(worked("2027-02-11"), Ok(false));
+        assert_eq!(worked("2027-04-16"), Ok(true));
+        assert_eq!(worked("2027-02-12"), Ok(true));
+        assert!(worked("2029-01-02").is_err());
+        let confidence = |it| days.confidence(day(it));
+        assert_eq!(confidence("2027-02-13"), Ok(Confidence::High));
+        assert_eq!(confidence("2027-02-12"), Ok(Confidence::Low));
+        assert_eq!(days.tet(2027), Ok(day("2027-02-06")));
+        let before = WorkingDays::viet_nam().is_working_day(day("2027-02-13"));
+        assert_eq!(before, Ok(false));
     }
 
     /// Pay day is the first working day of the month.

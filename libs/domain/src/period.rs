@@ -24,11 +24,18 @@ impl Period {
     }
 
     pub fn last_day(self) -> NaiveDate {
-        let next = self
-            .0
-            .checked_add_months(Months::new(1))
-            .expect("years stay in range");
+        let next = self.next().0;
         next.pred_opt().expect("years stay in range")
+    }
+
+    pub fn next(self) -> Period {
+        let next = self.0.checked_add_months(Months::new(1));
+        Period(next.expect("years stay in range"))
+    }
+
+    pub fn before(self) -> Period {
+        let before = self.0.checked_sub_months(Months::new(1));
+        Period(before.expect("years stay in range"))
     }
 }
 
@@ -83,6 +90,8 @@ mod tests {
             period.last_day(),
             NaiveDate::from_ymd_opt(2026, 2, 28).unwrap()
         );
+        assert_eq!(period.next().to_string(), "2026-03");
+        assert_eq!(period.before().before().to_string(), "2025-12");
         for bad in ["2026-13", "2026-1", "26-01", "2026-02-01", "2026/02", ""] {
             assert_eq!(
                 bad.parse::<Period>().unwrap_err().code,

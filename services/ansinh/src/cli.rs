@@ -7,6 +7,7 @@ mod account;
 mod iso;
 mod keys;
 mod law;
+mod schedule;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ pub(crate) use account::{Account, Authorities, LinkKind, Steps};
 pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
+pub(crate) use schedule::{Orders, Schedule};
 
 /// Pays pensions and allowances, exactly once, and can prove it.
 #[derive(Debug, Parser)]
@@ -114,6 +116,9 @@ pub(crate) enum Top {
     /// Payout runs
     #[command(subcommand)]
     Run(Run),
+    /// When runs are due: the engine opens them, and tells of what was not done in time
+    #[command(subcommand)]
+    Schedule(Schedule),
     /// The books
     #[command(subcommand)]
     Ledger(Ledger),
@@ -291,6 +296,9 @@ pub(crate) enum Run {
         /// The officer's private key; officers/<officer>.pem beside the servers where left out
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+        /// Why it goes out although its day is not worked or its cut-off is over
+        #[arg(long, value_name = "REASON")]
+        late: Option<String>,
         #[command(flatten)]
         by: By,
     },

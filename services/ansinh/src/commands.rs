@@ -15,6 +15,7 @@ mod programme;
 mod registry;
 mod run;
 mod sandbox;
+mod schedule;
 mod serve;
 mod servers;
 
@@ -54,6 +55,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Eligibility(command) => eligibility::eligibility(command, &shared).await,
         Top::Account(command) => account::account(command, &shared).await,
         Top::Run(command) => run::run(command, &shared).await,
+        Top::Schedule(command) => schedule::schedule(command, &shared).await,
         Top::Ledger(command) => ledger::ledger(command, &shared).await,
         Top::Officer(command) => officer::officer(command, &shared).await,
         Top::Iso(command) => iso::iso(command, shared.output).await,

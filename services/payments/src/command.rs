@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
-use domain::{EndToEndId, Money, Officer, Period, Programme, Province, RunNo};
+use chrono::{NaiveDate, NaiveTime};
+use domain::{EndToEndId, Institution, Money, Officer, Period, Programme, Province, RunNo};
 use serde::{Deserialize, Serialize};
 
 use crate::preview::Guard;
@@ -103,10 +103,92 @@ pub struct ReleaseRun {
     pub signature: Option<String>,
 }
 
+/// `payments.do.release-late`: a release that is refused without a reason, because its day is not
+/// worked or its cut-off is over.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseLate {
+    pub release: ReleaseRun,
+    pub reason: String,
+}
+
 /// `payments.do.close-run`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CloseRun {
     pub officer: Officer,
     pub run_no: RunNo,
+}
+
+/// `payments.do.plan-schedule`: a programme's year, or what of it has changed and is still to come.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanSchedule {
+    /// The maker of the runs that the schedule opens.
+    pub officer: Officer,
+    pub programme: Programme,
+    pub year: i32,
+    /// Why what was planned before is planned anew; needed where something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Only tell what would be planned.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `payments.do.order-schedule`: what was decided about a day, a pay day or a cut-off. It holds
+/// when another officer has approved it, for what is planned afterwards.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderSchedule {
+    pub officer: Officer,
+    pub ordered: Ordered,
+    /// The decision's number, or what else it rests on.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Ordered {
+    /// A day that is worked, or a day off.
+    Day { day: NaiveDate, is_worked: bool },
+    /// When a programme pays a period.
+    PayDay {
+        programme: Programme,
+        period: Period,
+        day: NaiveDate,
+    },
+    /// Until when an institution takes what is to be booked on the same day.
+    CutOff {
+        institution: Institution,
+        from: NaiveDate,
+        at: NaiveTime,
+    },
+}
+
+/// `payments.do.approve-order`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveOrder {
+    /// Not who ordered it.
+    pub officer: Officer,
+    pub order_no: i64,
+}
+
+impl Ordered {
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Ordered::Day { .. } => "day",
+            Ordered::PayDay { .. } => "pay_day",
+            Ordered::CutOff { .. } => "cut_off",
+        }
+    }
+
+    /// The first day for which it makes a difference.
+    pub(crate) fn day(self) -> NaiveDate {
+        match self {
+            Ordered::Day { day, .. } | Ordered::PayDay { day, .. } => day,
+            Ordered::CutOff { from, .. } => from,
+        }
+    }
 }

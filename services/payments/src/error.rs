@@ -1,3 +1,4 @@
+use domain::calendar::CalendarError;
 use messaging::{Judged, Problem, Verdict};
 
 /// Why payments could not do its work.
@@ -53,6 +54,12 @@ impl Judged for Error {
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Error {
         Error::Refused(Box::new(problem))
+    }
+}
+
+impl From<CalendarError> for Error {
+    fn from(error: CalendarError) -> Error {
+        Problem::new(422, "calendar_unknown", error.to_string()).into()
     }
 }
 

@@ -3,10 +3,13 @@
 mod commands;
 mod keys;
 mod preparation;
+mod release;
 mod results;
+mod schedule;
 mod withdrawals;
 
-pub(crate) use commands::OnCommand;
+pub(crate) use commands::{OnCommand, open_run};
+pub use schedule::{approve_order, order_schedule, plan_schedule};
 
 use chrono::{DateTime, Utc};
 use domain::{Institution, Part};

@@ -2,9 +2,9 @@
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
-//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `close-run`, `register-key`,
-//! `end-key`. Says `run-opened`,
-//! `results-applied`, `run-closed`, and to each bank `instructions`.
+//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
+//! `order-schedule`, `approve-order`, `register-key`, `end-key`. Says `run-opened`, `results-applied`, `run-closed`,
+//! and to each bank `instructions`.
 
 mod approval;
 mod command;
@@ -17,23 +17,31 @@ mod preview;
 mod report;
 mod result;
 mod run;
+mod schedule;
+mod scheduler;
 mod store;
 mod withdrawal;
 mod work;
 
 pub use approval::{KeyStatement, SignedAct, Statement};
 pub use command::{
-    Appropriate, ApproveRun, CloseRun, EndKey, FreeLine, HoldLine, OpenRun, RegisterKey, ReleaseRun,
+    Appropriate, ApproveOrder, ApproveRun, CloseRun, EndKey, FreeLine, HoldLine, OpenRun,
+    OrderSchedule, Ordered, PlanSchedule, RegisterKey, ReleaseLate, ReleaseRun,
 };
 pub use error::Error;
+pub use handlers::{approve_order, order_schedule, plan_schedule};
 pub use line::{Line, LineLeaf};
 pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use report::{
-    ActRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, Preview, RunSummary, acts, exceptions,
-    institutions, lines, preview, run_summary, runs, unsound_signatures,
+    ActRow, AlarmRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview,
+    RunSummary, ScheduleRow, StepRow, acts, alarms, exceptions, institutions, lines, preview,
+    run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps,
+    unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};
 pub use run::{Action, State};
+pub use schedule::{Moment, MomentState};
+pub use scheduler::{Round, keep_schedule};
 
 use domain::Institution;
 use messaging::{Relay, Subscription, consume, serve};
@@ -86,6 +94,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     }
     ctx.spawn("overdue", work::watch_overdue(ctx.clone()));
     ctx.spawn("holds", holds::watch_holds(ctx.clone()));
+    ctx.spawn("schedule", scheduler::watch_schedule(ctx.clone()));
     let approvals_required = ctx.settings.payments.approvals_required;
     let handler = handlers::OnCommand {
         approvals_required,

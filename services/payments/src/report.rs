@@ -3,14 +3,16 @@
 mod store;
 
 pub use store::{
-    acts, exceptions, institutions, lines, preview, run_summary, runs, unsound_signatures,
+    acts, alarms, exceptions, institutions, lines, preview, run_summary, runs, schedule,
+    schedule_next, schedule_orders, schedule_steps, unsound_signatures,
 };
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use domain::{Channel, Institution, Money, Officer, Period, Position, Programme, RunNo};
 use serde::Serialize;
 
 use crate::preview::{Difference, Guard, Guarded};
+use crate::{Moment, MomentState};
 
 /// A run on one screen; the parts add up to the lines.
 #[derive(Debug, Clone, Serialize)]
@@ -150,4 +152,58 @@ pub struct ExceptionRow {
     pub hold_until: Option<DateTime<Utc>>,
     pub opened_at: DateTime<Utc>,
     pub resolved_at: Option<DateTime<Utc>>,
+}
+
+/// A moment of the schedule and what became of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ScheduleRow {
+    pub programme: Programme,
+    pub period: Period,
+    pub moment: Moment,
+    pub due_at: DateTime<Utc>,
+    pub pay_day: NaiveDate,
+    /// The earlier period on whose pay day this one is paid as well.
+    pub paid_with: Option<Period>,
+    pub state: MomentState,
+    /// Why it was skipped or missed.
+    pub reason: Option<String>,
+    pub run_no: Option<RunNo>,
+    pub maker: Officer,
+}
+
+/// Who, or time, did what to a moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepRow {
+    pub moment: Moment,
+    pub step: String,
+    pub due_at: DateTime<Utc>,
+    pub pay_day: NaiveDate,
+    pub officer: Option<Officer>,
+    pub reason: Option<String>,
+    pub run_no: Option<RunNo>,
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// Something that somebody has to look at.
+#[derive(Debug, Clone, Serialize)]
+pub struct AlarmRow {
+    pub kind: String,
+    pub subject: String,
+    pub raised_at: DateTime<Utc>,
+}
+
+/// What was decided about a day, a pay day or a cut-off; without a checker it does not hold yet.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrderRow {
+    pub order_no: i64,
+    pub kind: String,
+    pub day: NaiveDate,
+    pub is_worked: Option<bool>,
+    pub programme: Option<Programme>,
+    pub period: Option<Period>,
+    pub institution: Option<Institution>,
+    pub cut_off: Option<NaiveTime>,
+    pub reason: String,
+    pub maker: Officer,
+    pub checker: Option<Officer>,
 }

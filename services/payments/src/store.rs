@@ -4,11 +4,13 @@ mod editors;
 mod found;
 mod holds;
 mod keys;
+mod orders;
 mod overpayments;
 mod preparation;
 mod preview;
 mod results;
 mod runs;
+mod schedule;
 mod withdrawals;
 mod work;
 
@@ -19,6 +21,7 @@ pub(crate) use holds::{
     parts_with_ended_holds,
 };
 pub(crate) use keys::{approvals_for, end_key, insert_key, key_of};
+pub(crate) use orders::{approve_order, insert_order, lock_order, timetable};
 pub(crate) use overpayments::{cancel_overpayments, open_overpayments};
 pub(crate) use preparation::{
     OpenChunk, Prepared, add_prepared, announce, finish_preparation, insert_lines,
@@ -35,6 +38,10 @@ pub(crate) use results::{
 pub(crate) use runs::{
     Act, Ends, acts_of, close_run, count_approvals, insert_act, insert_appropriation, insert_run,
     local_by_province, lock_parts, lock_run, lock_unreleased, restate_run, run_ends, set_state,
+};
+pub(crate) use schedule::{
+    PassedDeadline, Settled, booked_on, lock_schedule, plan, planned_years, raise_alarms, run_of,
+    settle, take_due_opening, take_passed_deadlines,
 };
 pub(crate) use withdrawals::{
     Excepted, Found, OpenException, insert_withdrawals, mark_to_issue_again, obligated,
@@ -57,7 +64,7 @@ fn province_of(number: i16) -> Province {
     Province::from_number(number).expect("only provinces are stored")
 }
 
-fn institution_of(number: i32) -> Institution {
+pub(crate) fn institution_of(number: i32) -> Institution {
     Institution::from_number(number).expect("only institutions are stored")
 }
 

@@ -16,7 +16,7 @@ pub const FLOATS_ELSEWHERE: [(&str, &str); 2] = [
 ];
 
 /// Files of services whose content is states and decisions.
-const NOUNS: [&str; 11] = [
+const NOUNS: [&str; 13] = [
     "banks.rs",
     "determination.rs",
     "line.rs",
@@ -27,6 +27,8 @@ const NOUNS: [&str; 11] = [
     "registry.rs",
     "result.rs",
     "run.rs",
+    "schedule.rs",
+    "timetable.rs",
     "statement.rs",
 ];
 

@@ -10,7 +10,7 @@ use super::Invariant;
 
 /// Name, sentence, and a statement whose rows are the places where it does not hold. Each first
 /// column is the place; an empty answer is a good one.
-pub(super) const STATEMENTS: [(&str, &str, &str); 10] = [
+pub(super) const STATEMENTS: [(&str, &str, &str); 11] = [
     (
         "paid_is_computed",
         "every line pays exactly what eligibility determined for the person, from the province what \
@@ -51,6 +51,22 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 10] = [
         ) l USING (run_no)
         WHERE r.state <> 'preparing'
             AND (r.lines, r.total) IS DISTINCT FROM (coalesce(l.lines, 0), coalesce(l.total, 0))",
+    ),
+    (
+        "scheduled_once",
+        "each opening of the schedule that fired has exactly one run, of its month and pay day, opened \
+         by who planned it, and no other run says that the schedule opened it",
+        "SELECT 'programme ' || s.programme || ' period ' || s.period FROM payments.schedule s
+        LEFT JOIN payments.runs r USING (run_no)
+        WHERE s.state = 'fired' AND ((r.programme, r.period, r.business_date, r.maker)
+                IS DISTINCT FROM (s.programme, s.period, s.pay_day, s.maker)
+            OR 1 <> (SELECT count(*) FROM payments.schedule_steps x
+                WHERE (x.programme, x.period, x.moment, x.step, x.run_no)
+                    = (s.programme, s.period, s.moment, 'fired', s.run_no)))
+        UNION ALL
+        SELECT 'run ' || a.run_no FROM payments.acts a
+        WHERE a.act = 'open' AND a.reason IS NOT NULL AND 1 <> (SELECT count(*)
+            FROM payments.schedule s WHERE s.run_no = a.run_no AND s.state = 'fired')",
     ),
     (
         "approved_by_others",

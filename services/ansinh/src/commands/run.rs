@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use domain::{Position, RunNo};
 use payments::{
-    ApproveRun, CloseRun, FreeLine, Guard, HoldLine, OpenRun, ReleaseRun, RunSummary, SignedAct,
-    Statement,
+    ApproveRun, CloseRun, FreeLine, Guard, HoldLine, OpenRun, ReleaseLate, ReleaseRun, RunSummary,
+    SignedAct, Statement,
 };
 use sqlx::PgPool;
 
@@ -96,15 +96,21 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
         }
         Run::Preview { run } => preview(&target.pool(None).await?, output, run).await,
         Run::Acts { run } => acts(&target.pool(None).await?, output, run).await,
-        Run::Release { run, key, by } => {
+        Run::Release { run, key, late, by } => {
             let summary = summary(&target.pool(None).await?, run).await?;
             let statement = statement(SignedAct::Release, &by.by, &summary);
-            let body = ReleaseRun {
+            let release = ReleaseRun {
                 officer: by.by.clone(),
                 run_no: run,
                 signature: own_key(shared, key, &by)?.map(|it| it.sign(&statement)),
             };
-            super::ask(&target, output, "release-run", &by, &body).await
+            match late {
+                None => super::ask(&target, output, "release-run", &by, &release).await,
+                Some(reason) => {
+                    let body = ReleaseLate { release, reason };
+                    super::ask(&target, output, "release-late", &by, &body).await
+                }
+            }
         }
         Run::Close { run, by } => {
             let body = CloseRun {

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::keys::{on_end_key, on_register_key};
+use super::release::{late, refuse_late};
+use super::schedule::{approve_order, order_schedule, plan_schedule};
 use crate::approval::{SignedAct, Statement};
 use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
 use crate::holds::restate;
@@ -41,10 +43,14 @@ impl CommandHandler for OnCommand {
             "hold-line" => on_hold_line(tx, read(command)?, now).await,
             "free-line" => on_free_line(tx, read(command)?, now).await,
             "approve-run" => on_approve_run(tx, read(command)?, signed, now).await,
-            "release-run" => on_release_run(tx, read(command)?, signed, now).await,
+            "release-run" => on_release_run(tx, (read(command)?, None), signed, now).await,
+            "release-late" => on_release_run(tx, late(read(command)?)?, signed, now).await,
             "register-key" => on_register_key(tx, read(command)?, now).await,
             "end-key" => on_end_key(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
+            "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
+            "order-schedule" => order_schedule(tx, read(command)?, now).await,
+            "approve-order" => approve_order(tx, read(command)?, now).await,
             other => {
                 let detail = format!("there is no command {other}");
                 Err(Problem::new(404, "command_unknown", detail).into())
@@ -90,25 +96,43 @@ async fn on_open_run(
     approvals_required: i16,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
+    let opened = open_run(tx, &command, None, approvals_required, now).await?;
+    let run_no = opened.ok_or_else(|| {
+        let (programme, period) = (command.programme, command.period);
+        let detail = format!("{programme} has a run for {period} already");
+        Problem::new(409, "period_already_run", detail)
+    })?;
+    Ok(json!({ "run": run_no.to_string(), "state": State::Preparing.as_str() }))
+}
+
+/// Opens a run, by an officer's word or for the reason that the schedule gives. `None` where the
+/// programme has a run for the period already.
+pub(crate) async fn open_run(
+    tx: &mut PgConnection,
+    opening: &OpenRun,
+    reason: Option<String>,
+    approvals_required: i16,
+    now: DateTime<Utc>,
+) -> Result<Option<RunNo>, Error> {
     let trace = messaging::current_trace();
-    let Some(run_no) = store::insert_run(tx, &command, approvals_required, trace, now).await?
-    else {
-        let detail = format!(
-            "{} has a run for {} already",
-            command.programme, command.period
-        );
-        return Err(Problem::new(409, "period_already_run", detail).into());
+    let run_no = store::insert_run(tx, opening, approvals_required, trace, now).await?;
+    let Some(run_no) = run_no else {
+        return Ok(None);
     };
-    act(tx, Act::new(run_no, &command.officer, "open"), now).await?;
+    let open = Act {
+        reason,
+        ..Act::new(run_no, &opening.officer, "open")
+    };
+    act(tx, open, now).await?;
     let opened = Part::all().map(|part| RunOpened {
         run_no,
         part,
-        programme: command.programme,
-        period: command.period,
-        business_date: command.business_date,
+        programme: opening.programme,
+        period: opening.period,
+        business_date: opening.business_date,
     });
     messaging::append(tx, opened.map(|it| Event::of(&it, now)).collect(), now).await?;
-    Ok(json!({ "run": run_no.to_string(), "state": State::Preparing.as_str() }))
+    Ok(Some(run_no))
 }
 
 /// Sets a line aside. The run is another one then, so approvals given so far are void.
@@ -247,22 +271,26 @@ async fn commit(tx: &mut PgConnection, run: &Run, now: DateTime<Utc>) -> Result<
 
 async fn on_release_run(
     tx: &mut PgConnection,
-    command: ReleaseRun,
+    (command, late): (ReleaseRun, Option<String>),
     must_sign: bool,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
     let mut run = store::lock_run(tx, command.run_no).await?;
     run.state.allow(Action::Release)?;
+    let warning = refuse_late(tx, &run, late.is_some(), now).await?;
     let statement = Statement::of(SignedAct::Release, &command.officer, &run);
     let key = store::key_of(tx, &command.officer).await?;
     let release = Act {
+        reason: late,
         signed: statement.signed(key, command.signature.as_deref(), must_sign)?,
         ..Act::new(run.run_no, &command.officer, "release").bound_to(&run)
     };
     act(tx, release, now).await?;
     store::set_state(tx, run.run_no, State::Releasing).await?;
     run.state = State::Releasing;
-    Ok(shown(&run))
+    let mut answer = shown(&run);
+    answer["warnings"] = json!(warning.as_slice());
+    Ok(answer)
 }
 
 /// A run closes only when every line has an end and the bank's statement has shown it.

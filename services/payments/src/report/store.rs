@@ -2,9 +2,11 @@
 
 mod acts;
 mod preview;
+mod schedule;
 
 pub use acts::{acts, unsound_signatures};
 pub use preview::preview;
+pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, LineNo, Money, Officer, Part, Period, Position, RunNo};
