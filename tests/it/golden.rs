@@ -16,8 +16,17 @@ use samples::{Sample, instructions, registered, said_at, samples};
 const RULE: &str = "a new optional field keeps the version, anything else is a new vN";
 
 /// Keys of amounts, in whatever event they stand.
-const AMOUNTS: [&str; 10] = [
-    "amount", "closing", "credited", "debits", "held", "opening", "received", "returned", "total",
+const AMOUNTS: [&str; 11] = [
+    "amount",
+    "closing",
+    "credited",
+    "debits",
+    "found_total",
+    "held",
+    "opening",
+    "received",
+    "returned",
+    "total",
     "unknown",
 ];
 

@@ -23,6 +23,7 @@ mod local_levels;
 mod pay_day;
 mod processes;
 mod programme;
+mod recon;
 mod redelivery;
 mod registry;
 mod rights;

@@ -10,7 +10,8 @@ pub(crate) use commands::OnCommand;
 use chrono::{DateTime, Utc};
 use domain::{Institution, Part};
 use events::{
-    Envelope, Event, PartResolved, PayeesResolved, PayeesWithdrawn, Results, StatementMatched,
+    BreaksResolved, Envelope, Event, PartResolved, PayeesResolved, PayeesWithdrawn, Results,
+    StatementMatched,
 };
 use messaging::{Delivered, Handler};
 use sqlx::PgConnection;
@@ -98,6 +99,8 @@ impl Handler for OnReconciliation {
             let envelope = Envelope::parse(&event.body)?;
             if envelope.is::<StatementMatched>() {
                 on_statement_matched(tx, part, &envelope.read()?, now).await?;
+            } else if envelope.is::<BreaksResolved>() {
+                on_breaks_resolved(tx, part, &envelope.read()?, now).await?;
             }
         }
         Ok(())
@@ -116,4 +119,21 @@ async fn on_statement_matched(
     }
     store::add_matched(tx, part, matched).await?;
     store::insert_breaks(tx, part, matched).await
+}
+
+/// A case is closed: its money leaves suspense, and lines that it settles count as matched.
+async fn on_breaks_resolved(
+    tx: &mut PgConnection,
+    part: Part,
+    resolved: &BreaksResolved,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let journals = resolved.resolved.iter();
+    let journals: Vec<_> = journals
+        .filter_map(|it| posting::resolution(resolved, it))
+        .collect();
+    if !journals.is_empty() {
+        ledger::post(tx, part, &journals, now).await?;
+    }
+    store::add_resolved(tx, resolved).await
 }

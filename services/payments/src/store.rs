@@ -23,8 +23,8 @@ pub(crate) use preparation::{
     upsert_chunks,
 };
 pub(crate) use results::{
-    Refusal, add_matched, close_unknown, count_answers, insert_breaks, insert_result_refusals,
-    insert_results, lock_chunks, open_contradictions,
+    Refusal, add_matched, add_resolved, close_unknown, count_answers, insert_breaks,
+    insert_result_refusals, insert_results, lock_chunks, open_contradictions,
 };
 pub(crate) use runs::{
     Act, Ends, acts_of, close_run, count_approvals, insert_act, insert_appropriation, insert_run,

@@ -1,5 +1,5 @@
 use domain::{Institution, Money, Position, RunNo};
-use events::{ResultStatus, ResultsApplied};
+use events::ResultsApplied;
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -73,10 +73,6 @@ pub(crate) async fn insert_results(
         8,
     );
     for line in &results.lines {
-        let status = match line.status {
-            ResultStatus::Credited => "credited",
-            ResultStatus::Rejected => "rejected",
-        };
         copied
             .row()
             .with(line.run_no.0)
@@ -84,11 +80,45 @@ pub(crate) async fn insert_results(
             .with(line.chunk.0)
             .with(line.line.0)
             .with(results.institution.number())
-            .with(status)
+            .with(line.status)
             .with(line.amount)
             .with(line.booked_on)
             .end();
     }
     copied.send(tx).await?;
+    insert_contradictions(tx, results).await
+}
+
+/// Keeps what the bank said against what is known; the first word of a line is enough.
+async fn insert_contradictions(
+    tx: &mut PgConnection,
+    results: &ResultsApplied,
+) -> Result<(), Error> {
+    let refused = &results.refused;
+    let at = || refused.iter().map(|it| it.end_to_end_id);
+    let runs: Vec<i64> = at().map(|it| it.run.0).collect();
+    let chunks: Vec<i32> = at().map(|it| it.chunk.0).collect();
+    let lines: Vec<i32> = at().map(|it| it.line.0).collect();
+    let codes: Vec<String> = refused.iter().map(|it| it.code.clone()).collect();
+    let amounts: Vec<Money> = refused.iter().map(|it| it.amount).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.contradictions (run_no, part, chunk, line, institution, code,
+            amount)
+        SELECT c.run_no, $6, c.chunk, c.line, $7, c.code, c.amount
+        FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::text[], $5::numeric[])
+            AS c (run_no, chunk, line, code, amount)
+        ON CONFLICT DO NOTHING
+        "#,
+        &runs,
+        &chunks,
+        &lines,
+        &codes,
+        &amounts as &[Money],
+        results.part.number(),
+        results.institution.number(),
+    )
+    .execute(tx)
+    .await?;
     Ok(())
 }
