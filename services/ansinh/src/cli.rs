@@ -6,6 +6,7 @@
 mod account;
 mod keys;
 mod law;
+mod recon;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ use crate::output::Failure;
 pub(crate) use account::{Account, Authorities, LinkKind, Steps};
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
+pub(crate) use recon::Recon;
 
 /// Pays pensions and allowances, exactly once, and can prove it.
 #[derive(Debug, Parser)]
@@ -111,6 +113,9 @@ pub(crate) enum Top {
     /// Payout runs
     #[command(subcommand)]
     Run(Run),
+    /// What banks' statements say against what they were told and answered
+    #[command(subcommand)]
+    Recon(Recon),
     /// The books
     #[command(subcommand)]
     Ledger(Ledger),

@@ -10,6 +10,7 @@ mod keys;
 mod ledger;
 mod payout;
 mod programme;
+mod recon;
 mod registry;
 mod run;
 mod sandbox;
@@ -52,6 +53,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Eligibility(command) => eligibility::eligibility(command, &shared).await,
         Top::Account(command) => account::account(command, &shared).await,
         Top::Run(command) => run::run(command, &shared).await,
+        Top::Recon(command) => recon::recon(command, &shared).await,
         Top::Ledger(command) => ledger::ledger(command, &shared).await,
         Top::Keys(command) => keys::keys(command, &shared).await,
         Top::Check => check::check(&shared).await,
