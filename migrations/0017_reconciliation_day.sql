@@ -146,16 +146,65 @@ CREATE TABLE reconciliation.thaws (
     CHECK ((officer IS NULL) = (reason IS NULL))
 );
 
+-- What each institution was told and answered, counted as it is heard: a row for each partition.
+CREATE TABLE reconciliation.tallies (
+    institution      integer        NOT NULL,
+    part             smallint       NOT NULL,
+    instructed_lines bigint         NOT NULL DEFAULT 0,
+    instructed_total numeric(20, 0) NOT NULL DEFAULT 0,
+    answered_lines   bigint         NOT NULL DEFAULT 0,
+    answered_total   numeric(20, 0) NOT NULL DEFAULT 0,
+    PRIMARY KEY (institution, part)
+) WITH (fillfactor = 50);
+INSERT INTO reconciliation.tallies
+SELECT institution, part, count(*), sum(i.amount), count(r.line), coalesce(sum(r.amount), 0)
+FROM reconciliation.instructions i
+LEFT JOIN reconciliation.results r USING (run_no, part, chunk, line, institution)
+GROUP BY institution, part;
+
+-- How the ledger's clearing accounts stood, as payments told it, and what had been answered then.
+CREATE TABLE reconciliation.clearings (
+    clearing_no      bigint         PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    institution      integer        NOT NULL,
+    part             smallint       NOT NULL,
+    after            text           NOT NULL,
+    released         numeric(20, 0) NOT NULL,
+    in_transit       numeric(20, 0) NOT NULL,
+    unknown          numeric(20, 0) NOT NULL,
+    settled          numeric(20, 0) NOT NULL,
+    suspense_debits  numeric(20, 0) NOT NULL,
+    suspense_credits numeric(20, 0) NOT NULL,
+    answered         numeric(20, 0) NOT NULL,
+    UNIQUE (institution, part, after)
+);
+
+-- A bank's closed day: the report as it was signed, byte for byte.
+CREATE TABLE reconciliation.closings (
+    institution integer     NOT NULL,
+    date        date        NOT NULL,
+    closing_no  bigint      NOT NULL CHECK (closing_no > 0),
+    body        bytea       NOT NULL,
+    hash        bytea       NOT NULL CHECK (hash = sha256(body)),
+    public_key  bytea       NOT NULL CHECK (length(public_key) = 32),
+    signature   bytea       NOT NULL CHECK (length(signature) = 64),
+    officer     text        NOT NULL,
+    closed_at   timestamptz NOT NULL,
+    PRIMARY KEY (institution, date),
+    UNIQUE (institution, closing_no)
+);
+
 GRANT SELECT, INSERT ON reconciliation.contradictions, reconciliation.rule_hits,
     reconciliation.proposals, reconciliation.proposal_lines, reconciliation.decisions,
-    reconciliation.resolutions, reconciliation.freezes, reconciliation.thaws
+    reconciliation.resolutions, reconciliation.freezes, reconciliation.thaws,
+    reconciliation.tallies, reconciliation.clearings, reconciliation.closings
     TO ansinh_reconciliation;
+GRANT UPDATE ON reconciliation.tallies TO ansinh_reconciliation;
 DO $$
 DECLARE
     kept text;
 BEGIN
     FOREACH kept IN ARRAY ARRAY['contradictions', 'rule_hits', 'proposals', 'proposal_lines',
-        'decisions', 'resolutions', 'freezes', 'thaws'] LOOP
+        'decisions', 'resolutions', 'freezes', 'thaws', 'clearings', 'closings'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE
             ON reconciliation.%I FOR EACH STATEMENT EXECUTE FUNCTION messaging.refuse_change()',
             kept);

@@ -16,16 +16,20 @@ use samples::{Sample, instructions, registered, said_at, samples};
 const RULE: &str = "a new optional field keeps the version, anything else is a new vN";
 
 /// Keys of amounts, in whatever event they stand.
-const AMOUNTS: [&str; 11] = [
+const AMOUNTS: [&str; 15] = [
     "amount",
     "closing",
     "credited",
     "debits",
     "found_total",
     "held",
+    "in_transit",
     "opening",
     "received",
+    "released",
     "returned",
+    "settled",
+    "suspense_debits",
     "total",
     "unknown",
 ];

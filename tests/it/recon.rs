@@ -1,7 +1,10 @@
 //! Breaks as cases that officers close, and days that a wrong statement freezes.
 
+mod closing;
 mod days;
+mod seeded;
 
+use anyhow::Context;
 use chrono::Utc;
 use domain::{EndToEndId, Money, Programme, RunNo};
 use events::{BreakKind, EntryKind, Instruction, Resolution, StatementEntry, StatementPage};
@@ -10,8 +13,10 @@ use messaging::{CommandError, Problem};
 use reconciliation::{CaseFilter, CaseNo, CaseRow, CaseState, Decide, LineState, Propose, SERVICE};
 use serde::Serialize;
 use serde_json::{Value, to_value};
+use tokio::process::Command;
 use uuid::Uuid;
 
+use crate::ground::Ground;
 use crate::world::{
     World, credited, entry, institution, officer, pension, pensioners, rejected, statement,
 };
@@ -300,4 +305,22 @@ pub async fn refused(
         Err(other) => Err(other.into()),
         Ok(answer) => anyhow::bail!("{command} was done: {answer}"),
     }
+}
+
+/// What the checker says of a database, and whether it agrees with what the engine found there.
+pub async fn checked(ground: &Ground) -> anyhow::Result<(bool, Value)> {
+    let pool = ground.pool().await?;
+    // The client that came with the server; the server of a test is on this machine.
+    let folder = "SELECT setting FROM pg_config WHERE name = 'BINDIR'";
+    let folder: String = sqlx::query_scalar(folder).fetch_one(&pool).await?;
+    pool.close().await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/checker/reconcile.py");
+    let ran = Command::new("python3")
+        .args([script, "--psql", &format!("{folder}/psql"), "--url"])
+        .arg(&ground.database_url)
+        .output()
+        .await?;
+    let said = serde_json::from_slice(&ran.stdout);
+    let said = said.with_context(|| String::from_utf8_lossy(&ran.stderr).into_owned())?;
+    Ok((ran.status.success(), said))
 }

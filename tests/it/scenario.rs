@@ -62,6 +62,8 @@ async fn a_month_is_paid_from_the_registry_file_to_the_closed_ledger() -> anyhow
     statements_wrote_their_journals(&world, &summaries).await?;
     accounts_say_what_the_runs_say(&world, &summaries).await?;
     a_screen_takes_one_connection(&world, &summaries).await?;
+    let (agrees, said) = crate::recon::checked(&world.ground).await?;
+    assert!(agrees, "{said}");
     what_was_done_is_not_done_again(&world, &written).await?;
     world.close().await
 }

@@ -28,7 +28,9 @@ pub use eligibility::{
     PersonsRegistered, RateCited, RegisteredPerson, WithdrawnLine,
 };
 pub use envelope::{CONTENT_TYPE, Envelope, Event, Fact, MalformedEvent};
-pub use payments::{AppliedResult, RefusedResult, ResultsApplied, RunClosed, RunOpened};
+pub use payments::{
+    AppliedResult, ClearingTold, RefusedResult, ResultsApplied, RunClosed, RunOpened,
+};
 pub use population::{LifeEventTold, LifeEventsTold};
 pub use reconciliation::{
     Break, BreakKind, BreaksResolved, MatchedRun, Resolution, ResolvedBreak, SettledLine,

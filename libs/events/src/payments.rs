@@ -61,6 +61,42 @@ pub struct RunClosed {
     pub held: Money,
 }
 
+/// How an institution's clearing accounts stand in one partition of the books, right after what
+/// reconciliation told of was posted.
+///
+/// All results that it counts were told before it in this sequence, and none that it does not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClearingTold {
+    pub part: Part,
+    pub institution: Institution,
+    /// What was posted: `statement/970436/3`, `resolution/970436/3/12`.
+    pub after: String,
+    /// All that was ever handed to it.
+    pub released: Money,
+    pub in_transit: Money,
+    pub unknown: Money,
+    /// What its statements settled.
+    pub settled: Money,
+    pub suspense_debits: Money,
+    pub suspense_credits: Money,
+}
+
+impl Fact for ClearingTold {
+    const NAME: &'static str = "clearing-told.v1";
+
+    fn speaker(&self) -> String {
+        PAYMENTS.to_owned()
+    }
+
+    fn part(&self) -> Part {
+        self.part
+    }
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.part, self.after)
+    }
+}
+
 impl Fact for RunOpened {
     const NAME: &'static str = "run-opened.v1";
 

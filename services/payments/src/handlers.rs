@@ -10,8 +10,8 @@ pub(crate) use commands::OnCommand;
 use chrono::{DateTime, Utc};
 use domain::{Institution, Part};
 use events::{
-    BreaksResolved, Envelope, Event, PartResolved, PayeesResolved, PayeesWithdrawn, Results,
-    StatementMatched,
+    BreaksResolved, ClearingTold, Envelope, Event, PartResolved, PayeesResolved, PayeesWithdrawn,
+    Results, StatementMatched,
 };
 use messaging::{Delivered, Handler};
 use sqlx::PgConnection;
@@ -118,7 +118,32 @@ async fn on_statement_matched(
         ledger::post(tx, part, &[journal], now).await?;
     }
     store::add_matched(tx, part, matched).await?;
-    store::insert_breaks(tx, part, matched).await
+    store::insert_breaks(tx, part, matched).await?;
+    let after = format!("statement/{}/{}", matched.institution, matched.statement_no);
+    tell_clearing(tx, (part, matched.institution), after, now).await
+}
+
+/// Says how the institution's clearing accounts stand now, for whoever closes its day.
+async fn tell_clearing(
+    tx: &mut PgConnection,
+    (part, institution): (Part, Institution),
+    after: String,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let stands = ledger::clearing(tx, part, institution).await?;
+    let told = ClearingTold {
+        part,
+        institution,
+        after,
+        released: stands.released,
+        in_transit: stands.in_transit,
+        unknown: stands.unknown,
+        settled: stands.settled,
+        suspense_debits: stands.suspense_debits,
+        suspense_credits: stands.suspense_credits,
+    };
+    messaging::append(tx, vec![Event::of(&told, now)], now).await?;
+    Ok(())
 }
 
 /// A case is closed: its money leaves suspense, and lines that it settles count as matched.
@@ -135,5 +160,9 @@ async fn on_breaks_resolved(
     if !journals.is_empty() {
         ledger::post(tx, part, &journals, now).await?;
     }
-    store::add_resolved(tx, resolved).await
+    store::add_resolved(tx, resolved).await?;
+    let first = resolved.resolved.first().map_or(0, |it| it.break_no);
+    let (institution, statement_no) = (resolved.institution, resolved.statement_no);
+    let after = format!("resolution/{institution}/{statement_no}/{first}");
+    tell_clearing(tx, (part, institution), after, now).await
 }

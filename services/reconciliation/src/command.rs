@@ -42,3 +42,12 @@ pub struct ThawDay {
     pub date: NaiveDate,
     pub reason: String,
 }
+
+/// `reconciliation.do.close-day`: a bank's day with a statement, in the order of days.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloseDay {
+    pub officer: Officer,
+    pub institution: Institution,
+    pub date: NaiveDate,
+}

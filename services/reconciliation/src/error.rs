@@ -12,6 +12,9 @@ pub enum Error {
     /// What a bank is told does not open with the key that it was sealed with.
     #[error("account_unreadable: an account of message {message} does not open")]
     AccountUnreadable { message: String },
+    /// A report that was kept and cannot be read.
+    #[error("a kept report is unreadable: {0}")]
+    Report(serde_json::Error),
     /// A command that the state of things does not allow.
     #[error(transparent)]
     Refused(Box<Problem>),
@@ -35,6 +38,7 @@ impl Judged for Error {
             Error::Malformed(_)
             | Error::AccountUnreadable { .. }
             | Error::Refused(_)
+            | Error::Report(_)
             | Error::ImpossiblePage { .. } => Verdict::Park,
         }
     }

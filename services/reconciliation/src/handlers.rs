@@ -1,3 +1,4 @@
+mod close_day;
 mod commands;
 
 pub(crate) use commands::OnCommand;
@@ -6,7 +7,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, Institution, LineNo, Part, Position, RunNo};
-use events::{Envelope, Fact, Instructions, ResultsApplied, RunClosed, StatementPage};
+use events::{
+    ClearingTold, Envelope, Fact, Instructions, ResultsApplied, RunClosed, StatementPage,
+};
 use messaging::{Delivered, Handler};
 use privacy::{ExchangeKey, Field, Keys, PrivacyError, Sealed};
 use sqlx::PgConnection;
@@ -60,9 +63,17 @@ impl Handler for ResultsHeard {
         batch: &[Delivered],
         _: DateTime<Utc>,
     ) -> Result<(), Error> {
-        on_results_applied(tx, &read(batch)?).await?;
-        for closed in read::<RunClosed>(batch)? {
-            store::close_run(tx, closed.run_no).await?;
+        // In their order: how the books stand is true of the results told before it.
+        for delivered in batch {
+            let envelope = Envelope::parse(&delivered.body)?;
+            if envelope.is::<ResultsApplied>() {
+                store::insert_results(tx, &envelope.read()?).await?;
+            } else if envelope.is::<RunClosed>() {
+                let closed: RunClosed = envelope.read()?;
+                store::close_run(tx, closed.run_no).await?;
+            } else if envelope.is::<ClearingTold>() {
+                store::insert_clearing(tx, &envelope.read()?).await?;
+            }
         }
         self.news.notify_one();
         Ok(())
@@ -123,13 +134,6 @@ async fn on_instructions(
             });
         }
         store::insert_instructions(tx, chunk.institution, &lines).await?;
-    }
-    Ok(())
-}
-
-async fn on_results_applied(tx: &mut PgConnection, batch: &[ResultsApplied]) -> Result<(), Error> {
-    for results in batch {
-        store::insert_results(tx, results).await?;
     }
     Ok(())
 }

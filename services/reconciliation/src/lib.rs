@@ -9,10 +9,11 @@
 //! * `bank.<code>.in.statement`: the pages of the bank's statements.
 //!
 //! Says `statement-matched.v1`, for each accepted statement once a partition, and
-//! `breaks-resolved.v1`. Takes `reconciliation.do.propose`, `decide`, `thaw-day`. A statement that
+//! `breaks-resolved.v1`. Takes `reconciliation.do.propose`, `decide`, `thaw-day`, `close-day`. A statement that
 //! does not add up is refused as a whole, leads to nothing and freezes the bank's day.
 
 mod case;
+mod closing;
 mod command;
 mod error;
 mod handlers;
@@ -30,11 +31,15 @@ use messaging::{Relay, Subscription, consume, serve};
 use tokio::sync::Notify;
 
 pub use case::{Age, CaseNo, LineState};
-pub use command::{Decide, Propose, ThawDay};
+pub use closing::{
+    Books, DayReport, Difference, Equation, Flow, InFlight, Named, OfTheDay, PURPOSE, Residuals,
+    Stated, Sum,
+};
+pub use command::{CloseDay, Decide, Propose, ThawDay};
 pub use error::Error;
 pub use report::{
-    AgeingRow, CaseFilter, CaseRow, CaseState, Day, FreezeRow, LineTold, RuleRow, StatementRow,
-    Waiting, ageing, case, cases, day, line,
+    AgeingRow, CaseFilter, CaseRow, CaseState, Day, FreezeRow, LineTold, RuleRow, SignedReport,
+    StatementRow, Verification, Waiting, ageing, case, cases, day, line, report, verify,
 };
 
 use handlers::{InstructionsHeard, OnCommand, ResultsHeard, StatementsHeard};
@@ -70,8 +75,10 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     let rounds = Rounds::new(ctx.pool.clone(), grace, news);
     ctx.spawn("rounds", rounds.run(ctx.stop.clone()));
     ctx.spawn("relay", Relay::new(wires.clone(), vec![speaker]).run());
+    let signer = ctx.keys.signer(PURPOSE);
+    let handler = OnCommand { signer };
     ctx.spawn("reconciliation commands", async move {
-        if let Err(error) = serve(wires, SERVICE, OnCommand).await {
+        if let Err(error) = serve(wires, SERVICE, handler).await {
             tracing::error!(error = %error, "Commands are not taken");
         }
     });

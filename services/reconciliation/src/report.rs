@@ -6,10 +6,12 @@ use chrono::NaiveDate;
 use domain::{EndToEndId, Institution, Money};
 use events::{BreakKind, Resolution, ResultStatus};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
 use crate::Error;
 use crate::case::{Age, CaseNo, LineState};
+use crate::closing::DayReport;
 
 /// Which cases are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -127,6 +129,25 @@ pub struct Day {
     pub rules: Vec<RuleRow>,
 }
 
+/// A closed day's report with its seal.
+#[derive(Debug, Clone)]
+pub struct SignedReport {
+    pub report: DayReport,
+    /// The bytes that were signed.
+    pub body: Vec<u8>,
+    pub hash: Vec<u8>,
+    pub public_key: Vec<u8>,
+    pub signature: Vec<u8>,
+}
+
+/// What verifying an institution's reports found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verification {
+    pub reports: usize,
+    /// Places and what is wrong there.
+    pub broken: Vec<String>,
+}
+
 /// Cases in order of their age, the oldest first.
 ///
 /// # Errors
@@ -195,4 +216,65 @@ pub async fn day(pool: &PgPool, institution: Institution, date: NaiveDate) -> Re
         freezes,
         rules: store::rules(pool, institution, date).await?,
     })
+}
+
+/// The report of a closed day.
+///
+/// # Errors
+/// What the database says, or that what it kept cannot be read.
+pub async fn report(
+    pool: &PgPool,
+    institution: Institution,
+    date: NaiveDate,
+) -> Result<Option<SignedReport>, Error> {
+    let mut connection = pool.acquire().await?;
+    let kept = crate::store::closing(&mut connection, institution, date).await?;
+    kept.map(signed).transpose()
+}
+
+fn signed(kept: crate::store::Kept) -> Result<SignedReport, Error> {
+    Ok(SignedReport {
+        report: serde_json::from_slice(&kept.body).map_err(Error::Report)?,
+        body: kept.body,
+        hash: kept.hash,
+        public_key: kept.public_key,
+        signature: kept.signature,
+    })
+}
+
+/// Checks every report of an institution: its hash, its signature, its place in the chain, and the
+/// key, where the caller knows which it has to be.
+///
+/// # Errors
+/// What the database says, or that what it kept cannot be read.
+pub async fn verify(
+    pool: &PgPool,
+    institution: Institution,
+    public_key: Option<&[u8]>,
+) -> Result<Verification, Error> {
+    let kept = store::closings(pool, institution).await?;
+    let (reports, mut broken) = (kept.len(), Vec::new());
+    let mut before = None;
+    for (number, it) in (1..).zip(kept) {
+        let it = signed(it)?;
+        let date = it.report.date;
+        let mut unless = |holds: bool, what: &str| {
+            if !holds {
+                broken.push(format!("{institution} {date}: {what}"));
+            }
+        };
+        unless(
+            Sha256::digest(&it.body)[..] == it.hash[..],
+            "the hash is not the report's",
+        );
+        let signature = privacy::verifies(&it.public_key, &it.body, &it.signature);
+        unless(signature, "the signature is not of this report");
+        let ours = public_key.is_none_or(|key| key == &it.public_key[..]);
+        unless(ours, "another key signed it");
+        let chained = it.report.previous == before && it.report.closing_no == number;
+        unless(chained, "it does not follow the report before");
+        unless(it.report.equation.holds(), "its equation does not hold");
+        before = Some(hex::encode(&it.hash));
+    }
+    Ok(Verification { reports, broken })
 }

@@ -8,12 +8,13 @@ use domain::{
     Programme, Province, RunNo,
 };
 use events::{
-    AppliedResult, Break, BreakKind, BreaksResolved, EntitlementLine, EntitlementsDetermined,
-    EntitlementsWithdrawn, EntryKind, Envelope, Event, Fact, Instruction, Instructions,
-    LifeEventTold, LifeEventsTold, MatchedRun, PartDetermined, PartResolved, PayeeLine,
-    PayeesResolved, PayeesWithdrawn, PersonsRegistered, RateCited, RefusedResult, RegisteredPerson,
-    Resolution, ResolvedBreak, ResultLine, ResultStatus, Results, ResultsApplied, RunClosed,
-    RunOpened, SettledLine, StatementEntry, StatementMatched, StatementPage, WithdrawnLine,
+    AppliedResult, Break, BreakKind, BreaksResolved, ClearingTold, EntitlementLine,
+    EntitlementsDetermined, EntitlementsWithdrawn, EntryKind, Envelope, Event, Fact, Instruction,
+    Instructions, LifeEventTold, LifeEventsTold, MatchedRun, PartDetermined, PartResolved,
+    PayeeLine, PayeesResolved, PayeesWithdrawn, PersonsRegistered, RateCited, RefusedResult,
+    RegisteredPerson, Resolution, ResolvedBreak, ResultLine, ResultStatus, Results, ResultsApplied,
+    RunClosed, RunOpened, SettledLine, StatementEntry, StatementMatched, StatementPage,
+    WithdrawnLine,
 };
 use privacy::{BlindIndex, Sealed};
 
@@ -35,6 +36,7 @@ pub fn said_at() -> DateTime<Utc> {
 pub fn samples() -> Vec<Sample> {
     let mut samples = of_decisions();
     samples.extend(of_payments());
+    samples.extend(of_reconciliation());
     samples.extend(accounts::of_accounts());
     samples
 }
@@ -108,6 +110,17 @@ fn of_payments() -> Vec<Sample> {
                 amount: Money::dong(540_000),
             }],
         }),
+        sample(&ClearingTold {
+            part: part(),
+            institution: bank(),
+            after: "statement/970436/9".to_owned(),
+            released: Money::dong(1_620_000),
+            in_transit: Money::dong(540_000),
+            unknown: Money::ZERO,
+            settled: Money::dong(540_000),
+            suspense_debits: Money::dong(540_000),
+            suspense_credits: Money::ZERO,
+        }),
         sample(&RunClosed {
             run_no: RUN,
             lines: 669_072,
@@ -128,6 +141,11 @@ fn of_payments() -> Vec<Sample> {
             ],
         }),
         sample(&statement()),
+    ]
+}
+
+fn of_reconciliation() -> Vec<Sample> {
+    vec![
         sample(&StatementMatched {
             institution: bank(),
             statement_no: 9,

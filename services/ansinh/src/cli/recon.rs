@@ -108,6 +108,36 @@ pub(crate) enum Recon {
         #[arg(long)]
         date: NaiveDate,
     },
+    /// Close a bank's day with a signed report; again it gives the same one
+    #[command(
+        before_help = "Example:  ansinh recon close-day --institution 970436 --date 2026-12-01 \
+                       --by tran.chi"
+    )]
+    CloseDay {
+        #[arg(long)]
+        institution: Institution,
+        #[arg(long)]
+        date: NaiveDate,
+        #[command(flatten)]
+        by: By,
+    },
+    /// The report of a closed day, in Vietnamese and English; as JSON the very bytes that are signed
+    #[command(before_help = "Example:  ansinh recon report --institution 970436 --date 2026-12-01")]
+    Report {
+        #[arg(long)]
+        institution: Institution,
+        #[arg(long)]
+        date: NaiveDate,
+    },
+    /// Check hash, signature and chain of a bank's reports; exit 8 where one is not as it was signed
+    #[command(before_help = "Example:  ansinh recon verify --institution 970436")]
+    Verify {
+        #[arg(long)]
+        institution: Institution,
+        /// The key that must have signed, in hex; the one beside each report where left out
+        #[arg(long, value_name = "HEX")]
+        public_key: Option<String>,
+    },
     /// Go on with a day that a statement froze
     #[command(
         before_help = "Example:  ansinh recon thaw --institution 970436 --date 2026-12-01 \

@@ -1,3 +1,5 @@
+mod report;
+
 use std::process::ExitCode;
 
 use chrono::{NaiveDate, Utc};
@@ -5,7 +7,8 @@ use comfy_table::Table;
 use domain::Position;
 use events::{BreakKind, Resolution};
 use reconciliation::{
-    Age, AgeingRow, CaseFilter, CaseNo, CaseRow, Day, Decide, LineTold, Propose, ThawDay, Waiting,
+    Age, AgeingRow, CaseFilter, CaseNo, CaseRow, CloseDay, Day, Decide, LineTold, Propose, ThawDay,
+    Waiting,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -108,6 +111,25 @@ pub(super) async fn recon(command: Recon, shared: &Shared) -> Result<ExitCode, F
             let day = reconciliation::day(&pool, institution, date).await?;
             show(output, &day, day_table)?;
         }
+        Recon::CloseDay {
+            institution,
+            date,
+            by,
+        } => {
+            let body = CloseDay {
+                officer: by.by.clone(),
+                institution,
+                date,
+            };
+            return ask(&target, shared, "close-day", &by, &body).await;
+        }
+        Recon::Report { institution, date } => {
+            return report::report(&target, output, (institution, date)).await;
+        }
+        Recon::Verify {
+            institution,
+            public_key,
+        } => return report::verify(&target, output, institution, public_key).await,
         Recon::Thaw {
             institution,
             date,

@@ -2,16 +2,21 @@ use chrono::{DateTime, Utc};
 use domain::{EndToEndId, Officer};
 use events::{BreaksResolved, Event, Resolution, ResolvedBreak, SettledLine};
 use messaging::{Command, CommandHandler, Problem};
+use privacy::Signer;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::close_day::on_close_day;
 use crate::Error;
 use crate::case::{Case, CaseNo, LineStanding, Remedy};
 use crate::command::{Decide, Propose, ThawDay};
 use crate::store::{self, Proposal};
 
-pub(crate) struct OnCommand;
+pub(crate) struct OnCommand {
+    /// Signs the reports of closed days.
+    pub signer: Signer,
+}
 
 impl CommandHandler for OnCommand {
     type Error = Error;
@@ -27,6 +32,7 @@ impl CommandHandler for OnCommand {
             "propose" => on_propose(tx, read(command)?, now).await,
             "decide" => on_decide(tx, read(command)?, now).await,
             "thaw-day" => on_thaw_day(tx, read(command)?, now).await,
+            "close-day" => on_close_day(tx, &self.signer, read(command)?, now).await,
             other => {
                 let detail = format!("there is no command {other}");
                 Err(Problem::new(404, "command_unknown", detail).into())

@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use super::{AgeingRow, CaseFilter, CaseRow, CaseState, FreezeRow, RuleRow, StatementRow, Waiting};
 use crate::Error;
 use crate::case::{Age, CaseNo};
+use crate::store::Kept;
 
 struct Row {
     institution: Institution,
@@ -283,6 +284,20 @@ pub(super) async fn rules(
         "#,
         institution.number(),
         date,
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
+/// All closed days of an institution in their order.
+pub(super) async fn closings(pool: &PgPool, institution: Institution) -> Result<Vec<Kept>, Error> {
+    Ok(sqlx::query_as!(
+        Kept,
+        r#"
+        SELECT body, hash, public_key, signature FROM reconciliation.closings
+        WHERE institution = $1 ORDER BY date
+        "#,
+        institution.number(),
     )
     .fetch_all(pool)
     .await?)

@@ -1,5 +1,5 @@
 use domain::{Institution, Money, Position, RunNo};
-use events::ResultsApplied;
+use events::{ClearingTold, ResultsApplied};
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -46,6 +46,32 @@ pub(crate) async fn insert_instructions(
         "#,
         &named,
     )
+    .execute(&mut *tx)
+    .await?;
+    count_instructed(tx, institution, lines).await
+}
+
+async fn count_instructed(
+    tx: &mut PgConnection,
+    institution: Institution,
+    lines: &[Instructed],
+) -> Result<(), Error> {
+    let parts: Vec<i16> = lines.iter().map(|it| it.position.part.number()).collect();
+    let amounts: Vec<Money> = lines.iter().map(|it| it.amount).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.tallies AS t
+            (institution, part, instructed_lines, instructed_total)
+        SELECT $1, part, count(*), sum(amount)
+        FROM unnest($2::smallint[], $3::numeric[]) AS l (part, amount) GROUP BY part ORDER BY part
+        ON CONFLICT (institution, part) DO UPDATE
+        SET instructed_lines = t.instructed_lines + excluded.instructed_lines,
+            instructed_total = t.instructed_total + excluded.instructed_total
+        "#,
+        institution.number(),
+        &parts,
+        &amounts as &[Money],
+    )
     .execute(tx)
     .await?;
     Ok(())
@@ -86,7 +112,51 @@ pub(crate) async fn insert_results(
             .end();
     }
     copied.send(tx).await?;
+    let amounts = results.lines.iter().map(|it| it.amount);
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.tallies AS t (institution, part, answered_lines, answered_total)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT (institution, part) DO UPDATE
+        SET answered_lines = t.answered_lines + excluded.answered_lines,
+            answered_total = t.answered_total + excluded.answered_total
+        "#,
+        results.institution.number(),
+        results.part.number(),
+        i64::try_from(results.lines.len()).expect("a message fits in memory"),
+        Money::sum(amounts) as Money,
+    )
+    .execute(&mut *tx)
+    .await?;
     insert_contradictions(tx, results).await
+}
+
+/// Keeps how the clearing accounts stand, beside what the institution had answered by then.
+pub(crate) async fn insert_clearing(
+    tx: &mut PgConnection,
+    told: &ClearingTold,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.clearings (institution, part, after, released, in_transit,
+            unknown, settled, suspense_debits, suspense_credits, answered)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce((
+            SELECT answered_total FROM reconciliation.tallies
+            WHERE institution = $1 AND part = $2), 0)
+        "#,
+        told.institution.number(),
+        told.part.number(),
+        told.after,
+        told.released as Money,
+        told.in_transit as Money,
+        told.unknown as Money,
+        told.settled as Money,
+        told.suspense_debits as Money,
+        told.suspense_credits as Money,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// Keeps what the bank said against what is known; the first word of a line is enough.
