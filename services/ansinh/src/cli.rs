@@ -94,6 +94,9 @@ pub(crate) enum Top {
         /// Only link people to accounts and find where they are paid
         #[arg(long)]
         accounts: bool,
+        /// Only match a day of the banks, with mistakes of every kind in it, so many lines
+        #[arg(long, conflicts_with_all = ["determine", "accounts"])]
+        reconcile: bool,
     },
     /// The law as data: programmes, their versions, and who made them hold
     #[command(subcommand)]

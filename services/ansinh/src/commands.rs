@@ -40,7 +40,14 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             seed,
             determine: false,
             accounts: false,
+            reconcile: false,
         } => bench::bench(people, seed).await,
+        Top::Bench {
+            people,
+            seed,
+            reconcile: true,
+            ..
+        } => bench::reconcile(people, seed).await,
         Top::Bench {
             people,
             accounts: true,
