@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
+use crate::case::{Case, LineStanding};
 use crate::matching::Findings;
 use crate::statement::{Decision, Header, Totals};
 use crate::store::{self, Received};
@@ -160,6 +161,8 @@ impl Rounds {
         if !store::claim_part(&mut tx, statement, part).await? {
             return Ok(Outcome::Waits);
         }
+        // Officers close cases of the same lines.
+        store::lock_cases(&mut tx, statement.institution).await?;
         settle_late(&mut tx, statement, part, now).await?;
         let findings = find(&mut tx, statement, part, &runs).await?;
         store::close_shown(&mut tx, statement.institution, now).await?;
@@ -245,9 +248,12 @@ async fn settle_late(
         }
         let named: Vec<EndToEndId> = late.iter().map(|(_, line)| *line).collect();
         let standings = store::standings(tx, &named).await?;
+        // Both are in the order of the lines.
+        let settled = late.iter().map(|(case, _)| *case).zip(standings);
+        let settled: Vec<(Case, LineStanding)> = settled.collect();
+        store::insert_matches_of(tx, statement.institution, &settled, now).await?;
         let mut said: BTreeMap<i64, Vec<ResolvedBreak>> = BTreeMap::new();
-        for ((case, _), standing) in late.iter().zip(&standings) {
-            store::insert_matches_of(tx, case, std::slice::from_ref(standing), now).await?;
+        for (case, standing) in &settled {
             let line = SettledLine {
                 end_to_end_id: standing.line,
                 amount: standing.amount,

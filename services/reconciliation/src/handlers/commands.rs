@@ -121,7 +121,8 @@ async fn carry_out(
 ) -> Result<(), Error> {
     let remedy = remedy(tx, proposal.how, &proposal.lines, proposal.against).await?;
     case.allow(&remedy)?;
-    store::insert_matches_of(tx, case, &remedy.lines, now).await?;
+    let settled: Vec<_> = remedy.lines.iter().map(|it| (*case, *it)).collect();
+    store::insert_matches_of(tx, case.no.institution, &settled, now).await?;
     let mut said = Vec::new();
     for closed in [Some(*case), remedy.against].into_iter().flatten() {
         let by = Some(proposal.proposal_no);

@@ -247,37 +247,44 @@ pub(crate) async fn insert_decision(
     Ok(())
 }
 
-/// Settles lines with the entry of a break, and closes what was told of them as missing.
+/// Settles lines, each with the entry of a break, and closes what was told of them as missing.
 pub(crate) async fn insert_matches_of(
     tx: &mut PgConnection,
-    case: &Case,
-    lines: &[LineStanding],
+    institution: Institution,
+    settled: &[(Case, LineStanding)],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let runs: Vec<i64> = lines.iter().map(|it| it.line.run.0).collect();
-    let parts: Vec<i16> = lines.iter().map(|it| it.line.part.number()).collect();
-    let chunks: Vec<i32> = lines.iter().map(|it| it.line.chunk.0).collect();
-    let numbers: Vec<i32> = lines.iter().map(|it| it.line.line.0).collect();
-    let amounts: Vec<Money> = lines.iter().map(|it| it.amount).collect();
+    let lines = || settled.iter().map(|(_, it)| it.line);
+    let runs: Vec<i64> = lines().map(|it| it.run.0).collect();
+    let parts: Vec<i16> = lines().map(|it| it.part.number()).collect();
+    let chunks: Vec<i32> = lines().map(|it| it.chunk.0).collect();
+    let numbers: Vec<i32> = lines().map(|it| it.line.0).collect();
+    let amounts: Vec<Money> = settled.iter().map(|(_, it)| it.amount).collect();
+    let statements: Vec<i64> = settled.iter().map(|(it, _)| it.no.statement_no).collect();
+    let entries = settled
+        .iter()
+        .map(|(it, _)| it.entry_no.unwrap_or_default());
+    let entries: Vec<i64> = entries.collect();
     sqlx::query!(
         r#"
-        INSERT INTO reconciliation.matches (run_no, part, chunk, line, amount, institution,
-            statement_no, entry_no)
-        SELECT l.*, $6, $7, $8
-        FROM unnest($1::bigint[], $2::smallint[], $3::integer[], $4::integer[], $5::numeric[]) AS l
+        INSERT INTO reconciliation.matches (run_no, part, chunk, line, amount, statement_no,
+            entry_no, institution)
+        SELECT l.*, $8
+        FROM unnest($1::bigint[], $2::smallint[], $3::integer[], $4::integer[], $5::numeric[],
+            $6::bigint[], $7::bigint[]) AS l
         "#,
         &runs,
         &parts,
         &chunks,
         &numbers,
         &amounts as &[Money],
-        case.no.institution.number(),
-        case.no.statement_no,
-        case.entry_no.unwrap_or_default(),
+        &statements,
+        &entries,
+        institution.number(),
     )
     .execute(&mut *tx)
     .await?;
-    close_shown(tx, case.no.institution, now).await
+    close_shown(tx, institution, now).await
 }
 
 pub(crate) async fn insert_resolutions(
