@@ -2,6 +2,7 @@
 
 PEOPLE ?= 100000
 DETERMINE ?= 1000000
+RECONCILE ?= 1000000
 
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
@@ -29,10 +30,11 @@ lint: ## Format and lints, as before a commit
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-bench: setup ## Measure a payout, PEOPLE=100000, and determining, DETERMINE=1000000
+bench: setup ## Measure a payout, PEOPLE=100000, determining, DETERMINE=1000000, and matching
 	cargo build --release -p ansinh
 	$(TARGET)/release/ansinh bench --people $(PEOPLE)
 	$(TARGET)/release/ansinh bench --determine --people $(DETERMINE)
+	$(TARGET)/release/ansinh bench --reconcile --people $(RECONCILE)
 	cargo run --release --quiet -p rules --example pace -- services/eligibility/programmes
 
 bench-accounts: setup ## Measure links imported and people found, PEOPLE=100000

@@ -16,8 +16,21 @@ use samples::{Sample, instructions, registered, said_at, samples};
 const RULE: &str = "a new optional field keeps the version, anything else is a new vN";
 
 /// Keys of amounts, in whatever event they stand.
-const AMOUNTS: [&str; 10] = [
-    "amount", "closing", "credited", "debits", "held", "opening", "received", "returned", "total",
+const AMOUNTS: [&str; 15] = [
+    "amount",
+    "closing",
+    "credited",
+    "debits",
+    "found_total",
+    "held",
+    "in_transit",
+    "opening",
+    "received",
+    "released",
+    "returned",
+    "settled",
+    "suspense_debits",
+    "total",
     "unknown",
 ];
 

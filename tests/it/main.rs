@@ -25,6 +25,7 @@ mod pay_day;
 mod preview;
 mod processes;
 mod programme;
+mod recon;
 mod redelivery;
 mod registry;
 mod rights;

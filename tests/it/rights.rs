@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 48] = [
+const APPEND_ONLY: [&str; 58] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -102,13 +102,23 @@ const APPEND_ONLY: [&str; 48] = [
     "payments.withdrawals",
     "privacy.access_log",
     "reconciliation.breaks",
+    "reconciliation.clearings",
+    "reconciliation.closings",
+    "reconciliation.contradictions",
+    "reconciliation.decisions",
     "reconciliation.entries",
+    "reconciliation.freezes",
     "reconciliation.instructions",
     "reconciliation.matched_parts",
     "reconciliation.matches",
     "reconciliation.pages",
+    "reconciliation.proposal_lines",
+    "reconciliation.proposals",
     "reconciliation.refusals",
+    "reconciliation.resolutions",
     "reconciliation.results",
+    "reconciliation.rule_hits",
+    "reconciliation.thaws",
 ];
 
 #[tokio::test]

@@ -62,8 +62,42 @@ async fn a_month_is_paid_from_the_registry_file_to_the_closed_ledger() -> anyhow
     statements_wrote_their_journals(&world, &summaries).await?;
     accounts_say_what_the_runs_say(&world, &summaries).await?;
     a_screen_takes_one_connection(&world, &summaries).await?;
+    every_banks_day_is_closed(&world, &summaries).await?;
     what_was_done_is_not_done_again(&world, &written).await?;
     world.close().await
+}
+
+/// The banks of the sandbox make no mistake: no difference, and their own books say the same.
+async fn every_banks_day_is_closed(world: &World, summaries: &[RunSummary]) -> anyhow::Result<()> {
+    let (agrees, said) = crate::recon::checked(&world.ground).await?;
+    assert!(agrees, "{said}");
+    world
+        .until_heard("payments", events::RECONCILIATION)
+        .await?;
+    world
+        .until_heard("reconciliation", events::PAYMENTS)
+        .await?;
+    let (mut credited, mut in_flight) = (Vec::new(), Vec::new());
+    for bank in Institution::connected() {
+        let day = reconciliation::CloseDay {
+            officer: "tran.chi".parse()?,
+            institution: bank.institution,
+            date: world.business_date,
+        };
+        crate::recon::ask(world, "close-day", &day).await?;
+        let signed = reconciliation::report(&world.pool, bank.institution, day.date).await?;
+        let equation = signed.expect("the day is closed").report.equation;
+        assert_eq!(
+            (equation.difference.lines, equation.difference.total),
+            (0, Money::ZERO)
+        );
+        credited.push(equation.credited.total);
+        in_flight.push(equation.in_flight.total);
+    }
+    let sum_of = |pick: fn(&RunSummary) -> Money| Money::sum(summaries.iter().map(pick));
+    assert_eq!(Money::sum(credited), sum_of(|it| it.credited_total));
+    assert_eq!(Money::sum(in_flight), sum_of(|it| it.unknown_total));
+    Ok(())
 }
 
 async fn people_of(world: &World) -> anyhow::Result<Written> {

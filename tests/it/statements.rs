@@ -1,8 +1,8 @@
 //! What banks state, held against what they were told and what they answered.
 
-use chrono::Utc;
+use chrono::{NaiveDate, Utc};
 use domain::{ChunkNo, LineNo, Money, Position, Programme, RunNo};
-use events::{Event, Instruction, StatementEntry, StatementPage};
+use events::{BreakKind, EntryKind, Event, Instruction, StatementEntry, StatementPage};
 use ledger::Account;
 use privacy::Sealed;
 use uuid::Uuid;
@@ -33,11 +33,12 @@ async fn what_a_statement_says_differently_is_named_and_its_money_is_set_apart()
     let (bank, other) = (institution(OURS), institution(OTHER));
     let ours = world.instructions(bank).await?;
     let theirs = world.instructions(other).await?;
-    // The fourth is rejected, the fifth never answered.
+    // The fourth is rejected, the fifth never answered, the seventh credited and then rejected.
     let mut answers: Vec<_> = ours.iter().map(credited).collect();
     answers[3] = rejected(&ours[3]);
     answers.remove(4);
     world.answer(bank, answers).await?;
+    world.answer(bank, vec![rejected(&ours[6])]).await?;
     world
         .answer(other, theirs.iter().map(credited).collect())
         .await?;
@@ -75,7 +76,7 @@ async fn not_closed(world: &World, run_no: RunNo, code: &str) -> anyhow::Result<
     Ok(())
 }
 
-/// One debit of each kind, and one that is missing.
+/// A break of each kind.
 async fn differences_have_names(
     world: &World,
     run_no: RunNo,
@@ -83,12 +84,87 @@ async fn differences_have_names(
     theirs: &[Instruction],
 ) -> anyhow::Result<()> {
     let bank = institution(OURS);
-    let mut entries: Vec<StatementEntry> = ours.iter().map(entry).collect();
     let more = Money::sum([pension(1), Money::dong(1)]);
+    let never = Position {
+        run: RunNo(999),
+        chunk: ChunkNo(7),
+        line: LineNo(7),
+        ..ours[0].end_to_end_id
+    };
+    let entries = spoilt(world, ours, theirs, (more, never))?;
+    let page = statement(bank, 1, (NOTHING, Money::dong(900_000_000)), entries);
+    assert_eq!(world.state(&page).await?, "matched");
+
+    let at = |index: usize| Some(ours[index].end_to_end_id);
+    let expected = vec![
+        ("account_differs", at(1), pension(2)),
+        ("amount_differs", at(0), more),
+        ("contradicting_result", at(6), pension(7)),
+        ("day_differs", at(7), pension(8)),
+        ("debited_though_rejected", at(3), pension(4)),
+        ("debited_twice", at(2), pension(3)),
+        ("debited_without_result", at(4), pension(5)),
+        ("fee_taken", None, Money::dong(11)),
+        ("not_instructed", None, Money::dong(7)),
+        ("not_instructed", Some(never), Money::dong(70)),
+        ("not_on_statement", at(5), pension(6)),
+        ("return_unexplained", None, Money::dong(5)),
+        ("returned_after_credit", at(8), pension(9)),
+        ("returned_twice", at(8), pension(9)),
+        (
+            "wrong_institution",
+            Some(theirs[0].end_to_end_id),
+            pension(13),
+        ),
+    ];
+    assert_eq!(breaks(world, "payments").await?, expected);
+    assert_eq!(breaks(world, "reconciliation").await?, expected);
+    let it = world.summary(run_no).await?;
+    assert_eq!((it.matched_lines, it.missing_lines, it.breaks), (7, 3, 11));
+
+    let gone = (expected.iter())
+        .filter(|(kind, ..)| kind.starts_with("debited") || DEBITS.contains(kind))
+        .map(|(_, _, amount)| *amount);
+    let brought = expected
+        .iter()
+        .filter(|(kind, ..)| kind.starts_with("return"));
+    let brought = Money::sum(brought.map(|(_, _, amount)| *amount));
+    let suspense = world.balance(Account::suspense(bank)).await?;
+    assert_eq!(-suspense, Money::sum(gone).units() - brought.units());
+    let settled = world.balance(Account::settlement(bank)).await?;
+    assert_eq!(-settled, it.matched_total.units());
+    rules_are_counted(world).await
+}
+
+const DEBITS: [&str; 5] = [
+    "account_differs",
+    "amount_differs",
+    "fee_taken",
+    "not_instructed",
+    "wrong_institution",
+];
+
+/// What the bank books: most of it is right, and something of each kind is not.
+fn spoilt(
+    world: &World,
+    ours: &[Instruction],
+    theirs: &[Instruction],
+    (more, never): (Money, Position),
+) -> anyhow::Result<Vec<StatementEntry>> {
+    let bank = institution(OURS);
+    let mut entries: Vec<StatementEntry> = ours.iter().map(entry).collect();
     entries[0].amount = more;
     let second = entries[1].end_to_end_id.clone();
     entries[1].account = Some(world.account_beside((bank, &ours[0]), (bank, &second))?);
-    entries.remove(5);
+    entries[7].booked_on = page_date().succ_opt();
+    let returned = || StatementEntry {
+        kind: EntryKind::Return,
+        ..entry(&ours[8])
+    };
+    // What came back stands before what was debited, and is read after it all the same.
+    entries.insert(0, returned());
+    entries.push(returned());
+    entries.retain(|it| it.end_to_end_id != ours[5].end_to_end_id.to_string());
     entries.push(entry(&ours[2]));
     let foreign = theirs[0].end_to_end_id.to_string();
     let account = world.account_beside((institution(OTHER), &theirs[0]), (bank, &foreign))?;
@@ -96,45 +172,55 @@ async fn differences_have_names(
         account: Some(account),
         ..entry(&theirs[0])
     });
-    let never = Position {
-        run: RunNo(999),
-        chunk: ChunkNo(7),
-        line: LineNo(7),
-        ..ours[0].end_to_end_id
-    };
-    for (id, amount) in [(never.to_string(), 70), ("PHI-DICH-VU".to_owned(), 7)] {
+    for (id, kind, amount) in [
+        (never.to_string(), EntryKind::Payment, 70),
+        ("PHI-DICH-VU".to_owned(), EntryKind::Payment, 7),
+        ("PHI-12/2026".to_owned(), EntryKind::Charge, 11),
+        ("TRA-LAI".to_owned(), EntryKind::Return, 5),
+    ] {
         entries.push(StatementEntry {
             amount: Money::dong(amount),
             account: Some(world.account_beside((bank, &ours[0]), (bank, &id))?),
             end_to_end_id: id,
+            kind,
             ..entry(&ours[0])
         });
     }
-    let page = statement(bank, 1, (NOTHING, Money::dong(900_000_000)), entries);
-    assert_eq!(world.state(&page).await?, "matched");
+    Ok(entries)
+}
 
-    let at = |index: usize| Some(ours[index].end_to_end_id);
-    let mut expected = vec![
-        ("account_differs", at(1), pension(2)),
-        ("amount_differs", at(0), more),
-        ("debited_though_rejected", at(3), pension(4)),
-        ("debited_twice", at(2), pension(3)),
-        ("debited_without_result", at(4), pension(5)),
-        ("not_instructed", None, Money::dong(7)),
-        ("not_instructed", Some(never), Money::dong(70)),
-        ("not_instructed", Some(theirs[0].end_to_end_id), pension(13)),
+fn page_date() -> NaiveDate {
+    statement(institution(OURS), 1, (NOTHING, NOTHING), vec![]).date
+}
+
+/// Each rule says how often it decided, in the order in which they are asked.
+async fn rules_are_counted(world: &World) -> anyhow::Result<()> {
+    let hits: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT rule, sum(hits)::bigint FROM reconciliation.rule_hits
+        WHERE institution = $1 AND statement_no = 1 GROUP BY priority, rule ORDER BY priority",
+    )
+    .bind(institution(OURS).number())
+    .fetch_all(&world.pool)
+    .await?;
+    let expected = [
+        ("exact", 7),
+        ("fee_taken", 1),
+        ("returned_twice", 1),
+        ("returned_after_credit", 1),
+        ("return_unexplained", 1),
+        ("not_instructed", 2),
+        ("wrong_institution", 1),
+        ("amount_differs", 1),
+        ("account_differs", 1),
+        ("debited_twice", 1),
+        ("debited_though_rejected", 1),
+        ("debited_without_result", 1),
+        ("day_differs", 1),
+        ("not_on_statement", 1),
+        ("contradicting_result", 1),
     ];
-    let unmatched = Money::sum(expected.iter().map(|(_, _, amount)| *amount));
-    expected.extend([0, 1, 5].map(|it| ("not_on_statement", at(it), ours[it].amount)));
-    assert_eq!(breaks(world, "payments").await?, expected);
-    assert_eq!(breaks(world, "reconciliation").await?, expected);
-    let it = world.summary(run_no).await?;
-    assert_eq!((it.matched_lines, it.missing_lines, it.breaks), (7, 3, 9));
-
-    let suspense = world.balance(Account::suspense(bank)).await?;
-    assert_eq!(-suspense, unmatched.units());
-    let settled = world.balance(Account::settlement(bank)).await?;
-    assert_eq!(-settled, it.matched_total.units());
+    let expected = expected.map(|(rule, hits)| (rule.to_owned(), hits));
+    assert_eq!(hits, expected);
     Ok(())
 }
 
@@ -161,21 +247,12 @@ async fn breaks(
             }),
             _ => None,
         };
-        let kind = KINDS.into_iter().find(|it| *it == kind);
-        breaks.push((kind.expect("a kind of break"), position, amount));
+        let kind = BreakKind::ALL.into_iter().find(|it| it.code() == kind);
+        let kind = kind.expect("a kind of break").code();
+        breaks.push((kind, position, amount));
     }
     Ok(breaks)
 }
-
-const KINDS: [&str; 7] = [
-    "not_instructed",
-    "amount_differs",
-    "account_differs",
-    "debited_twice",
-    "debited_though_rejected",
-    "debited_without_result",
-    "not_on_statement",
-];
 
 type Change = fn(&mut StatementPage);
 

@@ -98,8 +98,12 @@ pub struct StatementPage {
     pub opening: Money,
     /// Funds received from the treasury that day.
     pub received: Money,
-    /// Sum and count of all debit entries of the whole statement.
+    /// Sum of all debit entries of the whole statement.
     pub debits: Money,
+    /// Sum of all entries that bring a payment's money back.
+    #[serde(default, skip_serializing_if = "crate::is_nothing")]
+    pub returned: Money,
+    /// Count of all entries of the whole statement.
     pub entries_count: i64,
     pub closing: Money,
     pub entries: Vec<StatementEntry>,
@@ -115,6 +119,44 @@ pub struct StatementEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Sealed>,
     pub bank_ref: String,
+    #[serde(default, skip_serializing_if = "EntryKind::is_payment")]
+    pub kind: EntryKind,
+    /// The day for which it was booked, where the bank says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booked_on: Option<NaiveDate>,
+}
+
+/// What an entry of a statement is; its direction follows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum EntryKind {
+    /// A debit: the payment that the id names.
+    #[default]
+    Payment,
+    /// A credit: the money of that payment came back.
+    Return,
+    /// A debit: what the bank takes for itself.
+    Charge,
+}
+
+impl EntryKind {
+    /// Stable name, the same on the wire and in the tables.
+    pub fn code(self) -> &'static str {
+        match self {
+            EntryKind::Payment => "payment",
+            EntryKind::Return => "return",
+            EntryKind::Charge => "charge",
+        }
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde asks with a reference"
+    )]
+    fn is_payment(&self) -> bool {
+        *self == EntryKind::Payment
+    }
 }
 
 impl std::fmt::Debug for Instruction {

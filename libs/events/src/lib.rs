@@ -19,8 +19,8 @@ pub use accounts::{
     PayeeLine, PayeesResolved, PayeesWithdrawn,
 };
 pub use bank::{
-    Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry, StatementPage,
-    bank_in_results, bank_in_statement, bank_out,
+    EntryKind, Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry,
+    StatementPage, bank_in_results, bank_in_statement, bank_out,
 };
 pub use central_bank::{SuspicionTold, SuspicionsTold};
 pub use eligibility::{
@@ -28,9 +28,14 @@ pub use eligibility::{
     PersonsRegistered, RateCited, RegisteredPerson, WithdrawnLine,
 };
 pub use envelope::{CONTENT_TYPE, Envelope, Event, Fact, MalformedEvent};
-pub use payments::{AppliedResult, ResultsApplied, RunClosed, RunOpened};
+pub use payments::{
+    AppliedResult, ClearingTold, RefusedResult, ResultsApplied, RunClosed, RunOpened,
+};
 pub use population::{LifeEventTold, LifeEventsTold};
-pub use reconciliation::{Break, BreakKind, MatchedRun, StatementMatched};
+pub use reconciliation::{
+    Break, BreakKind, BreaksResolved, MatchedRun, Resolution, ResolvedBreak, SettledLine,
+    StatementMatched, Suspense,
+};
 pub use verification::{
     AccountAtBank, IdentityAtBank, Verification, VerificationRequest, VerificationRequests,
     Verifications, bank_in_verifications, bank_out_verification_requests,
@@ -44,3 +49,8 @@ pub const POPULATION: &str = "population";
 /// The central bank's warning system, the sandbox's or the real one.
 pub const CENTRAL_BANK: &str = "centralbank";
 pub const RECONCILIATION: &str = "reconciliation";
+
+/// An optional sum is left out where it is nothing.
+fn is_nothing(sum: &domain::Money) -> bool {
+    sum.is_zero()
+}

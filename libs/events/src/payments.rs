@@ -1,5 +1,5 @@
 use chrono::NaiveDate;
-use domain::{ChunkNo, Institution, LineNo, Money, Part, Period, Programme, RunNo};
+use domain::{ChunkNo, EndToEndId, Institution, LineNo, Money, Part, Period, Programme, RunNo};
 use serde::{Deserialize, Serialize};
 
 use crate::{Fact, PAYMENTS, ResultStatus};
@@ -15,7 +15,7 @@ pub struct RunOpened {
     pub business_date: NaiveDate,
 }
 
-/// What a bank's message changed in the books; refused and repeated lines are not in it.
+/// What a bank's message changed in the books, and what of it contradicts them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ResultsApplied {
     pub part: Part,
@@ -23,6 +23,20 @@ pub struct ResultsApplied {
     /// The bank's own message id.
     pub message_id: String,
     pub lines: Vec<AppliedResult>,
+    /// Lines that changed nothing because they contradict what is known; what only repeats or
+    /// cannot be read is not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedResult>,
+}
+
+/// A word of a bank against what it was told or said before: the first word stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RefusedResult {
+    pub end_to_end_id: EndToEndId,
+    /// `unknown_payment`, `not_your_payment`, `amount_mismatch` or `contradicting_result`.
+    pub code: String,
+    pub status: ResultStatus,
+    pub amount: Money,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +59,42 @@ pub struct RunClosed {
     pub returned: Money,
     pub unknown: Money,
     pub held: Money,
+}
+
+/// How an institution's clearing accounts stand in one partition of the books, right after what
+/// reconciliation told of was posted.
+///
+/// All results that it counts were told before it in this sequence, and none that it does not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClearingTold {
+    pub part: Part,
+    pub institution: Institution,
+    /// What was posted: `statement/970436/3`, `resolution/970436/3/12`.
+    pub after: String,
+    /// All that was ever handed to it.
+    pub released: Money,
+    pub in_transit: Money,
+    pub unknown: Money,
+    /// What its statements settled.
+    pub settled: Money,
+    pub suspense_debits: Money,
+    pub suspense_credits: Money,
+}
+
+impl Fact for ClearingTold {
+    const NAME: &'static str = "clearing-told.v1";
+
+    fn speaker(&self) -> String {
+        PAYMENTS.to_owned()
+    }
+
+    fn part(&self) -> Part {
+        self.part
+    }
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.part, self.after)
+    }
 }
 
 impl Fact for RunOpened {

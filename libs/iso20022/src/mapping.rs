@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{EndToEndId, Institution, Money, Part, Refusal};
 use events::{
-    Fact, Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry,
+    EntryKind, Fact, Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry,
     StatementPage,
 };
 use privacy::{ExchangeKey, Field, Sealed};
@@ -230,8 +230,10 @@ pub fn statement_head(
         })
     };
     let found = found(told);
+    // A page counts the whole's entries together: how many came back, it does not say.
+    let counted = told.returned.is_zero();
     let announced = |it: Totals| Announced {
-        count: Some(it.count),
+        count: counted.then_some(it.count),
         sum: Some(it.sum),
     };
     let mut items = vec![
@@ -269,7 +271,12 @@ pub fn statement_entry(
     date: NaiveDate,
     key: &ExchangeKey,
 ) -> Result<[StatementItem; 2], Refusal> {
-    let mut entry = booking(told.amount, Direction::Debit, date, "ICDT")?;
+    let (direction, family) = match told.kind {
+        EntryKind::Payment | EntryKind::Charge => (Direction::Debit, "ICDT"),
+        EntryKind::Return => (Direction::Credit, "RCDT"),
+    };
+    let date = told.booked_on.unwrap_or(date);
+    let mut entry = booking(told.amount, direction, date, family)?;
     entry.reference = Some(told.entry_no.to_string().parse()?);
     entry.bank_ref = Some(told.bank_ref.parse()?);
     let account = told.account.as_ref().map(|it| {
@@ -320,13 +327,15 @@ pub fn booked_payment(
         account: account.map(seal),
         bank_ref: bank_ref.map_or_else(String::new, Id::to_string),
         end_to_end_id,
+        kind: EntryKind::Payment,
+        booked_on: entry.booked_on,
     })
 }
 
 fn found(told: &StatementPage) -> Found {
     let credits = Totals {
         count: u64::from(!told.received.is_zero()),
-        sum: told.received,
+        sum: Money::sum([told.received, told.returned]),
     };
     let debits = Totals {
         count: u64::try_from(told.entries_count).unwrap_or_default(),

@@ -31,6 +31,8 @@ pub enum AccountKind {
     SettlementAtBank,
     /// Debits of an institution that match no payment of ours.
     Suspense,
+    /// What officers gave up of an institution's suspense; may stand on either side.
+    WrittenOff,
 }
 
 /// The side on which an account may not be overdrawn, enforced by the database.
@@ -58,7 +60,7 @@ pub struct Account {
 pub struct AccountNo(pub i64);
 
 impl AccountKind {
-    pub const ALL: [AccountKind; 12] = [
+    pub const ALL: [AccountKind; 13] = [
         AccountKind::TreasuryCash,
         AccountKind::ProgrammeFund,
         AccountKind::Commitment,
@@ -71,6 +73,7 @@ impl AccountKind {
         AccountKind::Receivable,
         AccountKind::SettlementAtBank,
         AccountKind::Suspense,
+        AccountKind::WrittenOff,
     ];
 
     pub fn number(self) -> i64 {
@@ -87,6 +90,7 @@ impl AccountKind {
             AccountKind::Receivable => 65,
             AccountKind::SettlementAtBank => 70,
             AccountKind::Suspense => 80,
+            AccountKind::WrittenOff => 85,
         }
     }
 
@@ -104,16 +108,18 @@ impl AccountKind {
             AccountKind::Receivable => "overpaid, to be recovered",
             AccountKind::SettlementAtBank => "settlement at institution",
             AccountKind::Suspense => "suspense",
+            AccountKind::WrittenOff => "written off at institution",
         }
     }
 
     pub fn normal(self) -> Normal {
         match self {
             // Treasury cash and commitments come into one partition and leave from others;
-            // suspense may stand on either side.
-            AccountKind::TreasuryCash | AccountKind::Commitment | AccountKind::Suspense => {
-                Normal::Any
-            }
+            // suspense, and what is given up of it, may stand on either side.
+            AccountKind::TreasuryCash
+            | AccountKind::Commitment
+            | AccountKind::Suspense
+            | AccountKind::WrittenOff => Normal::Any,
             AccountKind::ProgrammeFund
             | AccountKind::Payable
             | AccountKind::PayableArrears
@@ -240,6 +246,13 @@ impl Account {
         Account {
             institution: Some(institution),
             ..Account::new(AccountKind::Suspense)
+        }
+    }
+
+    pub fn written_off(institution: Institution) -> Account {
+        Account {
+            kind: AccountKind::WrittenOff,
+            ..Account::suspense(institution)
         }
     }
 

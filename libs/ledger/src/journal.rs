@@ -21,6 +21,8 @@ pub enum JournalKind {
     Overpayment,
     /// An institution's statement.
     Statement,
+    /// A break of a statement was resolved.
+    Resolution,
 }
 
 impl JournalKind {
@@ -34,6 +36,7 @@ impl JournalKind {
             JournalKind::Overdue => "overdue",
             JournalKind::Overpayment => "overpayment",
             JournalKind::Statement => "statement",
+            JournalKind::Resolution => "resolution",
         }
     }
 }

@@ -21,6 +21,6 @@ pub use journal::{Journal, JournalKind, Transfer, TransferLine};
 pub use merkle::{Root, leaf_hash, merkle_root};
 pub use posting::post;
 pub use report::{
-    JournalView, TransferView, TrialBalanceRow, account_balance, journal, journal_count,
-    trial_balance,
+    Clearing, JournalView, TransferView, TrialBalanceRow, account_balance, clearing, journal,
+    journal_count, trial_balance,
 };

@@ -1,9 +1,9 @@
 //! Reading the books.
 
 use chrono::{DateTime, Utc};
-use domain::{Money, Part};
+use domain::{Institution, Money, Part};
 use rust_decimal::Decimal;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::{AccountNo, Error};
 
@@ -144,4 +144,57 @@ pub async fn journal_count(pool: &PgPool) -> Result<i64, Error> {
             .fetch_one(pool)
             .await?,
     )
+}
+
+/// How an institution's clearing accounts stand in one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clearing {
+    /// All that was ever handed to it.
+    pub released: Money,
+    pub in_transit: Money,
+    pub unknown: Money,
+    /// What its statements settled.
+    pub settled: Money,
+    pub suspense_debits: Money,
+    pub suspense_credits: Money,
+}
+
+/// Holds the partition's books until the transaction ends, so that what it reads is true until
+/// whatever the transaction says of it.
+///
+/// # Errors
+/// What the database says.
+pub async fn clearing(
+    tx: &mut PgConnection,
+    part: Part,
+    institution: Institution,
+) -> Result<Clearing, Error> {
+    crate::store::lock_head(tx, part).await?;
+    let row = sqlx::query!(
+        r#"
+        SELECT coalesce(sum(credits) FILTER (WHERE kind = 50), 0) AS "released!",
+            coalesce(sum(credits - debits) FILTER (WHERE kind = 50), 0) AS "in_transit!",
+            coalesce(sum(credits - debits) FILTER (WHERE kind = 55), 0) AS "unknown!",
+            coalesce(sum(debits - credits) FILTER (WHERE kind = 70), 0) AS "settled!",
+            coalesce(sum(debits) FILTER (WHERE kind = 80), 0) AS "suspense_debits!",
+            coalesce(sum(credits) FILTER (WHERE kind = 80), 0) AS "suspense_credits!"
+        FROM (
+            SELECT b.account_no / 10000000000 AS kind, b.debits, b.credits
+            FROM ledger.balances b JOIN ledger.accounts a USING (account_no)
+            WHERE b.part = $1 AND a.institution = $2
+        ) b
+        "#,
+        part.number(),
+        institution.number(),
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(Clearing {
+        released: whole(row.released),
+        in_transit: whole(row.in_transit),
+        unknown: whole(row.unknown),
+        settled: whole(row.settled),
+        suspense_debits: whole(row.suspense_debits),
+        suspense_credits: whole(row.suspense_credits),
+    })
 }

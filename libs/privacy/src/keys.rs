@@ -8,7 +8,7 @@ use sha2::Sha256;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::key_file::{self, Key, KeyMaterial};
-use crate::{BlindIndex, ExchangeKey, PrivacyError, Sealed, Secret, cipher};
+use crate::{BlindIndex, ExchangeKey, PrivacyError, Sealed, Secret, Signer, cipher};
 
 /// Which kind of personal value is sealed or looked up.
 ///
@@ -248,6 +248,19 @@ impl Keys {
             .chain_update(institution);
         let derived: Zeroizing<[u8; 32]> = Zeroizing::new(mac.finalize().into_bytes().into());
         ExchangeKey::new(&derived)
+    }
+
+    /// What this installation signs for one purpose with. Derived as [`Keys::exchange`] is, so the
+    /// public key stays the same while the sealing key is rotated.
+    pub fn signer(&self, purpose: &str) -> Signer {
+        let mac = self
+            .index
+            .clone()
+            .chain_update("sign")
+            .chain_update([0])
+            .chain_update(purpose);
+        let derived: Zeroizing<[u8; 32]> = Zeroizing::new(mac.finalize().into_bytes().into());
+        Signer::new(&derived)
     }
 }
 

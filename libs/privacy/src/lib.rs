@@ -39,6 +39,7 @@ mod nonce;
 mod reseal;
 mod sealed;
 mod secret;
+mod signing;
 mod store;
 
 pub use access::{Access, AccessRow, Granted, PAGE_MAX, Purpose, Role, accesses_of, record};
@@ -50,3 +51,4 @@ pub use masked::{Account, Kind, Masked, MaskedAccount, MaskedName, MaskedNumber,
 pub use reseal::{Replacement, SealedRow, SealedTable, reseal};
 pub use sealed::Sealed;
 pub use secret::{Secret, mask_tail};
+pub use signing::{Signer, verifies};

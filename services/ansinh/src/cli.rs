@@ -7,6 +7,7 @@ mod account;
 mod iso;
 mod keys;
 mod law;
+mod recon;
 mod schedule;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub(crate) use account::{Account, Authorities, LinkKind, Steps};
 pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
+pub(crate) use recon::Recon;
 pub(crate) use schedule::{Orders, Schedule};
 
 /// Pays pensions and allowances, exactly once, and can prove it.
@@ -97,6 +99,9 @@ pub(crate) enum Top {
         /// Only link people to accounts and find where they are paid
         #[arg(long)]
         accounts: bool,
+        /// Only match a day of the banks, with mistakes of every kind in it, so many lines
+        #[arg(long, conflicts_with_all = ["determine", "accounts"])]
+        reconcile: bool,
     },
     /// The law as data: programmes, their versions, and who made them hold
     #[command(subcommand)]
@@ -119,6 +124,9 @@ pub(crate) enum Top {
     /// When runs are due: the engine opens them, and tells of what was not done in time
     #[command(subcommand)]
     Schedule(Schedule),
+    /// What banks' statements say against what they were told and answered
+    #[command(subcommand)]
+    Recon(Recon),
     /// The books
     #[command(subcommand)]
     Ledger(Ledger),

@@ -12,6 +12,7 @@ mod ledger;
 mod officer;
 mod payout;
 mod programme;
+mod recon;
 mod registry;
 mod run;
 mod sandbox;
@@ -42,7 +43,14 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             seed,
             determine: false,
             accounts: false,
+            reconcile: false,
         } => bench::bench(people, seed).await,
+        Top::Bench {
+            people,
+            seed,
+            reconcile: true,
+            ..
+        } => bench::reconcile(people, seed).await,
         Top::Bench {
             people,
             accounts: true,
@@ -56,6 +64,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Account(command) => account::account(command, &shared).await,
         Top::Run(command) => run::run(command, &shared).await,
         Top::Schedule(command) => schedule::schedule(command, &shared).await,
+        Top::Recon(command) => recon::recon(command, &shared).await,
         Top::Ledger(command) => ledger::ledger(command, &shared).await,
         Top::Officer(command) => officer::officer(command, &shared).await,
         Top::Iso(command) => iso::iso(command, shared.output).await,

@@ -14,7 +14,8 @@ pub use schedule::{approve_order, order_schedule, plan_schedule};
 use chrono::{DateTime, Utc};
 use domain::{Institution, Part};
 use events::{
-    Envelope, Event, PartResolved, PayeesResolved, PayeesWithdrawn, Results, StatementMatched,
+    BreaksResolved, ClearingTold, Envelope, Event, PartResolved, PayeesResolved, PayeesWithdrawn,
+    Results, StatementMatched,
 };
 use messaging::{Delivered, Handler};
 use sqlx::PgConnection;
@@ -102,6 +103,8 @@ impl Handler for OnReconciliation {
             let envelope = Envelope::parse(&event.body)?;
             if envelope.is::<StatementMatched>() {
                 on_statement_matched(tx, part, &envelope.read()?, now).await?;
+            } else if envelope.is::<BreaksResolved>() {
+                on_breaks_resolved(tx, part, &envelope.read()?, now).await?;
             }
         }
         Ok(())
@@ -119,5 +122,51 @@ async fn on_statement_matched(
         ledger::post(tx, part, &[journal], now).await?;
     }
     store::add_matched(tx, part, matched).await?;
-    store::insert_breaks(tx, part, matched).await
+    store::insert_breaks(tx, part, matched).await?;
+    let after = format!("statement/{}/{}", matched.institution, matched.statement_no);
+    tell_clearing(tx, (part, matched.institution), after, now).await
+}
+
+/// Says how the institution's clearing accounts stand now, for whoever closes its day.
+async fn tell_clearing(
+    tx: &mut PgConnection,
+    (part, institution): (Part, Institution),
+    after: String,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let stands = ledger::clearing(tx, part, institution).await?;
+    let told = ClearingTold {
+        part,
+        institution,
+        after,
+        released: stands.released,
+        in_transit: stands.in_transit,
+        unknown: stands.unknown,
+        settled: stands.settled,
+        suspense_debits: stands.suspense_debits,
+        suspense_credits: stands.suspense_credits,
+    };
+    messaging::append(tx, vec![Event::of(&told, now)], now).await?;
+    Ok(())
+}
+
+/// A case is closed: its money leaves suspense, and lines that it settles count as matched.
+async fn on_breaks_resolved(
+    tx: &mut PgConnection,
+    part: Part,
+    resolved: &BreaksResolved,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let journals = resolved.resolved.iter();
+    let journals: Vec<_> = journals
+        .filter_map(|it| posting::resolution(resolved, it))
+        .collect();
+    if !journals.is_empty() {
+        ledger::post(tx, part, &journals, now).await?;
+    }
+    store::add_resolved(tx, resolved).await?;
+    let first = resolved.resolved.first().map_or(0, |it| it.break_no);
+    let (institution, statement_no) = (resolved.institution, resolved.statement_no);
+    let after = format!("resolution/{institution}/{statement_no}/{first}");
+    tell_clearing(tx, (part, institution), after, now).await
 }

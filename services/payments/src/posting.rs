@@ -1,7 +1,10 @@
 //! Which journal each step of a payment writes: the table of the books.
 
 use domain::{ChunkNo, Institution, Money, Part, PersonNo, Programme, Province, RunNo};
-use events::{BreakKind, ResultStatus, StatementMatched, WithdrawnLine};
+use events::{
+    BreaksResolved, Resolution, ResolvedBreak, ResultStatus, StatementMatched, Suspense,
+    WithdrawnLine,
+};
 use ledger::{Account, Journal, JournalKind, Transfer, TransferLine};
 
 use crate::line::Line;
@@ -201,32 +204,52 @@ pub(crate) fn overpayment(told: &WithdrawnLine, line: &Obligated, amount: Money)
     }
 }
 
-/// What the bank says it debited, and to suspense what matches no payment; `None` where the
-/// statement has nothing in this partition.
+/// What the bank says it debited and took back, and to suspense what settles no payment; `None`
+/// where the statement has nothing in this partition.
 pub(crate) fn statement(matched: &StatementMatched) -> Option<Journal> {
     let institution = matched.institution;
-    let settlement = Account::settlement(institution);
-    let mut transfers = Vec::new();
-    if !matched.debits.is_zero() {
-        transfers.push(moved(
-            settlement,
-            Account::treasury_cash_at(institution),
-            matched.debits,
-        ));
+    let (cash, settlement, suspense) = (
+        Account::treasury_cash_at(institution),
+        Account::settlement(institution),
+        Account::suspense(institution),
+    );
+    let mut transfers = vec![
+        moved(settlement, cash, matched.debits),
+        moved(cash, settlement, matched.returned),
+    ];
+    for found in &matched.breaks {
+        match found.kind.suspense() {
+            Suspense::Debit => transfers.push(moved(suspense, settlement, found.amount)),
+            Suspense::Credit => transfers.push(moved(settlement, suspense, found.amount)),
+            Suspense::Nothing => {}
+        }
     }
-    for unmatched in matched
-        .breaks
-        .iter()
-        .filter(|it| BreakKind::is_unmatched_debit(it.kind))
-    {
-        transfers.push(moved(
-            Account::suspense(institution),
-            settlement,
-            unmatched.amount,
-        ));
-    }
+    transfers.retain(|it| !it.amount.is_zero());
     let reference = format!("statement/{institution}/{}", matched.statement_no);
     (!transfers.is_empty()).then(|| control(JournalKind::Statement, reference, RunNo(0), transfers))
+}
+
+/// What a resolved break takes out of suspense; `None` where its money stays or it has none.
+pub(crate) fn resolution(of: &BreaksResolved, resolved: &ResolvedBreak) -> Option<Journal> {
+    let institution = of.institution;
+    let suspense = Account::suspense(institution);
+    let other = match resolved.how {
+        Resolution::Matched | Resolution::Split | Resolution::LateResult => {
+            Account::settlement(institution)
+        }
+        Resolution::WrittenOff => Account::written_off(institution),
+        // Both sides of an offset are in suspense, and add up to nothing there.
+        Resolution::Offset | Resolution::Accepted | Resolution::ShownLater => return None,
+    };
+    let transfer = match resolved.kind.suspense() {
+        Suspense::Debit => moved(other, suspense, resolved.amount),
+        Suspense::Credit => moved(suspense, other, resolved.amount),
+        Suspense::Nothing => return None,
+    };
+    let (statement_no, number) = (of.statement_no, resolved.break_no);
+    let reference = format!("resolution/{institution}/{statement_no}/{number}");
+    let (kind, none) = (JournalKind::Resolution, RunNo(0));
+    Some(control(kind, reference, none, vec![transfer]))
 }
 
 /// What is owed to the person of a line; past periods apart.

@@ -32,8 +32,8 @@ pub(crate) use preview::{
     answered_guards, insert_answers, insert_differences, measures, set_largest, settle_comparison,
 };
 pub(crate) use results::{
-    Refusal, add_matched, close_unknown, count_answers, insert_breaks, insert_result_refusals,
-    insert_results, lock_chunks, open_contradictions,
+    Refusal, add_matched, add_resolved, close_unknown, count_answers, insert_breaks,
+    insert_result_refusals, insert_results, lock_chunks, open_contradictions,
 };
 pub(crate) use runs::{
     Act, Ends, acts_of, close_run, count_approvals, insert_act, insert_appropriation, insert_run,

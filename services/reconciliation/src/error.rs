@@ -1,4 +1,4 @@
-use messaging::{Judged, Verdict};
+use messaging::{Judged, Problem, Verdict};
 
 /// Why reconciliation could not take an event or finish a statement.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,15 @@ pub enum Error {
     /// What a bank is told does not open with the key that it was sealed with.
     #[error("account_unreadable: an account of message {message} does not open")]
     AccountUnreadable { message: String },
+    /// A report that was kept and cannot be read.
+    #[error("a kept report is unreadable: {0}")]
+    Report(serde_json::Error),
+    /// A command that the state of things does not allow.
+    #[error(transparent)]
+    Refused(Box<Problem>),
+    /// The exact rule did not settle the entry, and none says why.
+    #[error("no rule says why entry {0} settles nothing")]
+    NoRule(i64),
     /// The page cannot be one of any statement; its numbers or texts are out of all bounds.
     #[error("page {page} of statement {statement_no} cannot be: {detail}")]
     ImpossiblePage {
@@ -25,10 +34,30 @@ impl Judged for Error {
     /// Exhaustive on purpose: a new variant must say whether waiting can help.
     fn verdict(&self) -> Verdict {
         match self {
-            Error::Database(_) | Error::Messaging(_) => Verdict::Retry,
+            Error::Database(_) | Error::Messaging(_) | Error::NoRule(_) => Verdict::Retry,
             Error::Malformed(_)
             | Error::AccountUnreadable { .. }
+            | Error::Refused(_)
+            | Error::Report(_)
             | Error::ImpossiblePage { .. } => Verdict::Park,
+        }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Error {
+        Error::Refused(Box::new(problem))
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        match error {
+            Error::Refused(problem) => *problem,
+            other => {
+                tracing::error!(error = %other, "A command failed");
+                Problem::new(500, "internal", "the command failed; nothing has happened")
+            }
         }
     }
 }

@@ -1,8 +1,15 @@
+mod close_day;
+mod commands;
+
+pub(crate) use commands::OnCommand;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, Institution, LineNo, Part, Position, RunNo};
-use events::{Envelope, Fact, Instructions, ResultsApplied, RunClosed, StatementPage};
+use events::{
+    ClearingTold, Envelope, Fact, Instructions, ResultsApplied, RunClosed, StatementPage,
+};
 use messaging::{Delivered, Handler};
 use privacy::{ExchangeKey, Field, Keys, PrivacyError, Sealed};
 use sqlx::PgConnection;
@@ -56,9 +63,17 @@ impl Handler for ResultsHeard {
         batch: &[Delivered],
         _: DateTime<Utc>,
     ) -> Result<(), Error> {
-        on_results_applied(tx, &read(batch)?).await?;
-        for closed in read::<RunClosed>(batch)? {
-            store::close_run(tx, closed.run_no).await?;
+        // In their order: how the books stand is true of the results told before it.
+        for delivered in batch {
+            let envelope = Envelope::parse(&delivered.body)?;
+            if envelope.is::<ResultsApplied>() {
+                store::insert_results(tx, &envelope.read()?).await?;
+            } else if envelope.is::<RunClosed>() {
+                let closed: RunClosed = envelope.read()?;
+                store::close_run(tx, closed.run_no).await?;
+            } else if envelope.is::<ClearingTold>() {
+                store::insert_clearing(tx, &envelope.read()?).await?;
+            }
         }
         self.news.notify_one();
         Ok(())
@@ -123,13 +138,6 @@ async fn on_instructions(
     Ok(())
 }
 
-async fn on_results_applied(tx: &mut PgConnection, batch: &[ResultsApplied]) -> Result<(), Error> {
-    for results in batch {
-        store::insert_results(tx, results).await?;
-    }
-    Ok(())
-}
-
 /// Keeps a page until all are there, or refuses it; `bank` is whose channel brought it.
 async fn on_statement_page(
     tx: &mut PgConnection,
@@ -148,8 +156,13 @@ async fn on_statement_page(
     if standing.state != State::Arriving {
         let known = store::has_page(tx, page).await?;
         let code = standing.code.filter(|_| !known);
-        let code = code.unwrap_or(RefusalCode::StatementRepeated);
-        return store::insert_refusal(tx, bank, (page.statement_no, page.page), code, now).await;
+        return refuse_page(
+            tx,
+            page,
+            code.unwrap_or(RefusalCode::StatementRepeated),
+            now,
+        )
+        .await;
     }
     if let Some(code) = standing.header.refusal_by(page) {
         return refuse(tx, page, code, now).await;
@@ -159,8 +172,7 @@ async fn on_statement_page(
         return refuse(tx, page, RefusalCode::AccountUnreadable, now).await;
     };
     if !store::insert_page(tx, page).await? {
-        let code = RefusalCode::StatementRepeated;
-        return store::insert_refusal(tx, bank, (page.statement_no, page.page), code, now).await;
+        return refuse_page(tx, page, RefusalCode::StatementRepeated, now).await;
     }
     if !store::insert_entries(tx, page, &entries).await? {
         // A number that was used twice: the entries cannot be as many as stated.
@@ -171,7 +183,7 @@ async fn on_statement_page(
 
 async fn refuse(
     tx: &mut PgConnection,
-    page: &StatementPage,
+    of: &StatementPage,
     code: RefusalCode,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
@@ -180,10 +192,25 @@ async fn refuse(
         statement_no,
         page,
         ..
-    } = *page;
+    } = *of;
     tracing::warn!(%institution, statement_no, page, ?code, "Refused a statement for a page");
     store::refuse(tx, institution, statement_no, code).await?;
-    store::insert_refusal(tx, institution, (statement_no, page), code, now).await
+    refuse_page(tx, of, code, now).await
+}
+
+/// Keeps why a page had no effect; the bank's day stands still until that is cleared up.
+async fn refuse_page(
+    tx: &mut PgConnection,
+    of: &StatementPage,
+    code: RefusalCode,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let (bank, place) = (of.institution, (of.statement_no, of.page));
+    store::insert_refusal(tx, bank, place, code, now).await?;
+    if code.freezes() {
+        store::freeze(tx, (bank, of.date), place, code, now).await?;
+    }
+    Ok(())
 }
 
 /// The entries as they are kept: each in the partition that its id claims, or in its page's with
@@ -204,6 +231,8 @@ fn claimed(keys: &Keys, page: &StatementPage) -> Result<Vec<Claimed>, PrivacyErr
             amount: entry.amount,
             account_index: accounts.index(entry.account.as_ref(), &entry.end_to_end_id)?,
             bank_ref: entry.bank_ref.clone(),
+            kind: entry.kind,
+            booked_on: entry.booked_on,
         });
     }
     Ok(claimed)

@@ -8,12 +8,17 @@
 //! * `payments`: results that took effect (`results-applied.v1`);
 //! * `bank.<code>.in.statement`: the pages of the bank's statements.
 //!
-//! Says `reconciliation.<part>.statement-matched.v1`, for each accepted statement once a
-//! partition. A statement that does not add up is refused as a whole and leads to nothing.
+//! Says `statement-matched.v1`, for each accepted statement once a partition, and
+//! `breaks-resolved.v1`. Takes `reconciliation.do.propose`, `decide`, `thaw-day`, `close-day`. A statement that
+//! does not add up is refused as a whole, leads to nothing and freezes the bank's day.
 
+mod case;
+mod closing;
+mod command;
 mod error;
 mod handlers;
 mod matching;
+mod report;
 mod rounds;
 mod statement;
 mod store;
@@ -22,15 +27,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Institution;
-use messaging::{Relay, Subscription, consume};
+use messaging::{Relay, Subscription, consume, serve};
 use tokio::sync::Notify;
 
+pub use case::{Age, CaseNo, LineState};
+pub use closing::{
+    Books, DayReport, Difference, Equation, Flow, InFlight, Named, OfTheDay, PURPOSE, Residuals,
+    Stated, Sum,
+};
+pub use command::{CloseDay, Decide, Propose, ThawDay};
 pub use error::Error;
+pub use report::{
+    AgeingRow, CaseFilter, CaseRow, CaseState, Day, FreezeRow, LineTold, RuleRow, SignedReport,
+    StatementRow, Verification, Waiting, ageing, case, cases, day, line, report, verify,
+};
 
-use handlers::{InstructionsHeard, ResultsHeard, StatementsHeard};
+use handlers::{InstructionsHeard, OnCommand, ResultsHeard, StatementsHeard};
 use rounds::Rounds;
 
-const CONSUMER: &str = events::RECONCILIATION;
+pub const SERVICE: &str = events::RECONCILIATION;
 
 /// Starts listening, matching and telling; everything runs as tasks of `ctx` until it stops.
 pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
@@ -59,13 +74,20 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     let grace = Duration::from_millis(ctx.settings.reconciliation.grace_ms);
     let rounds = Rounds::new(ctx.pool.clone(), grace, news);
     ctx.spawn("rounds", rounds.run(ctx.stop.clone()));
-    ctx.spawn("relay", Relay::new(wires, vec![speaker]).run());
+    ctx.spawn("relay", Relay::new(wires.clone(), vec![speaker]).run());
+    let signer = ctx.keys.signer(PURPOSE);
+    let handler = OnCommand { signer };
+    ctx.spawn("reconciliation commands", async move {
+        if let Err(error) = serve(wires, SERVICE, handler).await {
+            tracing::error!(error = %error, "Commands are not taken");
+        }
+    });
     Ok(())
 }
 
 fn hears(speaker: String) -> Subscription {
     Subscription {
-        consumer: CONSUMER,
+        consumer: SERVICE,
         speaker,
     }
 }

@@ -3,14 +3,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{Institution, Part};
-use events::{Event, StatementMatched};
-use sqlx::PgPool;
+use domain::{EndToEndId, Institution, Part};
+use events::{BreaksResolved, Event, Resolution, ResolvedBreak, SettledLine, StatementMatched};
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
+use crate::case::{Case, LineStanding};
 use crate::matching::Findings;
 use crate::statement::{Decision, Header, Totals};
 use crate::store::{self, Received};
@@ -130,11 +131,14 @@ impl Rounds {
             Decision::Waits => return Ok(Outcome::Waits),
             Decision::Received => {
                 store::receive(&mut tx, header, now).await?;
+                store::thaw_by_statement(&mut tx, header, now).await?;
                 tracing::info!(%institution, statement_no, "Accepted a statement");
             }
             Decision::Refused(code) => {
                 store::refuse(&mut tx, institution, statement_no, code).await?;
-                store::insert_refusal(&mut tx, institution, (statement_no, 0), code, now).await?;
+                let (day, place) = ((institution, header.date), (statement_no, 0));
+                store::insert_refusal(&mut tx, institution, place, code, now).await?;
+                store::freeze(&mut tx, day, place, code, now).await?;
                 tracing::warn!(%institution, statement_no, ?code, "Refused a statement");
             }
         }
@@ -157,17 +161,14 @@ impl Rounds {
         if !store::claim_part(&mut tx, statement, part).await? {
             return Ok(Outcome::Waits);
         }
-        let mut findings = Findings::default();
-        let mut after = 0;
-        loop {
-            let batch = store::compare(&mut tx, statement, part, after, BATCH_MAX).await?;
-            let Some(last) = batch.last() else { break };
-            after = last.entry_no;
-            let matches = findings.take(batch);
-            store::insert_matches(&mut tx, statement, part, &matches).await?;
-        }
-        findings.miss(store::missing(&mut tx, statement, part, &runs).await?);
-        let (entries, debits) = (findings.matches(), findings.debits);
+        // Officers close cases of the same lines.
+        store::lock_cases(&mut tx, statement.institution).await?;
+        settle_late(&mut tx, statement, part, now).await?;
+        let findings = find(&mut tx, statement, part, &runs).await?;
+        store::close_shown(&mut tx, statement.institution, now).await?;
+        store::insert_hits(&mut tx, statement, part, &findings.hits()).await?;
+        let entries = findings.matches();
+        let (debits, returned) = store::turnover(&mut tx, statement, part).await?;
         let (matched, breaks) = findings.finish();
         store::insert_breaks(&mut tx, statement, part, &breaks).await?;
         let differences = i64::try_from(breaks.len()).expect("breaks fit in memory");
@@ -187,6 +188,7 @@ impl Rounds {
             part,
             matched,
             debits,
+            returned,
             breaks,
         };
         messaging::append(&mut tx, vec![Event::of(&fact, now)], now).await?;
@@ -229,6 +231,80 @@ impl Rounds {
         let key = (statement.institution, statement.statement_no);
         self.waiting.entry(key).or_default()
     }
+}
+
+/// Debits that waited for their result in suspense are payments once it came.
+async fn settle_late(
+    tx: &mut PgConnection,
+    statement: &Received,
+    part: Part,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let how = Resolution::LateResult;
+    loop {
+        let late = store::late_results(tx, statement, part).await?;
+        if late.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<EndToEndId> = late.iter().map(|(_, line)| *line).collect();
+        let standings = store::standings(tx, &named).await?;
+        // Both are in the order of the lines.
+        let settled = late.iter().map(|(case, _)| *case).zip(standings);
+        let settled: Vec<(Case, LineStanding)> = settled.collect();
+        store::insert_matches_of(tx, statement.institution, &settled, now).await?;
+        let mut said: BTreeMap<i64, Vec<ResolvedBreak>> = BTreeMap::new();
+        for (case, standing) in &settled {
+            let line = SettledLine {
+                end_to_end_id: standing.line,
+                amount: standing.amount,
+                was_unsettled: standing.unsettled,
+            };
+            let resolved = said.entry(case.no.statement_no).or_default();
+            resolved.push(ResolvedBreak {
+                break_no: case.no.break_no,
+                kind: case.kind,
+                how,
+                amount: case.amount,
+                lines: vec![line],
+            });
+        }
+        let cases: Vec<_> = late.iter().map(|(case, _)| (case.no, how)).collect();
+        store::insert_resolutions(tx, &cases, None, now).await?;
+        let facts = said.into_iter().map(|(statement_no, resolved)| {
+            let fact = BreaksResolved {
+                institution: statement.institution,
+                statement_no,
+                part,
+                resolved,
+            };
+            Event::of(&fact, now)
+        });
+        messaging::append(tx, facts.collect(), now).await?;
+    }
+}
+
+/// Settles what agrees, and names what does not.
+async fn find(
+    tx: &mut PgConnection,
+    statement: &Received,
+    part: Part,
+    runs: &[(i64, bool)],
+) -> Result<Findings, Error> {
+    let mut findings = Findings::of(store::settle_exact(tx, statement, part).await?);
+    // What comes back is held against what was debited, so it comes last.
+    for returns in [false, true] {
+        let mut after = 0;
+        loop {
+            let batch = store::compare(tx, statement, part, (returns, after), BATCH_MAX).await?;
+            let Some(last) = batch.last() else { break };
+            after = last.entry_no;
+            findings.take(batch)?;
+        }
+    }
+    findings.other_day(store::other_day(tx, statement, part).await?);
+    findings.miss(store::missing(tx, statement, part, runs).await?);
+    findings.contradict(store::contradicted(tx, statement, part).await?);
+    Ok(findings)
 }
 
 /// One statement that fails does not keep the others from their turn.

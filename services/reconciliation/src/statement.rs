@@ -1,6 +1,6 @@
 use chrono::{Datelike, NaiveDate};
 use domain::{Institution, Money};
-use events::StatementPage;
+use events::{EntryKind, StatementPage};
 
 use crate::Error;
 
@@ -15,7 +15,7 @@ pub(crate) enum RefusalCode {
     StatementRepeated,
     /// The entries do not add up to the stated count and sum.
     StatementTotalMismatch,
-    /// Closing is not opening and received less debits.
+    /// Closing is not opening, received and returned less debits.
     StatementBalanceMismatch,
     /// Opening is not what the last accepted statement closed with.
     StatementOpeningMismatch,
@@ -25,6 +25,13 @@ pub(crate) enum RefusalCode {
     NotYourStatement,
     /// An account was not sealed with the bank's key for the entry in which it stands.
     AccountUnreadable,
+}
+
+impl RefusalCode {
+    /// Whether the bank's day stands still: it told something of its own that cannot be.
+    pub(crate) fn freezes(self) -> bool {
+        self != RefusalCode::NotYourStatement
+    }
 }
 
 /// What every page repeats about the whole statement.
@@ -37,15 +44,17 @@ pub(crate) struct Header {
     pub opening: Money,
     pub received: Money,
     pub debits: Money,
+    pub returned: Money,
     pub entries_count: i64,
     pub closing: Money,
 }
 
-/// Count and sum of the entries that are there.
+/// Count and sums of the entries that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub entries: i64,
     pub debits: Money,
+    pub returned: Money,
 }
 
 /// What is decided about a statement whose pages are all there.
@@ -67,6 +76,7 @@ impl Header {
             opening: page.opening,
             received: page.received,
             debits: page.debits,
+            returned: page.returned,
             entries_count: page.entries_count,
             closing: page.closing,
         }
@@ -78,6 +88,7 @@ impl Header {
         let stated = Totals {
             entries: self.entries_count,
             debits: self.debits,
+            returned: self.returned,
         };
         if found != stated {
             return Decision::Refused(RefusalCode::StatementTotalMismatch);
@@ -85,6 +96,7 @@ impl Header {
         let closing = self
             .opening
             .checked_add(self.received)
+            .and_then(|it| it.checked_add(self.returned))
             .and_then(|it| it.checked_sub(self.debits));
         if closing != Some(self.closing) {
             return Decision::Refused(RefusalCode::StatementBalanceMismatch);
@@ -103,16 +115,23 @@ impl Header {
         }
         let found = totals_of(page);
         // Later pages can only add; refusing here also bounds what is stored.
-        (found.entries > self.entries_count || found.debits > self.debits)
-            .then_some(RefusalCode::StatementTotalMismatch)
+        let more = found.entries > self.entries_count
+            || found.debits > self.debits
+            || found.returned > self.returned;
+        more.then_some(RefusalCode::StatementTotalMismatch)
     }
 }
 
-/// Count and sum of a page's own entries.
+/// Count and sums of a page's own entries.
 pub(crate) fn totals_of(page: &StatementPage) -> Totals {
+    let (returns, debits): (Vec<_>, Vec<_>) = page
+        .entries
+        .iter()
+        .partition(|it| it.kind == EntryKind::Return);
     Totals {
         entries: i64::try_from(page.entries.len()).expect("a page fits in memory"),
-        debits: Money::sum(page.entries.iter().map(|it| it.amount)),
+        debits: Money::sum(debits.iter().map(|it| it.amount)),
+        returned: Money::sum(returns.iter().map(|it| it.amount)),
     }
 }
 
@@ -131,7 +150,11 @@ pub(crate) fn refuse_impossible(page: &StatementPage) -> Result<(), Error> {
     if !(1..=page.pages).contains(&page.page) {
         return impossible("pages are numbered from 1 to the number of pages");
     }
-    if !(1990..=2199).contains(&page.date.year()) {
+    let days = page.entries.iter().filter_map(|it| it.booked_on);
+    if !days
+        .chain([page.date])
+        .all(|it| (1990..=2199).contains(&it.year()))
+    {
         return impossible("there is no statement of that year");
     }
     if page.entries_count < 0 {
@@ -164,6 +187,8 @@ mod tests {
                 amount: Money::dong(*amount),
                 account: None,
                 bank_ref: format!("FT{entry_no}"),
+                kind: EntryKind::Payment,
+                booked_on: None,
             });
         StatementPage {
             institution: "970436".parse().unwrap(),
@@ -175,6 +200,7 @@ mod tests {
             opening: Money::dong(100),
             received: Money::dong(1_000),
             debits: Money::dong(amounts.iter().sum()),
+            returned: Money::ZERO,
             entries_count: i64::try_from(amounts.len()).unwrap(),
             closing: Money::dong(1_100 - amounts.iter().sum::<u64>()),
             entries: entries.collect(),
@@ -189,6 +215,11 @@ mod tests {
     fn a_statement_that_adds_up_is_received() {
         assert_eq!(decide(&page(&[300, 200]), Some(100)), Decision::Received);
         assert_eq!(decide(&page(&[]), Some(100)), Decision::Received);
+        let mut brought_back = page(&[300, 200]);
+        brought_back.entries[1].kind = EntryKind::Return;
+        (brought_back.debits, brought_back.returned) = (Money::dong(300), Money::dong(200));
+        brought_back.closing = Money::dong(1_000);
+        assert_eq!(decide(&brought_back, Some(100)), Decision::Received);
     }
 
     #[test]
@@ -257,9 +288,10 @@ mod tests {
     #[test]
     fn a_page_with_impossible_numbers_or_texts_is_never_stored() {
         assert!(refuse_impossible(&page(&[1])).is_ok());
-        let wrong: [fn(&mut StatementPage); 8] = [
+        let wrong: [fn(&mut StatementPage); 9] = [
             |it| it.statement_no = 0,
             |it| it.date = NaiveDate::MIN,
+            |it| it.entries[0].booked_on = Some(NaiveDate::MIN),
             |it| it.page = 0,
             |it| it.page = 2,
             |it| it.entries_count = -1,

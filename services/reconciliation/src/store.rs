@@ -1,13 +1,28 @@
 //! All SQL of reconciliation.
 
+mod cases;
+mod closings;
+mod freezes;
 mod heard;
 mod matching;
 mod statements;
 
-pub(crate) use heard::{Instructed, close_run, insert_instructions, insert_results};
+pub(crate) use cases::{
+    Proposal, case, close_shown, insert_decision, insert_matches_of, insert_proposal,
+    insert_resolutions, late_results, lock_cases, proposal, standings,
+};
+pub(crate) use closings::{
+    Hindrances, Kept, books, closing, closing_before, equation, hindrances, insert_closing, stated,
+    suspended,
+};
+pub(crate) use freezes::{freeze, thaw_by_officer, thaw_by_statement};
+pub(crate) use heard::{
+    Instructed, close_run, insert_clearing, insert_instructions, insert_results,
+};
 pub(crate) use matching::{
-    Received, claim_part, compare, finish_statement, first_open_entry, insert_breaks,
-    insert_matched_part, insert_matches, mentioned_runs, missing, received_statements,
+    Received, claim_part, compare, contradicted, finish_statement, first_open_entry, insert_breaks,
+    insert_hits, insert_matched_part, mentioned_runs, missing, other_day, received_statements,
+    settle_exact, turnover,
 };
 pub(crate) use statements::{
     Claimed, State, claim_arriving, complete_statements, has_page, insert_entries, insert_page,

@@ -37,6 +37,7 @@
 //! What the books have of an account goes before its number; how it is answered (31 to 35) does
 //! not depend on the books.
 
+pub mod bank_day;
 mod bank_list;
 mod banks;
 mod central_bank;

@@ -1,6 +1,6 @@
 use chrono::NaiveDate;
 use domain::{ChunkNo, Institution, LineNo, Money, Part, Position, RunNo};
-use events::{StatementEntry, StatementPage};
+use events::{EntryKind, StatementEntry, StatementPage};
 use privacy::Sealed;
 
 /// Entries of one page.
@@ -113,6 +113,8 @@ impl<'a> Pages<'a> {
                 amount: it.amount,
                 account: it.account.map(Sealed::from),
                 bank_ref: it.bank_ref,
+                kind: EntryKind::Payment,
+                booked_on: None,
             });
         }
         let mut full = Vec::new();
@@ -148,6 +150,7 @@ impl<'a> Pages<'a> {
             opening: it.opening,
             received: it.received,
             debits: it.debits,
+            returned: Money::ZERO,
             entries_count: it.entries_count,
             closing: it.closing,
             entries,

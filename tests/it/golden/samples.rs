@@ -8,11 +8,12 @@ use domain::{
     Programme, Province, RunNo,
 };
 use events::{
-    AppliedResult, Break, BreakKind, EntitlementLine, EntitlementsDetermined,
-    EntitlementsWithdrawn, Envelope, Event, Fact, Instruction, Instructions, LifeEventTold,
-    LifeEventsTold, MatchedRun, PartDetermined, PartResolved, PayeeLine, PayeesResolved,
-    PayeesWithdrawn, PersonsRegistered, RateCited, RegisteredPerson, ResultLine, ResultStatus,
-    Results, ResultsApplied, RunClosed, RunOpened, StatementEntry, StatementMatched, StatementPage,
+    AppliedResult, Break, BreakKind, BreaksResolved, ClearingTold, EntitlementLine,
+    EntitlementsDetermined, EntitlementsWithdrawn, EntryKind, Envelope, Event, Fact, Instruction,
+    Instructions, LifeEventTold, LifeEventsTold, MatchedRun, PartDetermined, PartResolved,
+    PayeeLine, PayeesResolved, PayeesWithdrawn, PersonsRegistered, RateCited, RefusedResult,
+    RegisteredPerson, Resolution, ResolvedBreak, ResultLine, ResultStatus, Results, ResultsApplied,
+    RunClosed, RunOpened, SettledLine, StatementEntry, StatementMatched, StatementPage,
     WithdrawnLine,
 };
 use privacy::{BlindIndex, Sealed};
@@ -35,6 +36,7 @@ pub fn said_at() -> DateTime<Utc> {
 pub fn samples() -> Vec<Sample> {
     let mut samples = of_decisions();
     samples.extend(of_payments());
+    samples.extend(of_reconciliation());
     samples.extend(accounts::of_accounts());
     samples
 }
@@ -101,6 +103,23 @@ fn of_payments() -> Vec<Sample> {
                 applied(1, ResultStatus::Credited),
                 applied(2, ResultStatus::Rejected),
             ],
+            refused: vec![RefusedResult {
+                end_to_end_id: position(3),
+                code: "contradicting_result".to_owned(),
+                status: ResultStatus::Rejected,
+                amount: Money::dong(540_000),
+            }],
+        }),
+        sample(&ClearingTold {
+            part: part(),
+            institution: bank(),
+            after: "statement/970436/9".to_owned(),
+            released: Money::dong(1_620_000),
+            in_transit: Money::dong(540_000),
+            unknown: Money::ZERO,
+            settled: Money::dong(540_000),
+            suspense_debits: Money::dong(540_000),
+            suspense_credits: Money::ZERO,
         }),
         sample(&RunClosed {
             run_no: RUN,
@@ -122,6 +141,11 @@ fn of_payments() -> Vec<Sample> {
             ],
         }),
         sample(&statement()),
+    ]
+}
+
+fn of_reconciliation() -> Vec<Sample> {
+    vec![
         sample(&StatementMatched {
             institution: bank(),
             statement_no: 9,
@@ -131,9 +155,18 @@ fn of_payments() -> Vec<Sample> {
                 run_no: RUN,
                 lines: 1,
                 total: Money::dong(540_000),
+                found_lines: 1,
+                found_total: Money::dong(540_000),
             }],
             debits: Money::dong(1_080_000),
+            returned: Money::dong(540_000),
             breaks: breaks(),
+        }),
+        sample(&BreaksResolved {
+            institution: bank(),
+            statement_no: 9,
+            part: part(),
+            resolved: resolved(),
         }),
     ]
 }
@@ -295,6 +328,17 @@ fn statement() -> StatementPage {
         amount: Money::dong(540_000),
         account,
         bank_ref: format!("FT26335{number:05}"),
+        kind: EntryKind::Payment,
+        booked_on: None,
+    };
+    let back = StatementEntry {
+        kind: EntryKind::Return,
+        booked_on: Some(day()),
+        ..entry(3, Some(sealed(0x22)))
+    };
+    let fee = StatementEntry {
+        kind: EntryKind::Charge,
+        ..entry(4, None)
     };
     StatementPage {
         institution: bank(),
@@ -305,24 +349,16 @@ fn statement() -> StatementPage {
         pages: 1,
         opening: Money::ZERO,
         received: Money::dong(1_620_000),
-        debits: Money::dong(1_080_000),
-        entries_count: 2,
+        debits: Money::dong(1_620_000),
+        returned: Money::dong(540_000),
+        entries_count: 4,
         closing: Money::dong(540_000),
-        entries: vec![entry(1, Some(sealed(0x22))), entry(2, None)],
+        entries: vec![entry(1, Some(sealed(0x22))), entry(2, None), back, fee],
     }
 }
 
 /// One of each kind, so that each code is on the wire.
 fn breaks() -> Vec<Break> {
-    let kinds = [
-        BreakKind::NotInstructed,
-        BreakKind::AmountDiffers,
-        BreakKind::AccountDiffers,
-        BreakKind::DebitedTwice,
-        BreakKind::DebitedThoughRejected,
-        BreakKind::DebitedWithoutResult,
-        BreakKind::NotOnStatement,
-    ];
     let of_kind = |kind: BreakKind| Break {
         kind,
         run_no: (kind != BreakKind::NotInstructed).then_some(RUN),
@@ -330,8 +366,39 @@ fn breaks() -> Vec<Break> {
         line: (kind != BreakKind::NotInstructed).then_some(LineNo(1)),
         entry_no: (kind != BreakKind::NotOnStatement).then_some(2),
         amount: Money::dong(540_000),
+        unsettled: (kind == BreakKind::NotOnStatement).then_some(Money::dong(540_000)),
     };
-    kinds.map(of_kind).to_vec()
+    BreakKind::ALL.map(of_kind).to_vec()
+}
+
+/// One of each way, so that each code is on the wire.
+fn resolved() -> Vec<ResolvedBreak> {
+    let ways = [
+        (1, BreakKind::NotInstructed, Resolution::Matched),
+        (2, BreakKind::NotInstructed, Resolution::Split),
+        (3, BreakKind::DebitedThoughRejected, Resolution::Offset),
+        (4, BreakKind::FeeTaken, Resolution::WrittenOff),
+        (5, BreakKind::DayDiffers, Resolution::Accepted),
+        (6, BreakKind::NotOnStatement, Resolution::ShownLater),
+        (7, BreakKind::DebitedWithoutResult, Resolution::LateResult),
+    ];
+    let settled = |line, was_unsettled| SettledLine {
+        end_to_end_id: position(line),
+        amount: Money::dong(540_000),
+        was_unsettled,
+    };
+    let way = |(break_no, kind, how)| ResolvedBreak {
+        break_no,
+        kind,
+        how,
+        amount: Money::dong(1_080_000),
+        lines: if how == Resolution::Split {
+            vec![settled(1, true), settled(2, false)]
+        } else {
+            Vec::new()
+        },
+    };
+    ways.map(way).to_vec()
 }
 
 fn applied(line: i32, status: ResultStatus) -> AppliedResult {

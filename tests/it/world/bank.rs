@@ -6,8 +6,8 @@ use anyhow::Context;
 use chrono::{NaiveDate, Utc};
 use domain::{Institution, Money, Part};
 use events::{
-    Envelope, Event, Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry,
-    StatementPage,
+    EntryKind, Envelope, Event, Instruction, Instructions, ResultLine, ResultStatus, Results,
+    StatementEntry, StatementPage,
 };
 use messaging::{Relay, Wires};
 use privacy::{Field, Sealed};
@@ -178,6 +178,8 @@ pub fn entry(of: &Instruction) -> StatementEntry {
         amount: of.amount,
         account: of.account.clone(),
         bank_ref: "FT1".to_owned(),
+        kind: EntryKind::Payment,
+        booked_on: None,
     }
 }
 
@@ -191,8 +193,14 @@ pub fn statement(
     for (number, entry) in (1..).zip(&mut entries) {
         entry.entry_no = number;
     }
-    let debits = Money::sum(entries.iter().map(|it| it.amount));
-    let closing = Money::sum([opening, received]).checked_sub(debits);
+    let sum_of = |returns: bool| {
+        let those = entries
+            .iter()
+            .filter(|it| (it.kind == EntryKind::Return) == returns);
+        Money::sum(those.map(|it| it.amount))
+    };
+    let (debits, returned) = (sum_of(false), sum_of(true));
+    let closing = Money::sum([opening, received, returned]).checked_sub(debits);
     StatementPage {
         institution: bank,
         part: Part::ZERO,
@@ -203,6 +211,7 @@ pub fn statement(
         opening,
         received,
         debits,
+        returned,
         entries_count: i64::try_from(entries.len()).expect("a few entries"),
         closing: closing.expect("a bank pays out of what it has"),
         entries,

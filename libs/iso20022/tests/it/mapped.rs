@@ -3,7 +3,8 @@ use std::sync::LazyLock;
 use chrono::NaiveDate;
 use domain::{ChunkNo, EndToEndId, Institution, LineNo, Money, Part, RunNo};
 use events::{
-    Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry, StatementPage,
+    EntryKind, Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry,
+    StatementPage,
 };
 use iso20022::mapping::{self, Payer};
 use iso20022::{Kind, OrderItem, ReportItem, StatementItem};
@@ -188,6 +189,8 @@ fn a_page_of_a_statement_and_its_file_say_the_same() {
             end_to_end_id: context,
             amount: Money::dong(540_000),
             bank_ref: format!("FT{line}"),
+            kind: EntryKind::Payment,
+            booked_on: None,
         }
     };
     let told = StatementPage {
@@ -199,6 +202,7 @@ fn a_page_of_a_statement_and_its_file_say_the_same() {
         pages: 1,
         opening: Money::dong(7),
         received: Money::dong(1_080_000),
+        returned: Money::ZERO,
         debits: Money::dong(1_080_000),
         entries_count: 2,
         closing: Money::dong(7),

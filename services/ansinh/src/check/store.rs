@@ -10,7 +10,7 @@ use super::Invariant;
 
 /// Name, sentence, and a statement whose rows are the places where it does not hold. Each first
 /// column is the place; an empty answer is a good one.
-pub(super) const STATEMENTS: [(&str, &str, &str); 11] = [
+pub(super) const STATEMENTS: [(&str, &str, &str); 13] = [
     (
         "paid_is_computed",
         "every line pays exactly what eligibility determined for the person, from the province what \
@@ -191,15 +191,59 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 11] = [
     ),
     (
         "matched_is_credited",
-        "every line that a statement matched was credited, by the same institution and amount",
+        "every line that a statement settles was credited by the same institution, and the lines \
+         of an entry add up to it",
         "SELECT m.run_no || '-' || m.part || '-' || m.chunk || '-' || m.line
         FROM reconciliation.matches m
-        JOIN reconciliation.entries e USING (part, institution, statement_no, entry_no)
         LEFT JOIN payments.results a ON (a.run_no, a.part, a.chunk, a.line, a.status)
             = (m.run_no, m.part, m.chunk, m.line, 'credited')
         LEFT JOIN payments.lines l ON (l.run_no, l.part, l.chunk, l.line)
             = (m.run_no, m.part, m.chunk, m.line)
-        WHERE a.line IS NULL OR l.amount IS DISTINCT FROM e.amount",
+        LEFT JOIN payments.chunks c ON (c.run_no, c.part, c.chunk) = (m.run_no, m.part, m.chunk)
+        WHERE a.line IS NULL OR l.amount IS DISTINCT FROM m.amount
+            OR c.institution IS DISTINCT FROM m.institution
+        UNION ALL
+        SELECT m.institution || '/' || m.statement_no || '/' || m.entry_no FROM (
+            SELECT institution, statement_no, entry_no, sum(amount) AS amount
+            FROM reconciliation.matches GROUP BY 1, 2, 3
+        ) m
+        LEFT JOIN (SELECT institution, statement_no, entry_no, sum(amount) AS amount,
+                count(*) AS entries
+            FROM reconciliation.entries GROUP BY 1, 2, 3) e
+            USING (institution, statement_no, entry_no)
+        -- Where a bank used a number twice, the lines are held against the entries elsewhere.
+        WHERE e.amount IS DISTINCT FROM m.amount AND coalesce(e.entries, 1) = 1",
+    ),
+    (
+        "settled_is_matched",
+        "the settlement of each institution is what its statements settle",
+        "SELECT coalesce(b.institution, m.institution)::text FROM (
+            SELECT a.institution, sum(b.debits - b.credits) AS stands
+            FROM ledger.balances b JOIN ledger.accounts a USING (account_no)
+            WHERE a.account_no / 10000000000 = 70 GROUP BY a.institution
+        ) b FULL JOIN (
+            SELECT institution, sum(amount) AS stands FROM reconciliation.matches
+            GROUP BY institution
+        ) m USING (institution)
+        WHERE coalesce(b.stands, 0) <> coalesce(m.stands, 0)",
+    ),
+    (
+        "suspense_is_named",
+        "what is in suspense at an institution is what its open breaks add up to",
+        "SELECT coalesce(b.institution, c.institution)::text FROM (
+            SELECT a.institution, sum(b.debits - b.credits) AS stands
+            FROM ledger.balances b JOIN ledger.accounts a USING (account_no)
+            WHERE a.account_no / 10000000000 = 80 GROUP BY a.institution
+        ) b FULL JOIN (
+            SELECT b.institution, sum(CASE
+                WHEN b.kind IN ('day_differs', 'not_on_statement', 'contradicting_result') THEN 0
+                WHEN b.kind LIKE 'return%' THEN -b.amount ELSE b.amount END) AS stands
+            FROM reconciliation.breaks b
+            LEFT JOIN reconciliation.resolutions r
+                USING (part, institution, statement_no, break_no)
+            WHERE r.break_no IS NULL GROUP BY b.institution
+        ) c USING (institution)
+        WHERE coalesce(b.stands, 0) <> coalesce(c.stands, 0)",
     ),
 ];
 

@@ -1,5 +1,6 @@
 mod determine;
 mod links;
+mod reconcile;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use crate::target::Target;
 
 pub(super) use determine::determine;
 pub(super) use links::links;
+pub(super) use reconcile::reconcile;
 
 const HOME: &str = ".ansinh/bench";
 const PROGRAMMES: [Programme; 1] = [Programme::SocialPension];

@@ -157,6 +157,11 @@ async fn carry(payout: &mut Payout, begun: Instant) -> anyhow::Result<()> {
     step(begun, "reconciliation: statements matched");
     payout.close().await?;
     step(begun, "runs: closed");
+    let (days, difference) = payout.close_days().await?;
+    step(
+        begun,
+        &format!("bank days: {days} closed and signed, difference {difference} đồng"),
+    );
     Ok(())
 }
 

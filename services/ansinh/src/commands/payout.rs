@@ -7,9 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use async_nats::Client;
 use chrono::{NaiveDate, Utc};
-use domain::{Money, Officer, Period, Programme, RunNo};
+use domain::{Institution, Money, Officer, Period, Programme, RunNo};
 use futures::future::try_join_all;
+use messaging::CommandError;
 use payments::{Appropriate, ApproveRun, CloseRun, OpenRun, ReleaseRun, RunSummary, SignedAct};
+use reconciliation::CloseDay;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -175,6 +177,45 @@ impl Payout {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Closes the day of every bank that made a statement, once the books have told how they
+    /// stand; gives back how many, and what is different in all.
+    pub(super) async fn close_days(&self) -> anyhow::Result<(usize, Money)> {
+        let (mut closed, mut differences) = (0, Vec::new());
+        for bank in Institution::connected() {
+            let day = reconciliation::day(&self.pool, bank.institution, self.business_date).await?;
+            if day.statements.is_empty() {
+                continue;
+            }
+            let answer = self.close_day(bank.institution).await?;
+            closed += 1;
+            let difference = answer["difference"].as_str().context("an amount")?;
+            differences.push(difference.parse()?);
+        }
+        Ok((closed, Money::sum(differences)))
+    }
+
+    async fn close_day(&self, institution: Institution) -> anyhow::Result<Value> {
+        let body = CloseDay {
+            officer: officer("tran.chi"),
+            institution,
+            date: self.business_date,
+        };
+        let key = format!("close-day-{institution}-{}", self.business_date);
+        let service = reconciliation::SERVICE;
+        let begun = tokio::time::Instant::now();
+        loop {
+            let asked = messaging::ask(&self.nats, service, "close-day", &key, &body).await;
+            match asked {
+                Err(CommandError::Refused(problem))
+                    if problem.code == "clearing_not_zero" && begun.elapsed() < STEP_MAX =>
+                {
+                    tokio::time::sleep(LOOK).await;
+                }
+                answer => return Ok(answer?),
+            }
+        }
     }
 
     pub(super) async fn until_state(&self, state: &str) -> anyhow::Result<()> {

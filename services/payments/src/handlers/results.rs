@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, Position};
-use events::{AppliedResult, ResultLine, ResultStatus, Results, ResultsApplied};
+use events::{AppliedResult, RefusedResult, ResultLine, ResultStatus, Results, ResultsApplied};
 use sqlx::PgConnection;
 
 use super::withdrawals::on_recalls_answered;
@@ -23,7 +23,7 @@ pub(super) async fn on_results(
     store::lock_chunks(tx, part, &positions).await?;
     let mut found = store::find_lines(tx, part, &positions).await?;
     let (mut answered, mut applied, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
-    let mut recalled = Vec::new();
+    let (mut recalled, mut contradicting) = (Vec::new(), Vec::new());
     for (entry, line) in (1..).zip(&message.lines) {
         let known = found.get_mut(&line.end_to_end_id);
         match judge(
@@ -41,6 +41,7 @@ pub(super) async fn on_results(
             }
             Judgement::Refuse(code) => {
                 let payment = known.map(|it| (it.person_no, it.found.amount));
+                contradicting.extend(contradiction(line, code));
                 refusals.push(Refusal {
                     entry,
                     position: line.end_to_end_id,
@@ -53,8 +54,15 @@ pub(super) async fn on_results(
     store::insert_results(tx, part, &message.message_id, &applied).await?;
     store::insert_result_refusals(tx, &message, &refusals, now).await?;
     store::open_contradictions(tx, part, &refusals, now).await?;
+    let said = ResultsApplied {
+        part,
+        institution: message.institution,
+        message_id: message.message_id.clone(),
+        lines: applied.into_iter().map(told).collect(),
+        refused: contradicting,
+    };
     if answered.is_empty() {
-        return Ok(None);
+        return Ok((!said.refused.is_empty()).then_some(said));
     }
     let journals = posting::results(&message.message_id, &answered);
     let posted = ledger::post(tx, part, &journals, now).await;
@@ -68,12 +76,23 @@ pub(super) async fn on_results(
     store::count_answers(tx, part, &answered).await?;
     store::close_unknown(tx, part, &answered, now).await?;
     on_recalls_answered(tx, part, &recalled, now).await?;
-    Ok(Some(ResultsApplied {
-        part,
-        institution: message.institution,
-        message_id: message.message_id.clone(),
-        lines: applied.into_iter().map(told).collect(),
-    }))
+    Ok(Some(said))
+}
+
+/// What reconciliation has to know of a refusal: that the bank says two different things.
+fn contradiction(line: &ResultLine, code: &str) -> Option<RefusedResult> {
+    let contradicts = [
+        "unknown_payment",
+        "not_your_payment",
+        "amount_mismatch",
+        "contradicting_result",
+    ];
+    contradicts.contains(&code).then(|| RefusedResult {
+        end_to_end_id: line.end_to_end_id,
+        code: code.to_owned(),
+        status: line.status,
+        amount: line.amount,
+    })
 }
 
 fn answer(line: &ResultLine, known: &FoundLine, status: ResultStatus) -> Answered {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, Money, Part, PersonNo, Position, RunNo};
-use events::{ResultLine, ResultStatus, Results, StatementMatched};
+use events::{BreaksResolved, ResultLine, ResultStatus, Results, StatementMatched};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
@@ -254,32 +254,30 @@ pub(crate) async fn close_unknown(
     Ok(())
 }
 
-/// Adds what a statement has shown and what it misses to the counters.
+/// Adds what a statement has shown, and which credited lines it does not settle, to the counters;
+/// what an earlier one did not settle and this one does is taken off again.
 pub(crate) async fn add_matched(
     tx: &mut PgConnection,
     part: Part,
     matched: &StatementMatched,
 ) -> Result<(), Error> {
-    let missing = matched
-        .breaks
-        .iter()
-        .filter(|it| !it.kind.is_unmatched_debit());
-    let mut by_run: BTreeMap<RunNo, (i64, Money, i64, Money)> = BTreeMap::new();
+    let mut by_run: BTreeMap<RunNo, (i64, Money, i64, Decimal)> = BTreeMap::new();
     for run in &matched.matched {
         let sums = by_run.entry(run.run_no).or_default();
         (sums.0, sums.1) = (sums.0 + run.lines, Money::sum([sums.1, run.total]));
+        (sums.2, sums.3) = (sums.2 - run.found_lines, sums.3 - run.found_total.decimal());
     }
-    for lost in missing {
-        if let Some(run_no) = lost.run_no {
+    for lost in &matched.breaks {
+        if let (Some(run_no), Some(amount)) = (lost.run_no, lost.unsettled) {
             let sums = by_run.entry(run_no).or_default();
-            (sums.2, sums.3) = (sums.2 + 1, Money::sum([sums.3, lost.amount]));
+            (sums.2, sums.3) = (sums.2 + 1, sums.3 + amount.decimal());
         }
     }
     let run_nos: Vec<i64> = by_run.keys().map(|it| it.0).collect();
     let lines: Vec<i64> = by_run.values().map(|it| it.0).collect();
     let totals: Vec<Decimal> = by_run.values().map(|it| it.1.decimal()).collect();
     let lost: Vec<i64> = by_run.values().map(|it| it.2).collect();
-    let lost_totals: Vec<Decimal> = by_run.values().map(|it| it.3.decimal()).collect();
+    let lost_totals: Vec<Decimal> = by_run.values().map(|it| it.3).collect();
     sqlx::query!(
         r#"
         UPDATE payments.tallies t
@@ -296,6 +294,43 @@ pub(crate) async fn add_matched(
         &totals,
         &lost,
         &lost_totals,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Counts the lines that resolved breaks settle, each in its own partition.
+pub(crate) async fn add_resolved(
+    tx: &mut PgConnection,
+    resolved: &BreaksResolved,
+) -> Result<(), Error> {
+    let lines = || resolved.resolved.iter().flat_map(|it| &it.lines);
+    let run_nos: Vec<i64> = lines().map(|it| it.end_to_end_id.run.0).collect();
+    let parts: Vec<i16> = lines().map(|it| it.end_to_end_id.part.number()).collect();
+    let amounts: Vec<Decimal> = lines().map(|it| it.amount.decimal()).collect();
+    let unsettled: Vec<bool> = lines().map(|it| it.was_unsettled).collect();
+    sqlx::query!(
+        r#"
+        UPDATE payments.tallies t
+        SET matched_lines = t.matched_lines + n.lines, matched_total = t.matched_total + n.total,
+            missing_lines = t.missing_lines - n.found,
+            missing_total = t.missing_total - n.found_total
+        FROM (
+            SELECT run_no, part, count(*) AS lines, sum(amount) AS total,
+                count(*) FILTER (WHERE unsettled) AS found,
+                coalesce(sum(amount) FILTER (WHERE unsettled), 0) AS found_total
+            FROM unnest($2::bigint[], $3::smallint[], $4::numeric[], $5::boolean[])
+                AS l (run_no, part, amount, unsettled)
+            GROUP BY run_no, part
+        ) n
+        WHERE t.institution = $1 AND (t.run_no, t.part) = (n.run_no, n.part)
+        "#,
+        resolved.institution.number(),
+        &run_nos,
+        &parts,
+        &amounts,
+        &unsettled,
     )
     .execute(tx)
     .await?;

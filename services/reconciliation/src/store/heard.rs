@@ -1,5 +1,5 @@
 use domain::{Institution, Money, Position, RunNo};
-use events::{ResultStatus, ResultsApplied};
+use events::{ClearingTold, ResultsApplied};
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -46,6 +46,32 @@ pub(crate) async fn insert_instructions(
         "#,
         &named,
     )
+    .execute(&mut *tx)
+    .await?;
+    count_instructed(tx, institution, lines).await
+}
+
+async fn count_instructed(
+    tx: &mut PgConnection,
+    institution: Institution,
+    lines: &[Instructed],
+) -> Result<(), Error> {
+    let parts: Vec<i16> = lines.iter().map(|it| it.position.part.number()).collect();
+    let amounts: Vec<Money> = lines.iter().map(|it| it.amount).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.tallies AS t
+            (institution, part, instructed_lines, instructed_total)
+        SELECT $1, part, count(*), sum(amount)
+        FROM unnest($2::smallint[], $3::numeric[]) AS l (part, amount) GROUP BY part ORDER BY part
+        ON CONFLICT (institution, part) DO UPDATE
+        SET instructed_lines = t.instructed_lines + excluded.instructed_lines,
+            instructed_total = t.instructed_total + excluded.instructed_total
+        "#,
+        institution.number(),
+        &parts,
+        &amounts as &[Money],
+    )
     .execute(tx)
     .await?;
     Ok(())
@@ -73,10 +99,6 @@ pub(crate) async fn insert_results(
         8,
     );
     for line in &results.lines {
-        let status = match line.status {
-            ResultStatus::Credited => "credited",
-            ResultStatus::Rejected => "rejected",
-        };
         copied
             .row()
             .with(line.run_no.0)
@@ -84,11 +106,89 @@ pub(crate) async fn insert_results(
             .with(line.chunk.0)
             .with(line.line.0)
             .with(results.institution.number())
-            .with(status)
+            .with(line.status)
             .with(line.amount)
             .with(line.booked_on)
             .end();
     }
     copied.send(tx).await?;
+    let amounts = results.lines.iter().map(|it| it.amount);
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.tallies AS t (institution, part, answered_lines, answered_total)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT (institution, part) DO UPDATE
+        SET answered_lines = t.answered_lines + excluded.answered_lines,
+            answered_total = t.answered_total + excluded.answered_total
+        "#,
+        results.institution.number(),
+        results.part.number(),
+        i64::try_from(results.lines.len()).expect("a message fits in memory"),
+        Money::sum(amounts) as Money,
+    )
+    .execute(&mut *tx)
+    .await?;
+    insert_contradictions(tx, results).await
+}
+
+/// Keeps how the clearing accounts stand, beside what the institution had answered by then.
+pub(crate) async fn insert_clearing(
+    tx: &mut PgConnection,
+    told: &ClearingTold,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.clearings (institution, part, after, released, in_transit,
+            unknown, settled, suspense_debits, suspense_credits, answered)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce((
+            SELECT answered_total FROM reconciliation.tallies
+            WHERE institution = $1 AND part = $2), 0)
+        "#,
+        told.institution.number(),
+        told.part.number(),
+        told.after,
+        told.released as Money,
+        told.in_transit as Money,
+        told.unknown as Money,
+        told.settled as Money,
+        told.suspense_debits as Money,
+        told.suspense_credits as Money,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Keeps what the bank said against what is known; the first word of a line is enough.
+async fn insert_contradictions(
+    tx: &mut PgConnection,
+    results: &ResultsApplied,
+) -> Result<(), Error> {
+    let refused = &results.refused;
+    let at = || refused.iter().map(|it| it.end_to_end_id);
+    let runs: Vec<i64> = at().map(|it| it.run.0).collect();
+    let chunks: Vec<i32> = at().map(|it| it.chunk.0).collect();
+    let lines: Vec<i32> = at().map(|it| it.line.0).collect();
+    let codes: Vec<String> = refused.iter().map(|it| it.code.clone()).collect();
+    let amounts: Vec<Money> = refused.iter().map(|it| it.amount).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.contradictions (run_no, part, chunk, line, institution, code,
+            amount)
+        SELECT c.run_no, $6, c.chunk, c.line, $7, c.code, c.amount
+        FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::text[], $5::numeric[])
+            AS c (run_no, chunk, line, code, amount)
+        ON CONFLICT DO NOTHING
+        "#,
+        &runs,
+        &chunks,
+        &lines,
+        &codes,
+        &amounts as &[Money],
+        results.part.number(),
+        results.institution.number(),
+    )
+    .execute(tx)
+    .await?;
     Ok(())
 }

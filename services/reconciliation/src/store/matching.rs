@@ -1,10 +1,10 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{ChunkNo, Institution, LineNo, Money, Part, RunNo};
-use events::{Break, BreakKind, ResultStatus};
+use events::{Break, BreakKind, EntryKind, MatchedRun, ResultStatus};
 use sqlx::{PgConnection, PgPool};
 
 use crate::Error;
-use crate::matching::{Compared, Match, Place};
+use crate::matching::{Compared, FoundLine, RuleHits};
 
 /// Rows of one statement of SQL.
 const ROWS_MAX: usize = 5_000;
@@ -34,6 +34,10 @@ pub(crate) async fn received_statements(pool: &PgPool) -> Result<Vec<Received>, 
                 AS "done!"
         FROM reconciliation.statements s
         WHERE s.state = 'received'
+            -- A frozen day stands still.
+            AND NOT EXISTS (SELECT FROM reconciliation.freezes f
+                LEFT JOIN reconciliation.thaws t USING (freeze_no)
+                WHERE (f.institution, f.date) = (s.institution, s.date) AND t.freeze_no IS NULL)
         ORDER BY s.institution, s.statement_no
         "#
     )
@@ -90,7 +94,7 @@ pub(crate) async fn first_open_entry(
         LEFT JOIN reconciliation.results r
             ON (r.run_no, r.part, r.chunk, r.line) = (e.run_no, e.part, e.chunk, e.line)
         WHERE e.part = $1 AND e.institution = $2 AND e.statement_no = $3 AND e.entry_no >= $4
-            AND e.run_no > 0
+            AND e.run_no > 0 AND e.entry_kind = 'payment'
             -- What another institution was instructed to pay is settled: it is none of this one's.
             AND (i.institution IS NULL OR (i.institution = e.institution AND r.status IS NULL))
         ORDER BY e.entry_no LIMIT 1
@@ -104,68 +108,199 @@ pub(crate) async fn first_open_entry(
     .await?)
 }
 
-/// The next entries after `entry_no` beside what is known of their lines.
+/// Settles every payment of the partition on which id, amount, account, institution and status
+/// agree, the entry with the lowest number first; gives back what is settled of each run.
+pub(crate) async fn settle_exact(
+    tx: &mut PgConnection,
+    statement: &Received,
+    part: Part,
+) -> Result<Vec<MatchedRun>, Error> {
+    Ok(sqlx::query_as!(
+        MatchedRun,
+        r#"
+        WITH settled AS (
+            INSERT INTO reconciliation.matches (run_no, part, chunk, line, institution,
+                statement_no, entry_no, amount)
+            SELECT e.run_no, e.part, e.chunk, e.line, e.institution, e.statement_no, e.entry_no,
+                e.amount
+            FROM reconciliation.entries e
+            JOIN reconciliation.instructions i
+                ON (i.run_no, i.part, i.chunk, i.line) = (e.run_no, e.part, e.chunk, e.line)
+                AND (i.institution, i.amount) = (e.institution, e.amount)
+                AND i.account_index IS NOT DISTINCT FROM e.account_index
+            JOIN reconciliation.results r
+                ON (r.run_no, r.part, r.chunk, r.line) = (e.run_no, e.part, e.chunk, e.line)
+                AND r.status = 'credited'
+            WHERE e.part = $1 AND e.institution = $2 AND e.statement_no = $3
+                AND e.entry_kind = 'payment'
+            ORDER BY e.entry_no
+            ON CONFLICT DO NOTHING
+            RETURNING run_no, chunk, line, amount
+        )
+        SELECT s.run_no AS "run_no: RunNo", count(*) AS "lines!", sum(s.amount) AS "total!: Money",
+            count(b.unsettled) AS "found_lines!",
+            coalesce(sum(b.unsettled), 0) AS "found_total!: Money"
+        FROM settled s
+        LEFT JOIN reconciliation.breaks b
+            ON (b.run_no, b.part, b.chunk, b.line) = (s.run_no, $1, s.chunk, s.line)
+            AND b.unsettled IS NOT NULL
+        GROUP BY s.run_no ORDER BY s.run_no
+        "#,
+        part.number(),
+        statement.institution.number(),
+        statement.statement_no,
+    )
+    .fetch_all(tx)
+    .await?)
+}
+
+/// The next entries after `entry_no` that settle nothing, beside what is known of their lines:
+/// those that bring money back, or the others.
 pub(crate) async fn compare(
     tx: &mut PgConnection,
     statement: &Received,
     part: Part,
-    entry_no: i64,
+    (returns, entry_no): (bool, i64),
     limit: i64,
 ) -> Result<Vec<Compared>, Error> {
     Ok(sqlx::query_as!(
         Compared,
         r#"
         SELECT e.entry_no, e.run_no AS "run_no: RunNo", e.chunk AS "chunk: ChunkNo",
-            e.line AS "line: LineNo", e.amount AS "amount: Money", e.account_index,
-            i.amount AS "instructed?: Money", i.account_index AS "instructed_index?",
-            r.status AS "status?: ResultStatus",
-            EXISTS (SELECT FROM reconciliation.matches m WHERE
-                (m.run_no, m.part, m.chunk, m.line) = (e.run_no, e.part, e.chunk, e.line))
-                AS "matched!"
+            e.line AS "line: LineNo", e.entry_kind AS "kind: EntryKind",
+            e.amount AS "amount: Money", e.account_index, i.amount AS "instructed?: Money",
+            coalesce(i.institution = e.institution, false) AS "instructed_here!",
+            i.account_index AS "instructed_index?", r.status AS "status?: ResultStatus",
+            m.line IS NOT NULL AS "matched!",
+            EXISTS (SELECT FROM reconciliation.breaks b WHERE
+                (b.run_no, b.part, b.chunk, b.line) = (e.run_no, e.part, e.chunk, e.line)
+                AND b.institution = e.institution AND b.kind = 'returned_after_credit')
+                AS "returned!",
+            EXISTS (SELECT FROM reconciliation.breaks b WHERE
+                (b.run_no, b.part, b.chunk, b.line) = (e.run_no, e.part, e.chunk, e.line)
+                AND b.unsettled IS NOT NULL) AS "unsettled!"
         FROM reconciliation.entries e
         LEFT JOIN reconciliation.instructions i
             ON (i.run_no, i.part, i.chunk, i.line) = (e.run_no, e.part, e.chunk, e.line)
-            AND i.institution = e.institution
         LEFT JOIN reconciliation.results r
             ON (r.run_no, r.part, r.chunk, r.line) = (e.run_no, e.part, e.chunk, e.line)
+        LEFT JOIN reconciliation.matches m
+            ON (m.run_no, m.part, m.chunk, m.line) = (e.run_no, e.part, e.chunk, e.line)
         WHERE e.part = $1 AND e.institution = $2 AND e.statement_no = $3 AND e.entry_no > $4
-        ORDER BY e.entry_no LIMIT $5
+            AND (e.entry_kind = 'return') = $5
+            AND (m.institution, m.statement_no, m.entry_no)
+                IS DISTINCT FROM (e.institution, e.statement_no, e.entry_no)
+        ORDER BY e.entry_no LIMIT $6
         "#,
         part.number(),
         statement.institution.number(),
         statement.statement_no,
         entry_no,
+        returns,
         limit,
     )
     .fetch_all(tx)
     .await?)
 }
 
-pub(crate) async fn insert_matches(
+/// All that left the account in the partition, and all that came back.
+pub(crate) async fn turnover(
     tx: &mut PgConnection,
     statement: &Received,
     part: Part,
-    matches: &[Match],
+) -> Result<(Money, Money), Error> {
+    let row = sqlx::query!(
+        r#"
+        SELECT coalesce(sum(amount) FILTER (WHERE entry_kind <> 'return'), 0) AS "debits!: Money",
+            coalesce(sum(amount) FILTER (WHERE entry_kind = 'return'), 0) AS "returned!: Money"
+        FROM reconciliation.entries
+        WHERE part = $1 AND institution = $2 AND statement_no = $3
+        "#,
+        part.number(),
+        statement.institution.number(),
+        statement.statement_no,
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok((row.debits, row.returned))
+}
+
+/// Lines that this statement settles for another day than the bank's result said.
+pub(crate) async fn other_day(
+    tx: &mut PgConnection,
+    statement: &Received,
+    part: Part,
+) -> Result<Vec<FoundLine>, Error> {
+    Ok(sqlx::query_as!(
+        FoundLine,
+        r#"
+        SELECT e.run_no AS "run_no: RunNo", e.chunk AS "chunk: ChunkNo", e.line AS "line: LineNo",
+            e.entry_no AS "entry_no?", e.amount AS "amount: Money"
+        FROM reconciliation.entries e
+        JOIN reconciliation.matches m
+            ON (m.run_no, m.part, m.chunk, m.line) = (e.run_no, e.part, e.chunk, e.line)
+            AND (m.institution, m.statement_no, m.entry_no)
+                = (e.institution, e.statement_no, e.entry_no)
+        JOIN reconciliation.results r
+            ON (r.run_no, r.part, r.chunk, r.line) = (e.run_no, e.part, e.chunk, e.line)
+        WHERE e.part = $1 AND e.institution = $2 AND e.statement_no = $3
+            AND e.booked_on <> r.booked_on
+        "#,
+        part.number(),
+        statement.institution.number(),
+        statement.statement_no,
+    )
+    .fetch_all(tx)
+    .await?)
+}
+
+/// Lines about which the bank said two different things, and that were not told of before.
+pub(crate) async fn contradicted(
+    tx: &mut PgConnection,
+    statement: &Received,
+    part: Part,
+) -> Result<Vec<FoundLine>, Error> {
+    Ok(sqlx::query_as!(
+        FoundLine,
+        r#"
+        SELECT c.run_no AS "run_no: RunNo", c.chunk AS "chunk: ChunkNo", c.line AS "line: LineNo",
+            NULL::bigint AS entry_no, c.amount AS "amount: Money"
+        FROM reconciliation.contradictions c
+        WHERE c.part = $1 AND c.institution = $2
+            AND NOT EXISTS (SELECT FROM reconciliation.breaks b WHERE
+                (b.run_no, b.part, b.chunk, b.line) = (c.run_no, c.part, c.chunk, c.line)
+                AND (b.institution, b.kind) = (c.institution, 'contradicting_result'))
+        "#,
+        part.number(),
+        statement.institution.number(),
+    )
+    .fetch_all(tx)
+    .await?)
+}
+
+pub(crate) async fn insert_hits(
+    tx: &mut PgConnection,
+    statement: &Received,
+    part: Part,
+    hits: &[RuleHits],
 ) -> Result<(), Error> {
-    let mut copied = bulk::Rows::into(
-        "COPY reconciliation.matches (run_no, part, chunk, line, institution, statement_no,
-            entry_no) FROM STDIN (FORMAT binary)",
-        7,
-    );
-    for it in matches {
-        let (run_no, chunk, line) = it.place;
-        copied
-            .row()
-            .with(run_no.0)
-            .with(part.number())
-            .with(chunk.0)
-            .with(line.0)
-            .with(statement.institution.number())
-            .with(statement.statement_no)
-            .with(it.entry_no)
-            .end();
-    }
-    copied.send(tx).await?;
+    let priorities: Vec<i16> = hits.iter().map(|it| it.priority).collect();
+    let rules: Vec<String> = hits.iter().map(|it| it.rule.to_owned()).collect();
+    let counts: Vec<i64> = hits.iter().map(|it| it.hits).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.rule_hits (institution, statement_no, part, priority, rule, hits)
+        SELECT $1, $2, $3, h.* FROM unnest($4::smallint[], $5::text[], $6::bigint[]) AS h
+        "#,
+        statement.institution.number(),
+        statement.statement_no,
+        part.number(),
+        &priorities,
+        &rules,
+        &counts,
+    )
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -199,24 +334,25 @@ pub(crate) async fn mentioned_runs(
 }
 
 /// Lines of these runs that the bank said it credited by the statement's day (in a run that the
-/// statement does not name: before its day), that no statement shows as instructed, and that were
-/// not told of before.
+/// statement does not name: before its day), that no statement settles, and that were not told of
+/// before.
 pub(crate) async fn missing(
     tx: &mut PgConnection,
     statement: &Received,
     part: Part,
     runs: &[(i64, bool)],
-) -> Result<Vec<(Place, Money)>, Error> {
+) -> Result<Vec<FoundLine>, Error> {
     let all: Vec<i64> = runs.iter().map(|(run_no, _)| *run_no).collect();
     let named: Vec<i64> = runs
         .iter()
         .filter(|(_, named)| *named)
         .map(|(run_no, _)| *run_no)
         .collect();
-    let rows = sqlx::query!(
+    Ok(sqlx::query_as!(
+        FoundLine,
         r#"
         SELECT r.run_no AS "run_no: RunNo", r.chunk AS "chunk: ChunkNo", r.line AS "line: LineNo",
-            r.amount AS "amount: Money"
+            NULL::bigint AS entry_no, r.amount AS "amount: Money"
         FROM reconciliation.results r
         WHERE r.run_no = ANY($1) AND r.part = $2 AND r.institution = $3
             AND r.status = 'credited' AND r.booked_on <= $4
@@ -225,7 +361,7 @@ pub(crate) async fn missing(
                 (m.run_no, m.part, m.chunk, m.line) = (r.run_no, r.part, r.chunk, r.line))
             AND NOT EXISTS (SELECT FROM reconciliation.breaks b WHERE
                 (b.run_no, b.part, b.chunk, b.line) = (r.run_no, r.part, r.chunk, r.line)
-                AND b.kind = 'not_on_statement')
+                AND b.unsettled IS NOT NULL)
         "#,
         &all,
         part.number(),
@@ -234,11 +370,7 @@ pub(crate) async fn missing(
         &named,
     )
     .fetch_all(tx)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|it| ((it.run_no, it.chunk, it.line), it.amount))
-        .collect())
+    .await?)
 }
 
 /// Keeps the breaks in the order in which they are told.
@@ -257,13 +389,14 @@ pub(crate) async fn insert_breaks(
         let lines: Vec<Option<LineNo>> = rows.iter().map(|(_, it)| it.line).collect();
         let entries: Vec<Option<i64>> = rows.iter().map(|(_, it)| it.entry_no).collect();
         let amounts: Vec<Money> = rows.iter().map(|(_, it)| it.amount).collect();
+        let unsettled: Vec<Option<Money>> = rows.iter().map(|(_, it)| it.unsettled).collect();
         sqlx::query!(
             r#"
             INSERT INTO reconciliation.breaks (part, institution, statement_no, break_no, kind,
-                run_no, chunk, line, entry_no, amount)
-            SELECT $8, $9, $10, b.*
+                run_no, chunk, line, entry_no, amount, unsettled)
+            SELECT $9, $10, $11, b.*
             FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::integer[], $5::integer[],
-                $6::bigint[], $7::numeric[]) AS b
+                $6::bigint[], $7::numeric[], $8::numeric[]) AS b
             "#,
             &numbers,
             &kinds as &[BreakKind],
@@ -272,6 +405,7 @@ pub(crate) async fn insert_breaks(
             &lines as &[Option<LineNo>],
             &entries as &[Option<i64>],
             &amounts as &[Money],
+            &unsettled as &[Option<Money>],
             part.number(),
             statement.institution.number(),
             statement.statement_no,

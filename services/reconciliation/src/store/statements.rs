@@ -1,6 +1,6 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Institution, Money, Position};
-use events::StatementPage;
+use events::{EntryKind, StatementPage};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::Error;
@@ -31,6 +31,8 @@ pub(crate) struct Claimed {
     pub amount: Money,
     pub account_index: Option<Vec<u8>>,
     pub bank_ref: String,
+    pub kind: EntryKind,
+    pub booked_on: Option<NaiveDate>,
 }
 
 /// Opens a statement at its first page; the pages after it find it there.
@@ -42,8 +44,8 @@ pub(crate) async fn insert_statement(
     sqlx::query!(
         r#"
         INSERT INTO reconciliation.statements (institution, statement_no, date, pages, opening,
-            received, debits, entries_count, closing, state, received_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'arriving', $10)
+            received, debits, entries_count, closing, state, received_at, returned)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'arriving', $10, $11)
         ON CONFLICT DO NOTHING
         "#,
         header.institution.number(),
@@ -56,6 +58,7 @@ pub(crate) async fn insert_statement(
         header.entries_count,
         header.closing as Money,
         now,
+        header.returned as Money,
     )
     .execute(tx)
     .await?;
@@ -70,8 +73,8 @@ pub(crate) async fn standing(
     let row = sqlx::query!(
         r#"
         SELECT date, pages, opening AS "opening: Money", received AS "received: Money",
-            debits AS "debits: Money", entries_count, closing AS "closing: Money",
-            state AS "state: State", code AS "code: RefusalCode"
+            debits AS "debits: Money", returned AS "returned: Money", entries_count,
+            closing AS "closing: Money", state AS "state: State", code AS "code: RefusalCode"
         FROM reconciliation.statements WHERE institution = $1 AND statement_no = $2
         "#,
         institution.number(),
@@ -88,6 +91,7 @@ pub(crate) async fn standing(
             opening: row.opening,
             received: row.received,
             debits: row.debits,
+            returned: row.returned,
             entries_count: row.entries_count,
             closing: row.closing,
         },
@@ -120,8 +124,9 @@ pub(crate) async fn insert_page(
     let entries = i32::try_from(totals.entries).expect("a page fits in a message of 8 MiB");
     let inserted = sqlx::query!(
         r#"
-        INSERT INTO reconciliation.pages (institution, statement_no, page, entries, debits)
-        VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO reconciliation.pages
+            (institution, statement_no, page, entries, debits, returned)
+        VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT DO NOTHING
         "#,
         page.institution.number(),
@@ -129,6 +134,7 @@ pub(crate) async fn insert_page(
         page.page,
         entries,
         totals.debits as Money,
+        totals.returned as Money,
     )
     .execute(tx)
     .await?;
@@ -143,8 +149,9 @@ pub(crate) async fn insert_entries(
 ) -> Result<bool, Error> {
     let mut copied = bulk::Rows::into(
         "COPY reconciliation.entries (part, institution, statement_no, entry_no, run_no, chunk,
-            line, amount, account_index, bank_ref) FROM STDIN (FORMAT binary)",
-        10,
+            line, amount, account_index, bank_ref, entry_kind, booked_on)
+            FROM STDIN (FORMAT binary)",
+        12,
     );
     for entry in entries {
         let at = entry.position;
@@ -160,6 +167,8 @@ pub(crate) async fn insert_entries(
             .with(entry.amount)
             .with(entry.account_index.as_deref())
             .with(&entry.bank_ref[..])
+            .with(entry.kind.code())
+            .with(entry.booked_on)
             .end();
     }
     // The bank's mistake must not cost the transaction: it is undone to here.
@@ -229,12 +238,14 @@ pub(crate) async fn complete_statements(pool: &PgPool) -> Result<Vec<(Header, To
         r#"
         SELECT DISTINCT ON (s.institution) s.institution AS "institution: Institution",
             s.statement_no, s.date, s.pages, s.opening AS "opening: Money",
-            s.received AS "received: Money", s.debits AS "debits: Money", s.entries_count,
-            s.closing AS "closing: Money", p.entries AS "found_entries!",
-            p.debits AS "found_debits!: Money"
+            s.received AS "received: Money", s.debits AS "debits: Money",
+            s.returned AS "returned: Money", s.entries_count, s.closing AS "closing: Money",
+            p.entries AS "found_entries!", p.debits AS "found_debits!: Money",
+            p.returned AS "found_returned!: Money"
         FROM reconciliation.statements s
         JOIN LATERAL (
-            SELECT count(*) AS pages, sum(entries)::bigint AS entries, sum(debits) AS debits
+            SELECT count(*) AS pages, sum(entries)::bigint AS entries, sum(debits) AS debits,
+                sum(returned) AS returned
             FROM reconciliation.pages p
             WHERE (p.institution, p.statement_no) = (s.institution, s.statement_no)
         ) p ON p.pages = s.pages
@@ -254,12 +265,14 @@ pub(crate) async fn complete_statements(pool: &PgPool) -> Result<Vec<(Header, To
             opening: it.opening,
             received: it.received,
             debits: it.debits,
+            returned: it.returned,
             entries_count: it.entries_count,
             closing: it.closing,
         };
         let totals = Totals {
             entries: it.found_entries,
             debits: it.found_debits,
+            returned: it.found_returned,
         };
         statements.push((header, totals));
     }
