@@ -271,7 +271,8 @@ pub fn statement_entry(
 ) -> Result<[StatementItem; 2], Refusal> {
     let mut entry = booking(told.amount, Direction::Debit, date, "ICDT")?;
     entry.reference = Some(told.entry_no.to_string().parse()?);
-    entry.bank_ref = Some(told.bank_ref.parse()?);
+    let bank_ref = Some(told.bank_ref.as_str()).filter(|it| !it.is_empty());
+    entry.bank_ref = bank_ref.map(str::parse).transpose()?;
     let account = told.account.as_ref().map(|it| {
         let number = open(key, Field::BankAccount, &told.end_to_end_id, it)?;
         number.expose().parse()
