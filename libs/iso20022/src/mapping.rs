@@ -278,7 +278,8 @@ pub fn statement_entry(
     let date = told.booked_on.unwrap_or(date);
     let mut entry = booking(told.amount, direction, date, family)?;
     entry.reference = Some(told.entry_no.to_string().parse()?);
-    entry.bank_ref = Some(told.bank_ref.parse()?);
+    let bank_ref = Some(told.bank_ref.as_str()).filter(|it| !it.is_empty());
+    entry.bank_ref = bank_ref.map(str::parse).transpose()?;
     let account = told.account.as_ref().map(|it| {
         let number = open(key, Field::BankAccount, &told.end_to_end_id, it)?;
         number.expose().parse()

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -26,35 +27,53 @@ fn main() -> anyhow::Result<()> {
     let path = folder.join(format!("ansinh-pace-{pid}.xml"));
     let outcome = measured(count, &path);
     std::fs::remove_file(&path).context("what was written is there")?;
-    for (what, milliseconds, megabytes) in outcome? {
+    for it in outcome? {
         println!(
-            "{what:>17}: {count} in {}.{:03} s, {megabytes} MB, peak RSS so far {} KiB",
-            milliseconds / 1_000,
-            milliseconds % 1_000,
-            peak()?
+            "{:>16}: {count} in {}, {} of it on the processor, {} MB, peak RSS so far {} KiB",
+            it.what,
+            seconds(it.elapsed),
+            seconds(it.processor),
+            it.megabytes,
+            it.peak
         );
     }
     Ok(())
 }
 
-/// What was done, in milliseconds, and how long the file is.
-fn measured(count: u64, path: &std::path::Path) -> anyhow::Result<[(&'static str, u128, u64); 4]> {
-    let timed = |work: &dyn Fn() -> anyhow::Result<()>| -> anyhow::Result<(u128, u64)> {
-        let started = Instant::now();
-        work()?;
-        let elapsed = started.elapsed().as_millis();
-        Ok((elapsed, std::fs::metadata(path)?.len() / 1_000_000))
+/// What was done, how long it took, and how long the file is.
+struct Done {
+    what: &'static str,
+    elapsed: u128,
+    processor: u128,
+    megabytes: u64,
+    peak: String,
+}
+
+fn seconds(milliseconds: u128) -> String {
+    format!("{}.{:03} s", milliseconds / 1_000, milliseconds % 1_000)
+}
+
+fn measured(count: u64, path: &Path) -> anyhow::Result<[Done; 4]> {
+    let timed = |what, work: fn(u64, &Path) -> anyhow::Result<()>| -> anyhow::Result<Done> {
+        let (started, before) = (Instant::now(), processor()?);
+        work(count, path)?;
+        Ok(Done {
+            what,
+            elapsed: started.elapsed().as_millis(),
+            processor: processor()? - before,
+            megabytes: std::fs::metadata(path)?.len() / 1_000_000,
+            peak: peak()?,
+        })
     };
-    let told = |name, (time, size)| (name, time, size);
     Ok([
-        told("write pain.001", timed(&|| write_order(count, path))?),
-        told("read pain.001", timed(&|| read(count, path))?),
-        told("write camt.053", timed(&|| write_statement(count, path))?),
-        told("read camt.053", timed(&|| read(count, path))?),
+        timed("write pain.001", write_order)?,
+        timed("read pain.001", read)?,
+        timed("write camt.053", write_statement)?,
+        timed("read camt.053", read)?,
     ])
 }
 
-fn write_order(count: u64, path: &std::path::Path) -> anyhow::Result<()> {
+fn write_order(count: u64, path: &Path) -> anyhow::Result<()> {
     let bank: Institution = "970436".parse()?;
     let order = Order {
         message_id: "R000001".parse()?,
@@ -92,7 +111,7 @@ fn end_to_end_id(number: u64) -> String {
     format!("R{number:06}-07-0001-0001")
 }
 
-fn write_statement(count: u64, path: &std::path::Path) -> anyhow::Result<()> {
+fn write_statement(count: u64, path: &Path) -> anyhow::Result<()> {
     let file = BufWriter::new(File::create(path)?);
     let mut writer = StatementWriter::begin(file, Kind::Statement)?;
     let debits = Totals {
@@ -162,7 +181,7 @@ fn write_statement(count: u64, path: &std::path::Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(count: u64, path: &std::path::Path) -> anyhow::Result<()> {
+fn read(count: u64, path: &Path) -> anyhow::Result<()> {
     let mut records = 0;
     match Message::open(File::open(path)?, Limits::default())? {
         Message::Order(items) => {
@@ -190,4 +209,19 @@ fn peak() -> anyhow::Result<String> {
     let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
     let line = line.context("the kernel says how much memory was in use")?;
     Ok(line.trim().trim_end_matches(" kB").to_owned())
+}
+
+/// Milliseconds that this process had of processors, which it may share with others.
+fn processor() -> anyhow::Result<u128> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = stat
+        .rsplit_once(')')
+        .context("the name of the program ends")?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut ticks = || -> anyhow::Result<u128> {
+        let field = fields.next().context("the kernel tells of time")?;
+        Ok(field.parse()?)
+    };
+    // A hundredth of a second each, in the program and in the kernel for it.
+    Ok((ticks()? + ticks()?) * 10)
 }

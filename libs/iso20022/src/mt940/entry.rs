@@ -6,11 +6,14 @@ use domain::{EndToEndId, Refusal};
 use super::field::{Cursor, Field, malformed};
 use crate::flaw::ReadError;
 use crate::statement::{BankCode, Detail, Direction, Entry, EntryStatus, Party, REMITTANCE_MAX};
-use crate::text::{AccountNo, Id, Name};
+use crate::text::{Id, Name};
 use crate::totals::require_amount;
 
 /// What banks write where the customer gave no reference.
 const NO_REFERENCE: &str = "NONREF";
+
+/// Characters of one line of remittance text.
+const NAME_MAX: usize = 140;
 
 /// `2612011201D540000,NTRFR000001//FT123`
 pub(super) fn booking(field: &Field) -> Result<(Entry, Detail), ReadError> {
@@ -111,36 +114,40 @@ fn mark(cursor: &mut Cursor<'_>) -> Result<(Direction, bool), ReadError> {
 }
 
 /// `:86:`: free text, or with code words in it. A line was cut where it was full, so that what
-/// stands in two lines is one word.
+/// stands in two lines is one word. What only looks like a code word is text like the rest.
 pub(super) fn told(
     field: &Field,
     direction: Direction,
     detail: &mut Detail,
 ) -> Result<(), ReadError> {
     for line in field.lines.iter().map(|it| it.trim()) {
-        if !line.is_empty() && detail.remittance.len() < REMITTANCE_MAX {
-            let line: Name = field.parse(line)?;
-            detail.remittance.push(line);
+        let mut rest = line;
+        while !rest.is_empty() && detail.remittance.len() < REMITTANCE_MAX {
+            let end = rest
+                .char_indices()
+                .nth(NAME_MAX)
+                .map_or(rest.len(), |it| it.0);
+            let (piece, behind) = rest.split_at(end);
+            let piece: Name = field.parse(piece)?;
+            detail.remittance.push(piece);
+            rest = behind.trim_start();
         }
     }
     let text: String = field.lines.concat();
-    if let Some(id) = word(&text, &["/EREF/", "EREF+"]).or_else(|| our_id(&text)) {
-        detail.end_to_end_id = Some(field.parse(&id)?);
+    let id = word(&text, &["/EREF/", "EREF+"]).or_else(|| our_id(&text));
+    if let Some(id) = id.and_then(|it| it.parse().ok()) {
+        detail.end_to_end_id = Some(id);
     }
     let name = word(&text, &["/NAME/", "?32"]);
     let account = word(&text, &["/IBAN/", "/ACCT/", "?31"]);
-    if name.is_some() || account.is_some() {
-        let name: Option<Name> = name.map(|it| field.parse(&it)).transpose()?;
-        let account: Option<AccountNo> = account.map(|it| field.parse(&it)).transpose()?;
-        let party = Party {
-            name,
-            account,
-            agent: None,
-        };
-        match direction {
-            Direction::Credit => detail.debtor = party,
-            Direction::Debit => detail.creditor = party,
-        }
+    let party = Party {
+        name: name.and_then(|it| it.parse().ok()),
+        account: account.and_then(|it| it.parse().ok()),
+        agent: None,
+    };
+    match direction {
+        Direction::Credit => detail.debtor = party,
+        Direction::Debit => detail.creditor = party,
     }
     Ok(())
 }

@@ -88,7 +88,7 @@ impl<R: Read> Fields<R> {
         let mut field = begin(&line)?;
         while !field.ends {
             match self.content()? {
-                Some(line) if line.text.starts_with([':', '-', '{']) => {
+                Some(line) if line.text.starts_with([':', '{']) || ends(&line.text) => {
                     self.next = Some(line);
                     break;
                 }
@@ -181,10 +181,15 @@ impl<R: Read> Fields<R> {
     }
 }
 
+/// A line of a text may begin with a dash as well.
+fn ends(line: &str) -> bool {
+    line.trim_end() == "-" || line.starts_with("-}")
+}
+
 /// A field by its first line, or the end of a message.
 fn begin(line: &Line) -> Result<Field, ReadError> {
     let text = &line.text;
-    if text == "-" || text.starts_with("-}") {
+    if ends(text) {
         return Ok(Field {
             tag: String::new(),
             lines: Vec::new(),

@@ -1,6 +1,7 @@
 use std::io::Read;
 
 use chrono::{DateTime, Utc};
+use domain::Money;
 
 use super::{Order, OrderItem, OrderLine};
 use crate::flaw::ReadError;
@@ -40,7 +41,9 @@ struct Group {
 
 #[derive(Debug, Default)]
 struct Payment {
-    announced: Totals,
+    /// A bank need not repeat for a group what it announces for the message.
+    count: Option<u64>,
+    sum: Option<Money>,
     found: Totals,
 }
 
@@ -84,7 +87,11 @@ impl<R: Read> OrderReader<R> {
                     _ => return Err(self.tree.misplaced()),
                 },
                 Stage::Lines => {
-                    let found = self.payment.found.require(self.payment.announced);
+                    let Payment { count, sum, found } = self.payment;
+                    let found = found.require(Totals {
+                        count: count.unwrap_or(found.count),
+                        sum: sum.unwrap_or(found.sum),
+                    });
                     found.map_err(|it| self.tree.refuse_last(it))?;
                     self.stage = Stage::Payments;
                 }
@@ -117,12 +124,9 @@ impl<R: Read> OrderReader<R> {
             }
         }
         let group = &self.group;
-        let announced = Totals {
-            count: count.unwrap_or(group.totals.count),
-            sum: sum.unwrap_or(group.totals.sum),
-        };
         self.payment = Payment {
-            announced,
+            count,
+            sum,
             found: Totals::default(),
         };
         Ok(Order {
@@ -134,7 +138,10 @@ impl<R: Read> OrderReader<R> {
             debtor: tree.require(here, debtor, "Dbtr")?,
             account: tree.require(here, account.flatten(), "DbtrAcct")?,
             agent: tree.require(here, agent.flatten(), "DbtrAgt")?,
-            totals: announced,
+            totals: Totals {
+                count: count.unwrap_or(group.totals.count),
+                sum: sum.unwrap_or(group.totals.sum),
+            },
         })
     }
 

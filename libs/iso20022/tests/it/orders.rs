@@ -113,3 +113,27 @@ pub fn refused<T: std::fmt::Debug>(result: Result<T, WriteError>) -> &'static st
         other => panic!("this was to be refused: {other:?}"),
     }
 }
+
+/// Other programs cut an order into groups, and announce totals for the whole alone.
+#[test]
+fn groups_of_payments_need_no_totals_of_their_own() {
+    let lines = [line(1, 540_000), line(2, 360_000)];
+    let xml = written(&order(totals(&lines)), &lines).unwrap();
+    let xml = String::from_utf8(xml).unwrap();
+    let (head, rest) = xml.split_once("<PmtInf>").unwrap();
+    let (group, end) = rest.split_once("</PmtInf>").unwrap();
+    let group = group.replace("<NbOfTxs>2</NbOfTxs><CtrlSum>900000</CtrlSum>", "");
+    let second = group.find("<CdtTrfTxInf>").unwrap();
+    let third = group.rfind("<CdtTrfTxInf>").unwrap();
+    let one = format!("<PmtInf>{}</PmtInf>", &group[..third]);
+    let two = format!("<PmtInf>{}{}</PmtInf>", &group[..second], &group[third..]);
+    let cut = format!("{head}{one}{two}{end}");
+    assert_valid("pain.001.001.09", cut.as_bytes());
+    assert_eq!(read(cut.as_bytes()).unwrap().len(), 4);
+    let lost = format!("{head}{one}{end}");
+    let code = read(lost.as_bytes()).unwrap_err();
+    assert_eq!(
+        code.flaw().map(|it| it.code),
+        Some("control_total_mismatch")
+    );
+}
