@@ -29,16 +29,16 @@ async fn what_the_schedule_opened_goes_out_late_for_a_reason_only() -> anyhow::R
     let may = *opened.first().expect("May is opened at once");
     approved(&world, may).await?;
     let problem = world
-        .refused("release-run", "plain", &releasing(may))
+        .refused("release-run", "plain", &releasing(&world, may).await?)
         .await?;
     assert_eq!((problem.status, &problem.code[..]), (409, "after_cut_off"));
     assert!(problem.detail.contains("2026-05-04"), "{problem}");
-    let unmotivated = releasing_late(may, " ");
+    let unmotivated = releasing_late(&world, may, " ").await?;
     let problem = world
         .refused("release-late", "no reason", &unmotivated)
         .await?;
     assert_eq!((problem.status, &problem.code[..]), (422, "reason_missing"));
-    let body = releasing_late(may, "sự cố đường truyền");
+    let body = releasing_late(&world, may, "sự cố đường truyền").await?;
     let answer = world.ask("release-late", "late", &body).await?;
     assert_eq!(answer["warnings"], to_value(["after_cut_off"])?);
     let kept = "SELECT count(*) FROM payments.acts
