@@ -12,7 +12,7 @@ use domain::{Money, Officer, Period, Programme, Province, RunNo};
 use messaging::CommandError;
 use payments::{
     Appropriate, ApproveRun, CloseRun, KeyStatement, OpenRun, RegisterKey, ReleaseRun, RunSummary,
-    SignedAct,
+    SignedAct, Statement,
 };
 
 use sandbox::people::{Plan, Written, write_people};
@@ -173,7 +173,8 @@ impl PayDay {
             &serde_json::to_value(&body)?,
         )
         .await?;
-        Ok(signing::sign(&key, &signing::statement(act, by, run)))
+        let statement = Statement::seen(act, officer(by)?, run);
+        Ok(signing::sign(&key, &statement))
     }
 
     pub async fn release(&self) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use domain::Officer;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use ed25519_dalek::{Signer, SigningKey};
-use payments::{KeyStatement, RegisterKey, RunSummary, SignedAct, Statement};
+use payments::{KeyStatement, RegisterKey};
 
 /// An officer's key (Ed25519); in a file it is PKCS #8 in PEM, as other tools read it.
 pub(crate) struct OfficerKey(SigningKey);
@@ -86,20 +86,5 @@ impl OfficerKey {
             officer: owner.clone(),
             public_key: self.public(),
         })
-    }
-}
-
-/// What an officer signs of a run as it is shown.
-pub(crate) fn statement(act: SignedAct, officer: &Officer, it: &RunSummary) -> Statement {
-    Statement {
-        act,
-        officer: officer.clone(),
-        run_no: it.run_no,
-        programme: it.programme,
-        period: it.period,
-        business_date: it.business_date,
-        lines: it.lines,
-        total: it.total,
-        root: it.root.clone().unwrap_or_default(),
     }
 }

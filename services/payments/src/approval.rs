@@ -5,8 +5,8 @@ use domain::{Money, Officer, Period, Programme, RunNo};
 use ed25519_dalek::{Signature, VerifyingKey};
 use messaging::Problem;
 
-use crate::Error;
 use crate::run::Run;
+use crate::{Error, RunSummary};
 
 /// What an officer signs of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,21 @@ impl SignedAct {
 }
 
 impl Statement {
+    /// What an officer signs of a run as it is shown.
+    pub fn seen(act: SignedAct, officer: Officer, it: &RunSummary) -> Statement {
+        Statement {
+            act,
+            officer,
+            run_no: it.run_no,
+            programme: it.programme,
+            period: it.period,
+            business_date: it.business_date,
+            lines: it.lines,
+            total: it.total,
+            root: it.root.clone().unwrap_or_default(),
+        }
+    }
+
     pub(crate) fn of(act: SignedAct, officer: &Officer, run: &Run) -> Statement {
         Statement {
             act,

@@ -36,7 +36,7 @@ impl World {
         .bind(&key.verifying_key().to_bytes()[..])
         .execute(&self.pool)
         .await?;
-        Ok(sign(&key, &statement(act, by, run)))
+        Ok(sign(&key, &Statement::seen(act, officer(by), run)))
     }
 }
 
@@ -46,21 +46,6 @@ pub fn key_of(name: &str) -> SigningKey {
         *place = letter;
     }
     SigningKey::from_bytes(&seed)
-}
-
-/// What an officer signs of a run as it is shown.
-pub fn statement(act: SignedAct, by: &str, it: &RunSummary) -> Statement {
-    Statement {
-        act,
-        officer: officer(by),
-        run_no: it.run_no,
-        programme: it.programme,
-        period: it.period,
-        business_date: it.business_date,
-        lines: it.lines,
-        total: it.total,
-        root: it.root.clone().unwrap_or_default(),
-    }
 }
 
 /// Hex.

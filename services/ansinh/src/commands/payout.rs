@@ -10,13 +10,15 @@ use chrono::{NaiveDate, Utc};
 use domain::{Institution, Money, Officer, Period, Programme, RunNo};
 use futures::future::try_join_all;
 use messaging::CommandError;
-use payments::{Appropriate, ApproveRun, CloseRun, OpenRun, ReleaseRun, RunSummary, SignedAct};
+use payments::{
+    Appropriate, ApproveRun, CloseRun, OpenRun, ReleaseRun, RunSummary, SignedAct, Statement,
+};
 use reconciliation::CloseDay;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::signing::{OfficerKey, statement};
+use crate::signing::OfficerKey;
 
 /// How long a step of a run may take before it counts as stuck.
 const STEP_MAX: Duration = Duration::from_mins(30);
@@ -48,7 +50,8 @@ impl Signing {
     }
 
     fn sign(&self, act: SignedAct, run: &RunSummary) -> String {
-        self.key.sign(&statement(act, &self.officer, run))
+        let statement = Statement::seen(act, self.officer.clone(), run);
+        self.key.sign(&statement)
     }
 }
 

@@ -13,7 +13,7 @@ use sqlx::PgPool;
 
 use crate::cli::{By, Output, Run, Shared};
 use crate::output::{Failure, grouped, print, say, show, table};
-use crate::signing::{OfficerKey, statement};
+use crate::signing::OfficerKey;
 use crate::target::Target;
 
 #[expect(clippy::too_many_lines, reason = "one short arm a command")]
@@ -98,7 +98,7 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
         Run::Acts { run } => acts(&target.pool(None).await?, output, run).await,
         Run::Release { run, key, late, by } => {
             let summary = summary(&target.pool(None).await?, run).await?;
-            let statement = statement(SignedAct::Release, &by.by, &summary);
+            let statement = Statement::seen(SignedAct::Release, by.by.clone(), &summary);
             let release = ReleaseRun {
                 officer: by.by.clone(),
                 run_no: run,
@@ -167,7 +167,7 @@ async fn approve(
         root: root.clone(),
         lines,
         total,
-        ..statement(SignedAct::Approve, &by.by, &summary)
+        ..Statement::seen(SignedAct::Approve, by.by.clone(), &summary)
     };
     let signature = key.map(|it| it.sign(&signed));
     if signature.is_some() {
