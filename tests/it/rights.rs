@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 50] = [
+const APPEND_ONLY: [&str; 51] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -94,6 +94,7 @@ const APPEND_ONLY: [&str; 50] = [
     "payments.withdrawals",
     "privacy.access_log",
     "reconciliation.breaks",
+    "reconciliation.chunks",
     "reconciliation.clearings",
     "reconciliation.closings",
     "reconciliation.contradictions",
