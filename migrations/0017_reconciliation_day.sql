@@ -10,6 +10,8 @@ ALTER TABLE reconciliation.pages ADD COLUMN returned numeric(20, 0) NOT NULL DEF
 
 -- What was settled, beside the line that it settles: the day is added up from here.
 ALTER TABLE reconciliation.matches ADD COLUMN amount numeric(20, 0);
+-- The statement settles it for another day than the bank's result said.
+ALTER TABLE reconciliation.matches ADD COLUMN other_day boolean NOT NULL DEFAULT false;
 ALTER TABLE reconciliation.matches DISABLE TRIGGER append_only;
 UPDATE reconciliation.matches m SET amount = i.amount FROM reconciliation.instructions i
 WHERE (i.run_no, i.part, i.chunk, i.line) = (m.run_no, m.part, m.chunk, m.line);
@@ -146,6 +148,17 @@ CREATE TABLE reconciliation.thaws (
     CHECK ((officer IS NULL) = (reason IS NULL))
 );
 
+-- Whose the messages are: the lines of one institution are found without those of the others.
+CREATE TABLE reconciliation.chunks (
+    institution integer  NOT NULL,
+    part        smallint NOT NULL,
+    run_no      bigint   NOT NULL,
+    chunk       integer  NOT NULL,
+    PRIMARY KEY (institution, part, run_no, chunk)
+);
+INSERT INTO reconciliation.chunks
+SELECT DISTINCT institution, part, run_no, chunk FROM reconciliation.instructions;
+
 -- What each institution was told and answered, counted as it is heard: a row for each partition.
 CREATE TABLE reconciliation.tallies (
     institution      integer        NOT NULL,
@@ -196,7 +209,7 @@ CREATE TABLE reconciliation.closings (
 GRANT SELECT, INSERT ON reconciliation.contradictions, reconciliation.rule_hits,
     reconciliation.proposals, reconciliation.proposal_lines, reconciliation.decisions,
     reconciliation.resolutions, reconciliation.freezes, reconciliation.thaws,
-    reconciliation.tallies, reconciliation.clearings, reconciliation.closings
+    reconciliation.chunks, reconciliation.tallies, reconciliation.clearings, reconciliation.closings
     TO ansinh_reconciliation;
 GRANT UPDATE ON reconciliation.tallies TO ansinh_reconciliation;
 DO $$
@@ -204,7 +217,8 @@ DECLARE
     kept text;
 BEGIN
     FOREACH kept IN ARRAY ARRAY['contradictions', 'rule_hits', 'proposals', 'proposal_lines',
-        'decisions', 'resolutions', 'freezes', 'thaws', 'clearings', 'closings'] LOOP
+        'decisions', 'resolutions', 'freezes', 'thaws', 'chunks',
+        'clearings', 'closings'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE
             ON reconciliation.%I FOR EACH STATEMENT EXECUTE FUNCTION messaging.refuse_change()',
             kept);

@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 58] = [
+const APPEND_ONLY: [&str; 59] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -102,6 +102,7 @@ const APPEND_ONLY: [&str; 58] = [
     "payments.withdrawals",
     "privacy.access_log",
     "reconciliation.breaks",
+    "reconciliation.chunks",
     "reconciliation.clearings",
     "reconciliation.closings",
     "reconciliation.contradictions",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use domain::{EndToEndId, Institution, Part};
 use events::{BreaksResolved, Event, Resolution, ResolvedBreak, SettledLine, StatementMatched};
+use futures::{StreamExt, stream};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -20,6 +21,8 @@ use crate::store::{self, Received};
 const POLL: Duration = Duration::from_millis(100);
 /// The longest pause while all that is open waits for its counterparts and none is heard.
 const POLL_MAX: Duration = Duration::from_secs(2);
+/// Statements matched at the same time: one a core of the smallest machine.
+const AT_ONCE: usize = 2;
 /// Entries compared at a time.
 const BATCH_MAX: i64 = 5_000;
 
@@ -93,21 +96,47 @@ impl Rounds {
             outcome = outcome.max(decided.unwrap_or_else(|it| put_off(&it)));
         }
         let received = store::received_statements(&self.pool).await?;
-        self.waiting.retain(|(institution, statement_no), _| {
-            received
-                .iter()
-                .any(|it| (it.institution, it.statement_no) == (*institution, *statement_no))
+        let mut known = std::mem::take(&mut self.waiting);
+        let statements = received.into_iter().map(|it| {
+            let waiting = known.remove(&(it.institution, it.statement_no));
+            (it, waiting.unwrap_or_default())
         });
-        for statement in received {
-            for part in Part::all().filter(|it| !statement.done.contains(&it.number())) {
-                if stop.is_cancelled() {
-                    return Ok(outcome);
-                }
-                let matched = self.match_part(&statement, part, now).await;
-                outcome = outcome.max(matched.unwrap_or_else(|it| put_off(&it)));
-            }
+        let statements: Vec<(Received, Waiting)> = statements.collect();
+        let this = &*self;
+        // Institutions have nothing to do with one another.
+        let matched: Vec<_> = stream::iter(statements)
+            .map(|(statement, mut waiting)| async move {
+                let outcome = this.match_parts(&statement, &mut waiting, stop, now).await;
+                (statement, waiting, outcome)
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        for (statement, waiting, matched) in matched {
+            let key = (statement.institution, statement.statement_no);
+            self.waiting.insert(key, waiting);
+            outcome = outcome.max(matched);
         }
         Ok(outcome)
+    }
+
+    /// Matches what is left of a statement, a partition a transaction.
+    async fn match_parts(
+        &self,
+        statement: &Received,
+        waiting: &mut Waiting,
+        stop: &CancellationToken,
+        now: DateTime<Utc>,
+    ) -> Outcome {
+        let mut outcome = Outcome::Idle;
+        for part in Part::all().filter(|it| !statement.done.contains(&it.number())) {
+            if stop.is_cancelled() {
+                break;
+            }
+            let matched = self.match_part(statement, waiting, part, now).await;
+            outcome = outcome.max(matched.unwrap_or_else(|it| put_off(&it)));
+        }
+        outcome
     }
 
     /// Accepts or refuses one statement as a whole.
@@ -148,21 +177,23 @@ impl Rounds {
 
     /// Compares one partition of a statement and tells what was found, once.
     async fn match_part(
-        &mut self,
+        &self,
         statement: &Received,
+        waiting: &mut Waiting,
         part: Part,
         now: DateTime<Utc>,
     ) -> Result<Outcome, Error> {
-        if self.must_wait(statement, part, now).await? {
+        if self.must_wait(statement, waiting, part, now).await? {
             return Ok(Outcome::Waits);
         }
-        let runs = self.runs(statement).await?;
+        let runs = self.runs(statement, waiting).await?;
         let mut tx = self.pool.begin().await?;
         if !store::claim_part(&mut tx, statement, part).await? {
             return Ok(Outcome::Waits);
         }
         // Officers close cases of the same lines.
         store::lock_cases(&mut tx, statement.institution).await?;
+        store::look_up_by_key(&mut tx).await?;
         settle_late(&mut tx, statement, part, now).await?;
         let findings = find(&mut tx, statement, part, &runs).await?;
         store::close_shown(&mut tx, statement.institution, now).await?;
@@ -198,8 +229,9 @@ impl Rounds {
 
     /// Waiting is not a break: within the grace an entry may still get its counterparts.
     async fn must_wait(
-        &mut self,
+        &self,
         statement: &Received,
+        waiting: &mut Waiting,
         part: Part,
         now: DateTime<Utc>,
     ) -> Result<bool, Error> {
@@ -207,29 +239,27 @@ impl Rounds {
         if age >= self.grace {
             return Ok(false);
         }
-        let waiting = self.waiting(statement);
         // Counterparts never go away, so what had them before need not be looked at again.
         let from = waiting.entries.get(&part).copied().unwrap_or_default();
         let mut connection = self.pool.acquire().await?;
         let open = store::first_open_entry(&mut connection, statement, part, from).await?;
         if let Some(entry_no) = open {
-            self.waiting(statement).entries.insert(part, entry_no);
+            waiting.entries.insert(part, entry_no);
         }
         Ok(open.is_some())
     }
 
-    async fn runs(&mut self, statement: &Received) -> Result<Vec<(i64, bool)>, Error> {
-        if let Some(runs) = &self.waiting(statement).runs {
+    async fn runs(
+        &self,
+        statement: &Received,
+        waiting: &mut Waiting,
+    ) -> Result<Vec<(i64, bool)>, Error> {
+        if let Some(runs) = &waiting.runs {
             return Ok(runs.clone());
         }
         let runs = store::mentioned_runs(&self.pool, statement).await?;
-        self.waiting(statement).runs = Some(runs.clone());
+        waiting.runs = Some(runs.clone());
         Ok(runs)
-    }
-
-    fn waiting(&mut self, statement: &Received) -> &mut Waiting {
-        let key = (statement.institution, statement.statement_no);
-        self.waiting.entry(key).or_default()
     }
 }
 
@@ -290,7 +320,9 @@ async fn find(
     part: Part,
     runs: &[(i64, bool)],
 ) -> Result<Findings, Error> {
-    let mut findings = Findings::of(store::settle_exact(tx, statement, part).await?);
+    let (settled, other_day) = store::settle_exact(tx, statement, part).await?;
+    let mut findings = Findings::of(settled);
+    findings.other_day(other_day);
     // What comes back is held against what was debited, so it comes last.
     for returns in [false, true] {
         let mut after = 0;
@@ -301,7 +333,6 @@ async fn find(
             findings.take(batch)?;
         }
     }
-    findings.other_day(store::other_day(tx, statement, part).await?);
     findings.miss(store::missing(tx, statement, part, runs).await?);
     findings.contradict(store::contradicted(tx, statement, part).await?);
     Ok(findings)

@@ -21,7 +21,7 @@ pub(crate) use heard::{
 };
 pub(crate) use matching::{
     Received, claim_part, compare, contradicted, finish_statement, first_open_entry, insert_breaks,
-    insert_hits, insert_matched_part, mentioned_runs, missing, other_day, received_statements,
+    insert_hits, insert_matched_part, look_up_by_key, mentioned_runs, missing, received_statements,
     settle_exact, turnover,
 };
 pub(crate) use statements::{

@@ -58,6 +58,22 @@ async fn count_instructed(
 ) -> Result<(), Error> {
     let parts: Vec<i16> = lines.iter().map(|it| it.position.part.number()).collect();
     let amounts: Vec<Money> = lines.iter().map(|it| it.amount).collect();
+    let runs: Vec<i64> = lines.iter().map(|it| it.position.run.0).collect();
+    let chunks: Vec<i32> = lines.iter().map(|it| it.position.chunk.0).collect();
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.chunks (institution, part, run_no, chunk)
+        SELECT DISTINCT $1::integer, c.*
+        FROM unnest($2::smallint[], $3::bigint[], $4::integer[]) AS c
+        ON CONFLICT DO NOTHING
+        "#,
+        institution.number(),
+        &parts,
+        &runs,
+        &chunks,
+    )
+    .execute(&mut *tx)
+    .await?;
     sqlx::query!(
         r#"
         INSERT INTO reconciliation.tallies AS t

@@ -108,21 +108,35 @@ pub(crate) async fn first_open_entry(
     .await?)
 }
 
+/// Looks rows up by their keys. A table that has just grown has no statistics, and a plan made
+/// without them would read all of it for each partition.
+pub(crate) async fn look_up_by_key(tx: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        SELECT set_config('enable_hashjoin', 'off', true) AS "hash",
+            set_config('enable_mergejoin', 'off', true) AS "merge"
+        "#
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(())
+}
+
 /// Settles every payment of the partition on which id, amount, account, institution and status
-/// agree, the entry with the lowest number first; gives back what is settled of each run.
+/// agree, the entry with the lowest number first. Gives back what is settled of each run, and the
+/// lines that are for another day than the bank's result said.
 pub(crate) async fn settle_exact(
     tx: &mut PgConnection,
     statement: &Received,
     part: Part,
-) -> Result<Vec<MatchedRun>, Error> {
-    Ok(sqlx::query_as!(
-        MatchedRun,
+) -> Result<(Vec<MatchedRun>, Vec<FoundLine>), Error> {
+    let rows = sqlx::query!(
         r#"
         WITH settled AS (
             INSERT INTO reconciliation.matches (run_no, part, chunk, line, institution,
-                statement_no, entry_no, amount)
+                statement_no, entry_no, amount, other_day)
             SELECT e.run_no, e.part, e.chunk, e.line, e.institution, e.statement_no, e.entry_no,
-                e.amount
+                e.amount, coalesce(e.booked_on <> r.booked_on, false)
             FROM reconciliation.entries e
             JOIN reconciliation.instructions i
                 ON (i.run_no, i.part, i.chunk, i.line) = (e.run_no, e.part, e.chunk, e.line)
@@ -135,23 +149,48 @@ pub(crate) async fn settle_exact(
                 AND e.entry_kind = 'payment'
             ORDER BY e.entry_no
             ON CONFLICT DO NOTHING
-            RETURNING run_no, chunk, line, amount
+            RETURNING run_no, chunk, line, entry_no, amount, other_day
         )
-        SELECT s.run_no AS "run_no: RunNo", count(*) AS "lines!", sum(s.amount) AS "total!: Money",
-            count(b.unsettled) AS "found_lines!",
+        SELECT s.run_no AS "run_no!: RunNo", NULL::integer AS "chunk: ChunkNo",
+            NULL::integer AS "line: LineNo", NULL::bigint AS entry_no, count(*) AS "lines!",
+            sum(s.amount) AS "total!: Money", count(b.unsettled) AS "found_lines!",
             coalesce(sum(b.unsettled), 0) AS "found_total!: Money"
         FROM settled s
         LEFT JOIN reconciliation.breaks b
             ON (b.run_no, b.part, b.chunk, b.line) = (s.run_no, $1, s.chunk, s.line)
             AND b.unsettled IS NOT NULL
-        GROUP BY s.run_no ORDER BY s.run_no
+        GROUP BY s.run_no
+        UNION ALL
+        SELECT run_no, chunk, line, entry_no, 1, amount, 0, 0 FROM settled WHERE other_day
         "#,
         part.number(),
         statement.institution.number(),
         statement.statement_no,
     )
     .fetch_all(tx)
-    .await?)
+    .await?;
+    let (mut runs, mut other_day) = (Vec::new(), Vec::new());
+    for it in rows {
+        let (run_no, total) = (it.run_no, it.total);
+        if let Some((chunk, line)) = it.chunk.zip(it.line) {
+            other_day.push(FoundLine {
+                run_no,
+                chunk,
+                line,
+                entry_no: it.entry_no,
+                amount: total,
+            });
+        } else {
+            runs.push(MatchedRun {
+                run_no,
+                lines: it.lines,
+                total,
+                found_lines: it.found_lines,
+                found_total: it.found_total,
+            });
+        }
+    }
+    Ok((runs, other_day))
 }
 
 /// The next entries after `entry_no` that settle nothing, beside what is known of their lines:
@@ -166,12 +205,22 @@ pub(crate) async fn compare(
     Ok(sqlx::query_as!(
         Compared,
         r#"
+        WITH odd AS MATERIALIZED (
+            SELECT e.*, m.line IS NOT NULL AS matched FROM reconciliation.entries e
+            LEFT JOIN reconciliation.matches m
+                ON (m.run_no, m.part, m.chunk, m.line) = (e.run_no, e.part, e.chunk, e.line)
+            WHERE e.part = $1 AND e.institution = $2 AND e.statement_no = $3 AND e.entry_no > $4
+                AND (e.entry_kind = 'return') = $5
+                AND (m.institution, m.statement_no, m.entry_no)
+                    IS DISTINCT FROM (e.institution, e.statement_no, e.entry_no)
+            ORDER BY e.entry_no LIMIT $6
+        )
         SELECT e.entry_no, e.run_no AS "run_no: RunNo", e.chunk AS "chunk: ChunkNo",
             e.line AS "line: LineNo", e.entry_kind AS "kind: EntryKind",
             e.amount AS "amount: Money", e.account_index, i.amount AS "instructed?: Money",
             coalesce(i.institution = e.institution, false) AS "instructed_here!",
             i.account_index AS "instructed_index?", r.status AS "status?: ResultStatus",
-            m.line IS NOT NULL AS "matched!",
+            e.matched AS "matched!",
             EXISTS (SELECT FROM reconciliation.breaks b WHERE
                 (b.run_no, b.part, b.chunk, b.line) = (e.run_no, e.part, e.chunk, e.line)
                 AND b.institution = e.institution AND b.kind = 'returned_after_credit')
@@ -179,18 +228,12 @@ pub(crate) async fn compare(
             EXISTS (SELECT FROM reconciliation.breaks b WHERE
                 (b.run_no, b.part, b.chunk, b.line) = (e.run_no, e.part, e.chunk, e.line)
                 AND b.unsettled IS NOT NULL) AS "unsettled!"
-        FROM reconciliation.entries e
+        FROM odd e
         LEFT JOIN reconciliation.instructions i
             ON (i.run_no, i.part, i.chunk, i.line) = (e.run_no, e.part, e.chunk, e.line)
         LEFT JOIN reconciliation.results r
             ON (r.run_no, r.part, r.chunk, r.line) = (e.run_no, e.part, e.chunk, e.line)
-        LEFT JOIN reconciliation.matches m
-            ON (m.run_no, m.part, m.chunk, m.line) = (e.run_no, e.part, e.chunk, e.line)
-        WHERE e.part = $1 AND e.institution = $2 AND e.statement_no = $3 AND e.entry_no > $4
-            AND (e.entry_kind = 'return') = $5
-            AND (m.institution, m.statement_no, m.entry_no)
-                IS DISTINCT FROM (e.institution, e.statement_no, e.entry_no)
-        ORDER BY e.entry_no LIMIT $6
+        ORDER BY e.entry_no
         "#,
         part.number(),
         statement.institution.number(),
@@ -223,35 +266,6 @@ pub(crate) async fn turnover(
     .fetch_one(tx)
     .await?;
     Ok((row.debits, row.returned))
-}
-
-/// Lines that this statement settles for another day than the bank's result said.
-pub(crate) async fn other_day(
-    tx: &mut PgConnection,
-    statement: &Received,
-    part: Part,
-) -> Result<Vec<FoundLine>, Error> {
-    Ok(sqlx::query_as!(
-        FoundLine,
-        r#"
-        SELECT e.run_no AS "run_no: RunNo", e.chunk AS "chunk: ChunkNo", e.line AS "line: LineNo",
-            e.entry_no AS "entry_no?", e.amount AS "amount: Money"
-        FROM reconciliation.entries e
-        JOIN reconciliation.matches m
-            ON (m.run_no, m.part, m.chunk, m.line) = (e.run_no, e.part, e.chunk, e.line)
-            AND (m.institution, m.statement_no, m.entry_no)
-                = (e.institution, e.statement_no, e.entry_no)
-        JOIN reconciliation.results r
-            ON (r.run_no, r.part, r.chunk, r.line) = (e.run_no, e.part, e.chunk, e.line)
-        WHERE e.part = $1 AND e.institution = $2 AND e.statement_no = $3
-            AND e.booked_on <> r.booked_on
-        "#,
-        part.number(),
-        statement.institution.number(),
-        statement.statement_no,
-    )
-    .fetch_all(tx)
-    .await?)
 }
 
 /// Lines about which the bank said two different things, and that were not told of before.
@@ -353,9 +367,11 @@ pub(crate) async fn missing(
         r#"
         SELECT r.run_no AS "run_no: RunNo", r.chunk AS "chunk: ChunkNo", r.line AS "line: LineNo",
             NULL::bigint AS entry_no, r.amount AS "amount: Money"
-        FROM reconciliation.results r
-        WHERE r.run_no = ANY($1) AND r.part = $2 AND r.institution = $3
-            AND r.status = 'credited' AND r.booked_on <= $4
+        FROM reconciliation.chunks c
+        JOIN reconciliation.results r
+            ON (r.run_no, r.part, r.chunk) = (c.run_no, c.part, c.chunk)
+        WHERE c.run_no = ANY($1) AND c.part = $2 AND c.institution = $3
+            AND r.institution = c.institution AND r.status = 'credited' AND r.booked_on <= $4
             AND (r.booked_on < $4 OR r.run_no = ANY($5))
             AND NOT EXISTS (SELECT FROM reconciliation.matches m WHERE
                 (m.run_no, m.part, m.chunk, m.line) = (r.run_no, r.part, r.chunk, r.line))
