@@ -183,8 +183,7 @@ async fn release(world: &World, run_no: RunNo) -> anyhow::Result<Value> {
 }
 
 async fn releasing(world: &World, run_no: RunNo) -> anyhow::Result<Value> {
-    let run = world.summary(run_no).await?;
-    Ok(json!({ "officer": RELEASER, "run_no": run.run_no }))
+    Ok(to_value(world.releasing(run_no, RELEASER).await?)?)
 }
 
 async fn releasing_late(world: &World, run_no: RunNo, reason: &str) -> anyhow::Result<Value> {
