@@ -26,8 +26,8 @@ const OURS: &str = "970436";
 const MAKER: &str = "le.an";
 const CHECKER: &str = "tran.binh";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_officers_close_every_case_and_suspense_is_empty() -> anyhow::Result<()> {
+/// Eight pensioners of one bank, which rejects the fourth and says nothing of the fifth.
+async fn answered_run() -> anyhow::Result<(World, RunNo, Vec<Instruction>)> {
     let world = World::with_hand_played_banks(|it| {
         it.payments.result_sla_ms = 2_000;
         it.reconciliation.grace_ms = 500;
@@ -48,6 +48,13 @@ async fn two_officers_close_every_case_and_suspense_is_empty() -> anyhow::Result
             Ok(world.summary(run_no).await?.unknown_lines == 1)
         })
         .await?;
+    Ok((world, run_no, ours))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_officers_close_every_case_and_suspense_is_empty() -> anyhow::Result<()> {
+    let (world, run_no, ours) = answered_run().await?;
+    let bank = institution(OURS);
 
     let first = first_day(&world, &ours)?;
     assert_eq!(world.state(&first).await?, "matched");

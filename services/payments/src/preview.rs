@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use domain::{Money, RunNo};
+use ledger::Root;
 use messaging::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,7 @@ pub struct Guarded {
 pub struct Measures {
     /// `None` for the programme's first run, which is compared with nothing.
     pub compared_with: Option<RunNo>,
+    pub root: Option<Root>,
     pub differences: Vec<Difference>,
     pub lines: i64,
     pub total: Money,
@@ -198,6 +200,7 @@ mod tests {
     fn measures(differences: Vec<Difference>, lines: i64, total: u64, largest: u64) -> Measures {
         Measures {
             compared_with: Some(RunNo(1)),
+            root: None,
             differences,
             lines,
             total: Money::dong(total),

@@ -1,39 +1,19 @@
 //! A bank's day is closed when every đồng has a name, and the report says so for ever.
 
-use domain::{Institution, Money, Programme};
+use domain::{Institution, Money};
 use events::{BreakKind, Resolution, StatementEntry};
 use reconciliation::{CloseDay, Named};
 use serde_json::Value;
 
-use super::{CHECKER, ask, case_of, decision, first_day, proposal, propose, refused};
-use crate::world::{
-    World, credited, entry, institution, officer, pension, pensioners, rejected, statement,
-};
+use super::{CHECKER, answered_run, ask, case_of, decision, first_day, proposal, propose, refused};
+use crate::world::{World, entry, institution, officer, pension, statement};
 
 const OURS: &str = "970436";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bank_day_is_closed_once_with_every_dong_named() -> anyhow::Result<()> {
-    let world = World::with_hand_played_banks(|it| {
-        it.payments.result_sla_ms = 2_000;
-        it.reconciliation.grace_ms = 500;
-    })
-    .await?;
-    let (registry, links) = pensioners(&[Some(OURS); 8]);
-    world.register(registry).await?;
-    world.link(links).await?;
-    let run_no = world.released(Programme::RetirementPension).await?;
+    let (world, _, ours) = answered_run().await?;
     let bank = institution(OURS);
-    let ours = world.instructions(bank).await?;
-    let mut answers: Vec<_> = ours.iter().map(credited).collect();
-    answers[3] = rejected(&ours[3]);
-    answers.remove(4);
-    world.answer(bank, answers).await?;
-    world
-        .until("the fifth is unknown", async || {
-            Ok(world.summary(run_no).await?.unknown_lines == 1)
-        })
-        .await?;
 
     let first = first_day(&world, &ours)?;
     let day = closing(bank, &first);

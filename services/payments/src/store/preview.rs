@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use domain::{Money, Officer, Part, RunNo};
 use ledger::Root;
+use messaging::Problem;
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -100,15 +101,17 @@ pub(crate) async fn set_largest(
 pub(crate) async fn measures(tx: &mut PgConnection, run_no: RunNo) -> Result<Measures, Error> {
     let run = sqlx::query!(
         r#"
-        SELECT r.lines, r.total AS "total: Money", r.compared_with AS "compared_with: RunNo",
+        SELECT r.lines, r.total AS "total: Money", r.root, r.compared_with AS "compared_with: RunNo",
             (SELECT coalesce(max(largest), 0) FROM payments.run_parts WHERE run_no = $1)
                 AS "largest!: Money"
         FROM payments.runs r WHERE r.run_no = $1
         "#,
         run_no.0,
     )
-    .fetch_one(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
+    let run =
+        run.ok_or_else(|| Problem::new(404, "run_unknown", format!("there is no run {run_no}")))?;
     let differences = sqlx::query_as!(
         Difference,
         r#"
@@ -130,6 +133,7 @@ pub(crate) async fn measures(tx: &mut PgConnection, run_no: RunNo) -> Result<Mea
         .collect();
     Ok(Measures {
         compared_with: run.compared_with,
+        root: run.root.and_then(|it| Root::from_slice(&it)),
         differences,
         lines: run.lines,
         total: run.total,
