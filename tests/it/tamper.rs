@@ -21,7 +21,24 @@ struct Tampering {
     change: &'static str,
 }
 
-const TAMPERINGS: [Tampering; 15] = [
+const TAMPERINGS: [Tampering; 17] = [
+    Tampering {
+        what: "a statement that settles one đồng more",
+        table: "reconciliation.matches",
+        change: "UPDATE reconciliation.matches m SET amount = m.amount + 1
+            FROM (SELECT * FROM reconciliation.matches ORDER BY run_no, part, chunk, line LIMIT 1) one
+            WHERE (m.run_no, m.part, m.chunk, m.line) = (one.run_no, one.part, one.chunk, one.line)
+            RETURNING m.institution::text",
+    },
+    Tampering {
+        what: "a break without money in suspense",
+        table: "reconciliation.breaks",
+        change: "INSERT INTO reconciliation.breaks
+                (part, institution, statement_no, break_no, kind, amount)
+            SELECT 0, institution, statement_no, 999, 'not_instructed', 5
+            FROM reconciliation.statements ORDER BY institution, statement_no LIMIT 1
+            RETURNING institution::text",
+    },
     Tampering {
         what: "one đồng more in a transfer",
         table: "ledger.transfers",
