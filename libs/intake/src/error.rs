@@ -22,6 +22,15 @@ pub enum FileError {
     Mirror(#[from] MirrorError),
     #[error("file_changed: the file is not the one that was imported")]
     Changed,
+    #[error("workbook_invalid: the archive of the workbook cannot be read: {0}")]
+    Archive(#[from] zip::result::ZipError),
+    /// What comes out of it is out of all proportion to what it is.
+    #[error(
+        "workbook_expands: {bytes} bytes would unpack to more than {allowed}; save it anew, or as CSV"
+    )]
+    Expands { bytes: u64, allowed: u64 },
+    #[error("workbook_macros: the workbook carries a program; save it without macros")]
+    Macros,
     #[error("workbook_invalid: row {row} of the sheet comes after row {after}")]
     RowOrder { row: u64, after: u64 },
 }

@@ -4,6 +4,7 @@
 //! duplicate; the three add up to the rows of the file, and so do their amounts. A refused row
 //! never stops the others; a broken header stops all before the first row.
 
+mod archive;
 mod error;
 mod mirror;
 mod report;

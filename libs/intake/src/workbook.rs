@@ -10,7 +10,7 @@ use domain::Refusal;
 
 use crate::rows::{Broken, COLUMNS_MAX, Kind, LINE_BYTES_MAX, Row};
 use crate::table::columns;
-use crate::{FileError, Refused};
+use crate::{FileError, Refused, archive};
 
 /// From here on not each whole number has a number of its own in a workbook.
 const EXACT_BELOW: u64 = 1 << 53;
@@ -40,11 +40,12 @@ struct Sheet<H, A, B> {
 }
 
 pub(crate) fn read<R: Read + Seek, H>(
-    file: R,
+    mut file: R,
     sheet: Option<&str>,
     header: impl FnOnce(&[&'static str]) -> Result<H, FileError>,
     row: impl FnMut(&mut H, Result<Row, Broken>) -> Result<bool, FileError>,
 ) -> Result<H, FileError> {
+    archive::refuse_dangerous(&mut file)?;
     let mut workbook = Xlsx::new(file)?;
     let name = sheet_name(&workbook, sheet)?;
     let mut cells = workbook.worksheet_cells_reader(&name)?;
