@@ -42,11 +42,11 @@ async fn maker_checkers_and_releaser_are_four_persons_who_saw_the_same_run() -> 
             &to_value(world.releasing(run_no, RELEASER).await?)?,
         )
         .await?;
-    not_now(&problem, &["approve", "hold", "free"]);
+    not_now(&problem, &["approve", "hold", "free", "send_back"]);
     let problem = world
         .refused("close-run", "early close", &closing(run_no)?)
         .await?;
-    not_now(&problem, &["approve", "hold", "free"]);
+    not_now(&problem, &["approve", "hold", "free", "send_back"]);
     assert_eq!(world.balance(Account::commitment(PROGRAMME)).await?, 0);
 
     a_held_line_makes_it_another_run(&world, run_no).await?;

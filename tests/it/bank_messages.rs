@@ -274,7 +274,7 @@ async fn what_was_sealed_for_another_bank_is_kept_with_its_code() -> anyhow::Res
 }
 
 /// Says a message and gives back the codes of the lines that changed nothing.
-async fn said(world: &World, message: &Results) -> anyhow::Result<Vec<String>> {
+pub async fn said(world: &World, message: &Results) -> anyhow::Result<Vec<String>> {
     world.say(vec![Event::of(message, Utc::now())]).await?;
     let codes = sqlx::query_scalar(ENTRY).bind(&message.message_id);
     Ok(codes.fetch_all(&world.pool).await?)

@@ -3,6 +3,7 @@
 mod access_log;
 mod approval;
 mod arrears;
+mod bad_inputs;
 mod bank_files;
 mod bank_messages;
 mod by_hand;
@@ -25,6 +26,8 @@ mod pay_day;
 mod preview;
 mod processes;
 mod programme;
+mod proposals;
+mod races;
 mod recon;
 mod redelivery;
 mod registry;

@@ -138,6 +138,7 @@ impl PayDay {
                 total: it.total,
                 reasons: BTreeMap::new(),
                 signature: Some(signature),
+                principal: None,
             };
             self.ask_of_run("approve-run", run_no, &serde_json::to_value(&body)?)
                 .await?;
@@ -186,6 +187,7 @@ impl PayDay {
                 officer: officer("tran.chi")?,
                 run_no,
                 signature: Some(signature),
+                principal: None,
             };
             self.ask_of_run("release-run", run_no, &serde_json::to_value(&body)?)
                 .await?;

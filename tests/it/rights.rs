@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 59] = [
+const APPEND_ONLY: [&str; 63] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -88,6 +88,8 @@ const APPEND_ONLY: [&str; 59] = [
     "payments.appropriations",
     "payments.approval_levels",
     "payments.breaks",
+    "payments.delegation_ends",
+    "payments.delegations",
     "payments.differences",
     "payments.editors",
     "payments.guard_answers",
@@ -96,6 +98,8 @@ const APPEND_ONLY: [&str; 59] = [
     "payments.obligations",
     "payments.officer_key_ends",
     "payments.officer_keys",
+    "payments.proposal_decisions",
+    "payments.proposals",
     "payments.result_refusals",
     "payments.results",
     "payments.schedule_steps",

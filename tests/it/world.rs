@@ -226,6 +226,7 @@ impl World {
             total: it.total,
             reasons: self.reasons(run_no).await?,
             signature: Some(signature),
+            principal: None,
         })
     }
 
@@ -235,6 +236,7 @@ impl World {
             officer: officer(by),
             run_no,
             signature: Some(self.signature(SignedAct::Release, by, &it).await?),
+            principal: None,
         })
     }
 

@@ -35,11 +35,14 @@ pub async fn check_all(pool: &PgPool) -> anyhow::Result<Vec<Invariant>> {
 }
 
 async fn signatures(pool: &PgPool) -> anyhow::Result<Invariant> {
-    let (covered, unsound) = payments::unsound_signatures(pool).await?;
+    let (mut covered, mut unsound) = payments::unsound_signatures(pool).await?;
+    let (decisions, unsound_decisions) = payments::unsound_decisions(pool).await?;
+    covered += decisions;
+    unsound.extend(unsound_decisions);
     Ok(Invariant {
         name: "signatures",
-        sentence: "every approval and release that was signed says what its act says, under the \
-                   key of its officer",
+        sentence: "every approval, release and decision that was signed says what its row says, under \
+                   the key of its officer",
         covered: covered.unsigned_abs(),
         broken: unsound.into_iter().take(100).collect(),
     })

@@ -7,6 +7,8 @@ mod account;
 mod iso;
 mod keys;
 mod law;
+mod officer;
+mod proposal;
 mod recon;
 mod schedule;
 
@@ -24,6 +26,8 @@ pub(crate) use account::{Account, Authorities, LinkKind, Steps};
 pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
+pub(crate) use officer::{Officers, Signing};
+pub(crate) use proposal::Proposals;
 pub(crate) use recon::Recon;
 pub(crate) use schedule::{Orders, Schedule};
 
@@ -121,6 +125,9 @@ pub(crate) enum Top {
     /// Payout runs
     #[command(subcommand)]
     Run(Run),
+    /// What one officer proposes and another decides: limits, and rights that are lent
+    #[command(subcommand)]
+    Proposal(Proposals),
     /// When runs are due: the engine opens them, and tells of what was not done in time
     #[command(subcommand)]
     Schedule(Schedule),
@@ -285,9 +292,30 @@ pub(crate) enum Run {
         /// Why the run is right where a guard warns; once for each, e.g. many_stopped='rà soát'
         #[arg(long = "reason", value_name = "GUARD=REASON", value_parser = guard_reason)]
         reasons: Vec<(Guard, String)>,
-        /// The officer's private key; officers/<officer>.pem beside the servers where left out
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
+        #[command(flatten)]
+        signing: Signing,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Do not approve, and say why; approvals given so far are void
+    #[command(
+        before_help = "Example:  ansinh run send-back R000001 --reason 'xem lại 12 người' --by le.binh"
+    )]
+    SendBack {
+        run: RunNo,
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Let a run that was sent back await approval again; not by who sent it back
+    #[command(
+        before_help = "Example:  ansinh run submit R000001 --reason 'đã giữ lại 2 người' --by nguyen.an"
+    )]
+    Submit {
+        run: RunNo,
+        #[arg(long)]
+        reason: String,
         #[command(flatten)]
         by: By,
     },
@@ -301,9 +329,8 @@ pub(crate) enum Run {
     #[command(before_help = "Example:  ansinh run release R000001 --by tran.chi")]
     Release {
         run: RunNo,
-        /// The officer's private key; officers/<officer>.pem beside the servers where left out
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
+        #[command(flatten)]
+        signing: Signing,
         /// Why it goes out although its day is not worked or its cut-off is over
         #[arg(long, value_name = "REASON")]
         late: Option<String>,
@@ -360,45 +387,6 @@ fn guard_reason(text: &str) -> Result<(Guard, String), String> {
     let (guard, reason) = text.split_once('=').ok_or("a reason is GUARD=REASON")?;
     let guard = serde_json::from_value(guard.into()).map_err(|it| it.to_string())?;
     Ok((guard, reason.to_owned()))
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Officers {
-    /// Make an officer's key, and print what registers it: public key and proof
-    #[command(before_help = "Example:  ansinh officer new-key le.binh")]
-    #[command(name = "new-key")]
-    New {
-        owner: Officer,
-        /// Where the private key goes; officers/<officer>.pem beside the servers where left out
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// Say that a key is another officer's; a former one of theirs ends
-    #[command(
-        before_help = "Example:  ansinh officer new-key le.binh | xargs ansinh officer register-key le.binh --by pham.dung"
-    )]
-    #[command(name = "register-key")]
-    Register {
-        owner: Officer,
-        /// Ed25519, in hex
-        public_key: String,
-        /// The owner's signature that the key is theirs, in hex
-        proof: String,
-        #[command(flatten)]
-        by: By,
-    },
-    /// End an officer's key: lost, or its officer left
-    #[command(
-        before_help = "Example:  ansinh officer end-key le.binh --reason 'mất khoá' --by pham.dung"
-    )]
-    #[command(name = "end-key")]
-    End {
-        owner: Officer,
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        by: By,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ mod ledger;
 mod officer;
 mod payout;
 mod programme;
+mod proposal;
 mod recon;
 mod registry;
 mod run;
@@ -63,6 +64,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Eligibility(command) => eligibility::eligibility(command, &shared).await,
         Top::Account(command) => account::account(command, &shared).await,
         Top::Run(command) => run::run(command, &shared).await,
+        Top::Proposal(command) => proposal::proposal(command, &shared).await,
         Top::Schedule(command) => schedule::schedule(command, &shared).await,
         Top::Recon(command) => recon::recon(command, &shared).await,
         Top::Ledger(command) => ledger::ledger(command, &shared).await,

@@ -30,6 +30,16 @@ pub struct Statement {
     pub total: Money,
     /// Hex; the RFC 6962 root over the lines.
     pub root: String,
+    /// In whose place the officer acts, if not in their own.
+    pub lent: Option<Delegation>,
+}
+
+/// By what an officer acts in the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegation {
+    pub principal: Officer,
+    /// The number of the proposal that was accepted.
+    pub delegation_no: i64,
 }
 
 /// What an officer signs to show that a public key is theirs.
@@ -77,6 +87,7 @@ impl Statement {
             lines: it.lines,
             total: it.total,
             root: it.root.clone().unwrap_or_default(),
+            lent: None,
         }
     }
 
@@ -91,46 +102,62 @@ impl Statement {
             lines: run.lines,
             total: run.total,
             root: run.root.map(|it| it.hex()).unwrap_or_default(),
+            lent: None,
         }
     }
 
-    /// The statement with the signature under it, verified; `None` where nobody has to sign and
-    /// nobody did.
-    ///
-    /// # Errors
-    /// `signature_missing`, `key_unknown`, `signature_malformed`, `signature_invalid`.
+    pub fn in_place_of(self, lent: Option<Delegation>) -> Statement {
+        Statement { lent, ..self }
+    }
+
     pub(crate) fn signed(
         &self,
         key: Option<OfficerKey>,
         signature: Option<&str>,
         required: bool,
     ) -> Result<Option<Signed>, Error> {
-        let Some(signature) = signature else {
-            // Who has a key signs, whatever the settings ask of the others.
-            if required || key.is_some() {
-                let detail = format!("{} signs with a key of their own", self.officer);
-                return Err(Problem::new(403, "signature_missing", detail).into());
-            }
-            return Ok(None);
-        };
-        let key = key.ok_or_else(|| {
-            let detail = format!("no key of {} is registered", self.officer);
-            Problem::new(403, "key_unknown", detail)
-        })?;
-        let statement = self.to_string();
-        let signature = verified(&key.public_key, &statement, signature)?;
-        Ok(Some(Signed {
-            key_no: key.key_no,
-            statement,
-            signature,
-        }))
+        signed(self, &self.officer, key, signature, required)
     }
+}
+
+/// What an officer says with the signature under it, verified; `None` where nobody has to sign and
+/// nobody did.
+///
+/// # Errors
+/// `signature_missing`, `key_unknown`, `signature_malformed`, `signature_invalid`.
+pub(crate) fn signed(
+    said: &impl fmt::Display,
+    officer: &Officer,
+    key: Option<OfficerKey>,
+    signature: Option<&str>,
+    required: bool,
+) -> Result<Option<Signed>, Error> {
+    let Some(signature) = signature else {
+        // Who has a key signs, whatever the settings ask of the others.
+        if required || key.is_some() {
+            let detail = format!("{officer} signs with a key of their own");
+            return Err(Problem::new(403, "signature_missing", detail).into());
+        }
+        return Ok(None);
+    };
+    let key = key.ok_or_else(|| {
+        let detail = format!("no key of {officer} is registered");
+        Problem::new(403, "key_unknown", detail)
+    })?;
+    let statement = said.to_string();
+    let signature = verified(&key.public_key, &statement, signature)?;
+    Ok(Some(Signed {
+        key_no: key.key_no,
+        statement,
+        signature,
+    }))
 }
 
 /// Two versions of a text never mean the same bytes, so each names itself first.
 impl fmt::Display for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "An Sinh · {} · v1", self.act.words())?;
+        let version = if self.lent.is_some() { "v2" } else { "v1" };
+        writeln!(f, "An Sinh · {} · {version}", self.act.words())?;
         writeln!(f, "Đợt chi: {}", self.run_no)?;
         writeln!(f, "Chương trình: {}", self.programme)?;
         writeln!(f, "Kỳ: {}", self.period.first_day().format("%m/%Y"))?;
@@ -139,6 +166,10 @@ impl fmt::Display for Statement {
         writeln!(f, "Số tiền: {}", self.total.vi())?;
         writeln!(f, "Bằng chữ: {}", self.total.in_words())?;
         writeln!(f, "Mã băm danh sách: {}", self.root)?;
+        if let Some(lent) = &self.lent {
+            let (principal, number) = (&lent.principal, lent.delegation_no);
+            writeln!(f, "Thay mặt: {principal} (uỷ quyền số {number})")?;
+        }
         writeln!(f, "Người ký: {}", self.officer)
     }
 }
@@ -206,6 +237,7 @@ mod tests {
             lines: 535,
             total: Money::dong(305_280_000),
             root: "8a".repeat(32),
+            lent: None,
         }
     }
 
@@ -219,6 +251,13 @@ mod tests {
             + &"8a".repeat(32)
             + "\nNgười ký: le.binh\n";
         assert_eq!(statement().to_string(), expected);
+        let lent = statement().in_place_of(Some(Delegation {
+            principal: "vo.hoa".parse().unwrap(),
+            delegation_no: 3,
+        }));
+        let signer = "Thay mặt: vo.hoa (uỷ quyền số 3)\nNgười ký: le.binh\n";
+        let expected = expected.replace("Người ký: le.binh\n", signer);
+        assert_eq!(lent.to_string(), expected.replace("· v1", "· v2"));
     }
 
     #[test]

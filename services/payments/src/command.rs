@@ -5,6 +5,7 @@ use domain::{EndToEndId, Institution, Money, Officer, Period, Programme, Provinc
 use serde::{Deserialize, Serialize};
 
 use crate::preview::Guard;
+use crate::proposal::Proposed;
 
 /// `payments.do.appropriate`: money that a programme may spend, or a province for its own level.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,6 +69,65 @@ pub struct ApproveRun {
     /// Of the officer's key over the [`Statement`](crate::Statement) of this run, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+    /// In whose place the officer acts; who has lent the right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Officer>,
+}
+
+/// `payments.do.send-back-run`: an approver does not approve, and says why. Approvals given so far
+/// are void.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendBackRun {
+    pub officer: Officer,
+    pub run_no: RunNo,
+    pub reason: String,
+}
+
+/// `payments.do.submit-run`: a run that was sent back awaits approval again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitRun {
+    /// Not who sent it back.
+    pub officer: Officer,
+    pub run_no: RunNo,
+    /// What was done about it.
+    pub reason: String,
+}
+
+/// `payments.do.propose`: what holds once another officer has accepted it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Propose {
+    pub officer: Officer,
+    pub proposed: Proposed,
+    /// The decision's number, or what else it rests on.
+    pub reason: String,
+}
+
+/// `payments.do.decide-proposal`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecideProposal {
+    /// Neither who proposed it nor whom it concerns.
+    pub officer: Officer,
+    pub proposal_no: i64,
+    pub accept: bool,
+    /// Needed where it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Of the officer's key over the [`Decision`](crate::Decision), in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
+/// `payments.do.end-delegation`: nobody acts by it any more; by whoever sees why.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndDelegation {
+    pub officer: Officer,
+    pub proposal_no: i64,
+    pub reason: String,
 }
 
 /// `payments.do.register-key`: the public key by which another officer signs.
@@ -101,6 +161,9 @@ pub struct ReleaseRun {
     /// As of an approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+    /// As of an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Officer>,
 }
 
 /// `payments.do.release-late`: a release that is refused without a reason, because its day is not

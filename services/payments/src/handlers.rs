@@ -1,14 +1,17 @@
 //! One `on_…` per event heard or command taken.
 
+mod acts;
 mod commands;
 mod keys;
 mod preparation;
+mod proposals;
 mod release;
 mod results;
 mod schedule;
 mod withdrawals;
 
-pub(crate) use commands::{OnCommand, open_run};
+pub use commands::OnCommand;
+pub(crate) use commands::open_run;
 pub use schedule::{approve_order, order_schedule, plan_schedule};
 
 use chrono::{DateTime, Utc};

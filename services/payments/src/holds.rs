@@ -65,8 +65,7 @@ async fn end_holds(
         let last: Vec<i64> = last.into_iter().map(number).collect();
         store::resolve(tx, &others, now).await?;
         store::mark_to_issue_again(tx, &last).await?;
-    } else if run.state == State::AwaitingApproval && store::count_approvals(tx, run_no).await? == 0
-    {
+    } else if run.state != State::Preparing && store::count_approvals(tx, run_no).await? == 0 {
         let numbers: Vec<i64> = ended.iter().map(number).collect();
         let freed = store::free_lines(tx, part, &numbers, now).await?;
         restate(tx, part, &freed, now).await?;

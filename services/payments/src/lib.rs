@@ -3,7 +3,8 @@
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
 //! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
-//! `order-schedule`, `approve-order`, `register-key`, `end-key`. Says `run-opened`, `results-applied`, `run-closed`,
+//! `order-schedule`, `approve-order`, `register-key`, `end-key`, `send-back-run`, `submit-run`, `propose`,
+//! `decide-proposal`, `end-delegation`. Says `run-opened`, `results-applied`, `run-closed`,
 //! and to each bank `instructions`.
 
 mod approval;
@@ -14,6 +15,7 @@ mod holds;
 mod line;
 mod posting;
 mod preview;
+mod proposal;
 mod report;
 mod result;
 mod run;
@@ -23,25 +25,28 @@ mod store;
 mod withdrawal;
 mod work;
 
-pub use approval::{KeyStatement, SignedAct, Statement};
+pub use approval::{Delegation, KeyStatement, SignedAct, Statement};
 pub use command::{
-    Appropriate, ApproveOrder, ApproveRun, CloseRun, EndKey, FreeLine, HoldLine, OpenRun,
-    OrderSchedule, Ordered, PlanSchedule, RegisterKey, ReleaseLate, ReleaseRun,
+    Appropriate, ApproveOrder, ApproveRun, CloseRun, DecideProposal, EndDelegation, EndKey,
+    FreeLine, HoldLine, OpenRun, OrderSchedule, Ordered, PlanSchedule, Propose, RegisterKey,
+    ReleaseLate, ReleaseRun, SendBackRun, SubmitRun,
 };
 pub use error::Error;
-pub use handlers::{approve_order, order_schedule, plan_schedule};
+pub use handlers::{OnCommand, approve_order, order_schedule, plan_schedule};
 pub use line::{Line, LineLeaf};
 pub use preview::{Bucket, Difference, Guard, Guarded};
+pub use proposal::{Decision, Proposed};
 pub use report::{
     ActRow, AlarmRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview,
-    RunSummary, ScheduleRow, StepRow, acts, alarms, exceptions, institutions, lines, preview,
-    run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps,
-    unsound_signatures,
+    ProposalRow, RunSummary, ScheduleRow, StepRow, acts, alarms, exceptions, institutions, lent_by,
+    lines, preview, proposals, run_summary, runs, schedule, schedule_next, schedule_orders,
+    schedule_steps, unsound_decisions, unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};
 pub use run::{Action, State};
 pub use schedule::{Moment, MomentState};
 pub use scheduler::{Round, keep_schedule};
+pub use work::Work;
 
 use domain::Institution;
 use messaging::{Relay, Subscription, consume, serve};
@@ -85,7 +90,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
             consume(wires.clone(), hears(speaker), handler),
         );
     }
-    let work = work::Work::default();
+    let work = Work::default();
     for _ in 0..work::WORKERS {
         ctx.spawn(
             "reserve and release",
@@ -96,7 +101,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     ctx.spawn("holds", holds::watch_holds(ctx.clone()));
     ctx.spawn("schedule", scheduler::watch_schedule(ctx.clone()));
     let approvals_required = ctx.settings.payments.approvals_required;
-    let handler = handlers::OnCommand {
+    let handler = OnCommand {
         approvals_required,
         signatures_required: ctx.settings.payments.signatures_required,
         work,

@@ -3,8 +3,9 @@
 mod store;
 
 pub use store::{
-    acts, alarms, exceptions, institutions, lines, preview, run_summary, runs, schedule,
-    schedule_next, schedule_orders, schedule_steps, unsound_signatures,
+    acts, alarms, exceptions, institutions, lent_by, lines, preview, proposals, run_summary, runs,
+    schedule, schedule_next, schedule_orders, schedule_steps, unsound_decisions,
+    unsound_signatures,
 };
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -12,6 +13,7 @@ use domain::{Channel, Institution, Money, Officer, Period, Position, Programme, 
 use serde::Serialize;
 
 use crate::preview::{Difference, Guard, Guarded};
+use crate::proposal::{Decision, Proposed};
 use crate::{Moment, MomentState};
 
 /// A run on one screen; the parts add up to the lines.
@@ -88,6 +90,8 @@ pub struct ActRow {
     pub act_no: i64,
     pub act: String,
     pub officer: Officer,
+    /// In whose place, if not in their own.
+    pub principal: Option<Officer>,
     pub at: DateTime<Utc>,
     pub voided_at: Option<DateTime<Utc>>,
     pub lines: i64,
@@ -99,6 +103,37 @@ pub struct ActRow {
     pub key_registered_by: Option<Officer>,
     pub public_key: Option<String>,
     pub statement: Option<String>,
+}
+
+/// What was proposed and what became of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProposalRow {
+    pub proposal_no: i64,
+    pub proposed: Proposed,
+    pub maker: Officer,
+    pub reason: String,
+    pub proposed_at: DateTime<Utc>,
+    /// `proposed`, `accepted`, `refused`, `ended`.
+    pub state: &'static str,
+    pub decided_by: Option<Officer>,
+    pub decided_at: Option<DateTime<Utc>>,
+    /// As of an act.
+    pub signature: Option<&'static str>,
+    pub statement: Option<String>,
+}
+
+impl ProposalRow {
+    /// What is signed by who decides it so.
+    pub fn decision(&self, is_accepted: bool, officer: Officer) -> Decision {
+        Decision {
+            proposal_no: self.proposal_no,
+            proposed: self.proposed.clone(),
+            maker: self.maker.clone(),
+            reason: self.reason.clone(),
+            is_accepted,
+            officer,
+        }
+    }
 }
 
 /// Lines set aside for one reason: the code of a withdrawal or of a hold, or what a person wrote. A

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use chrono::NaiveDate;
-use domain::{Money, RunNo};
+use domain::{Money, Period, RunNo};
 use ledger::Root;
 use messaging::Problem;
 
@@ -15,6 +15,8 @@ pub enum State {
     Preparing,
     /// Count, sum and root stand still until somebody approves or holds a line.
     AwaitingApproval,
+    /// An approver did not approve, and said why; it awaits what is done about it.
+    SentBack,
     /// Approved and committed; its chunks are being reserved.
     Approved,
     /// Every line's money is set aside.
@@ -33,6 +35,8 @@ pub enum Action {
     Hold,
     Free,
     Approve,
+    SendBack,
+    Submit,
     Release,
     Close,
 }
@@ -42,7 +46,7 @@ pub enum Action {
 pub(crate) struct Run {
     pub run_no: RunNo,
     pub programme: domain::Programme,
-    pub period: domain::Period,
+    pub period: Period,
     pub business_date: NaiveDate,
     pub state: State,
     pub approvals_required: i16,
@@ -64,7 +68,13 @@ impl State {
     pub fn allowed_actions(self) -> &'static [Action] {
         match self {
             State::Preparing => &[Action::Free],
-            State::AwaitingApproval => &[Action::Approve, Action::Hold, Action::Free],
+            State::AwaitingApproval => &[
+                Action::Approve,
+                Action::Hold,
+                Action::Free,
+                Action::SendBack,
+            ],
+            State::SentBack => &[Action::Submit, Action::Hold, Action::Free],
             State::Reserved => &[Action::Release],
             State::Released => &[Action::Close],
             State::Approved | State::Releasing | State::Closed => &[],
@@ -75,6 +85,7 @@ impl State {
         match self {
             State::Preparing => "preparing",
             State::AwaitingApproval => "awaiting_approval",
+            State::SentBack => "sent_back",
             State::Approved => "approved",
             State::Reserved => "reserved",
             State::Releasing => "releasing",
@@ -85,7 +96,10 @@ impl State {
 
     /// Whether what is to be paid was approved, and so is no longer to be changed.
     pub(crate) fn is_approved(self) -> bool {
-        !matches!(self, State::Preparing | State::AwaitingApproval)
+        !matches!(
+            self,
+            State::Preparing | State::AwaitingApproval | State::SentBack
+        )
     }
 
     /// Refuses what the state does not allow; the buttons only mirror this.
@@ -107,10 +121,27 @@ impl Action {
             Action::Hold => "hold",
             Action::Free => "free",
             Action::Approve => "approve",
+            Action::SendBack => "send_back",
+            Action::Submit => "submit",
             Action::Release => "release",
             Action::Close => "close",
         }
     }
+}
+
+/// Refuses a period that nobody can mean to pay on that day: a mistyped year is found before the
+/// law is asked. A month is paid two months ahead at most (Tết), and up to a year late.
+///
+/// # Errors
+/// `period_implausible`.
+pub(crate) fn plausible(period: Period, business_date: NaiveDate) -> Result<(), Error> {
+    let days = (business_date - period.first_day()).num_days();
+    if (-62..=366).contains(&days) {
+        return Ok(());
+    }
+    let detail =
+        format!("{period} is not paid on {business_date}: that is {days} days after its first day");
+    Err(Problem::new(422, "period_implausible", detail).into())
 }
 
 impl Run {
@@ -150,13 +181,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_period_is_paid_near_its_time() {
+        let period: Period = "2027-03".parse().unwrap();
+        for (day, is_plausible) in [
+            ("2026-12-28", false),
+            ("2026-12-29", true),
+            ("2027-03-01", true),
+            ("2028-03-01", true),
+            ("2028-03-02", false),
+        ] {
+            let told = plausible(period, day.parse().unwrap());
+            assert_eq!(told.is_ok(), is_plausible, "{day}");
+        }
+    }
+
+    #[test]
     fn every_pair_of_state_and_action_is_decided() {
-        use Action::{Approve, Close, Free, Hold, Release};
-        use State::{Approved, AwaitingApproval, Closed, Preparing, Released, Releasing, Reserved};
+        use Action::{Approve, Close, Free, Hold, Release, SendBack, Submit};
+        use State::{
+            Approved, AwaitingApproval, Closed, Preparing, Released, Releasing, Reserved, SentBack,
+        };
         let allowed = [
             (AwaitingApproval, Approve),
             (AwaitingApproval, Hold),
             (AwaitingApproval, Free),
+            (AwaitingApproval, SendBack),
+            (SentBack, Submit),
+            (SentBack, Hold),
+            (SentBack, Free),
             (Preparing, Free),
             (Reserved, Release),
             (Released, Close),
@@ -164,13 +216,14 @@ mod tests {
         for state in [
             Preparing,
             AwaitingApproval,
+            SentBack,
             Approved,
             Reserved,
             Releasing,
             Released,
             Closed,
         ] {
-            for action in [Hold, Free, Approve, Release, Close] {
+            for action in [Hold, Free, Approve, SendBack, Submit, Release, Close] {
                 let expected = allowed.contains(&(state, action));
                 assert_eq!(state.allow(action).is_ok(), expected, "{state} {action}");
             }

@@ -8,6 +8,7 @@ mod orders;
 mod overpayments;
 mod preparation;
 mod preview;
+mod proposals;
 mod results;
 mod runs;
 mod schedule;
@@ -20,7 +21,7 @@ pub(crate) use holds::{
     EndedHold, HeldBy, Hold, Moved, ended_holds, free_lines, hold_lines, holds_of,
     parts_with_ended_holds,
 };
-pub(crate) use keys::{approvals_for, end_key, insert_key, key_of};
+pub(crate) use keys::{end_key, insert_key, key_of};
 pub(crate) use orders::{approve_order, insert_order, lock_order, timetable};
 pub(crate) use overpayments::{cancel_overpayments, open_overpayments};
 pub(crate) use preparation::{
@@ -31,13 +32,18 @@ pub(crate) use preparation::{
 pub(crate) use preview::{
     answered_guards, insert_answers, insert_differences, measures, set_largest, settle_comparison,
 };
+pub(crate) use proposals::{
+    approvals_for, carry_out, delegation, end_delegation, insert_decision, insert_proposal,
+    proposal,
+};
 pub(crate) use results::{
     Refusal, add_matched, add_resolved, close_unknown, count_answers, insert_breaks,
     insert_result_refusals, insert_results, lock_chunks, open_contradictions,
 };
 pub(crate) use runs::{
     Act, Ends, acts_of, close_run, count_approvals, insert_act, insert_appropriation, insert_run,
-    local_by_province, lock_parts, lock_run, lock_unreleased, restate_run, run_ends, set_state,
+    local_by_province, lock_parts, lock_run, lock_unreleased, restate_run, run_ends, sent_back_by,
+    set_state, void_approvals,
 };
 pub(crate) use schedule::{
     PassedDeadline, Settled, booked_on, lock_schedule, plan, planned_years, raise_alarms, run_of,

@@ -27,7 +27,7 @@ const OVERDUE_CHUNKS: i64 = 100;
 
 /// Wakes the workers when a command has given them something to do.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Work(Arc<Notify>);
+pub struct Work(Arc<Notify>);
 
 impl Work {
     pub(crate) fn wake(&self) {

@@ -27,16 +27,20 @@ impl World {
         by: &str,
         run: &RunSummary,
     ) -> anyhow::Result<String> {
-        let key = key_of(by);
+        self.register_key(by).await?;
+        Ok(sign(&key_of(by), &Statement::seen(act, officer(by), run)))
+    }
+
+    pub async fn register_key(&self, by: &str) -> anyhow::Result<()> {
         sqlx::query(
             "INSERT INTO payments.officer_keys (officer, public_key, registered_by, registered_at)
             VALUES ($1, $2, 'bui.kiem', now()) ON CONFLICT DO NOTHING",
         )
         .bind(by)
-        .bind(&key.verifying_key().to_bytes()[..])
+        .bind(&key_of(by).verifying_key().to_bytes()[..])
         .execute(&self.pool)
         .await?;
-        Ok(sign(&key, &Statement::seen(act, officer(by), run)))
+        Ok(())
     }
 }
 

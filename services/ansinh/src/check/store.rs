@@ -73,7 +73,7 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 13] = [
         "maker, checkers and releaser are different persons, none of whom but the maker changed an \
          account that is paid, and what was approved is what is paid",
         "SELECT run_no || ' ' || officer FROM payments.acts
-        WHERE voided_at IS NULL AND act IN ('open', 'approve', 'release')
+        WHERE voided_at IS NULL AND act IN ('open', 'approve', 'release', 'lend')
         GROUP BY run_no, officer HAVING count(*) > 1
         UNION ALL
         SELECT r.run_no || ' ' || a.officer FROM payments.runs r JOIN payments.acts a USING (run_no)
@@ -82,10 +82,18 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 13] = [
         UNION ALL
         SELECT DISTINCT a.run_no || ' ' || a.officer FROM payments.acts a
         JOIN payments.editors e USING (run_no, officer)
-        WHERE a.voided_at IS NULL AND a.act IN ('approve', 'release')
+        WHERE a.voided_at IS NULL AND a.act IN ('approve', 'release', 'lend')
+        UNION ALL
+        SELECT a.run_no || ' ' || a.officer || ' for ' || a.principal FROM payments.acts a
+        LEFT JOIN payments.delegations d ON d.proposal_no = a.delegation_no
+            AND (d.principal, d.delegate) = (a.principal, a.officer)
+            AND a.acted_at >= d.starts_at AND a.acted_at < d.ends_at
+        WHERE a.principal IS NOT NULL AND (d.proposal_no IS NULL OR NOT EXISTS (
+            SELECT FROM payments.acts l WHERE l.run_no = a.run_no AND l.act = 'lend'
+                AND l.officer = a.principal))
         UNION ALL
         SELECT r.run_no || ' without approval' FROM payments.runs r
-        WHERE r.state NOT IN ('preparing', 'awaiting_approval') AND r.approvals_required > (
+        WHERE r.state NOT IN ('preparing', 'awaiting_approval', 'sent_back') AND r.approvals_required > (
             SELECT count(*) FROM payments.acts a
             WHERE a.run_no = r.run_no AND a.act = 'approve' AND a.voided_at IS NULL)",
     ),

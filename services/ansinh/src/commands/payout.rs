@@ -128,6 +128,7 @@ impl Payout {
                 total: it.total,
                 reasons: BTreeMap::new(),
                 signature: Some(signature),
+                principal: None,
             };
             self.ask(
                 "payments",
@@ -147,6 +148,7 @@ impl Payout {
                 officer: self.releaser.officer.clone(),
                 run_no: *run_no,
                 signature: Some(self.releaser.sign(SignedAct::Release, &it)),
+                principal: None,
             };
             self.ask(
                 "payments",

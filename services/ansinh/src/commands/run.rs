@@ -4,14 +4,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{Position, RunNo};
+use domain::{Officer, Position, RunNo};
 use payments::{
-    ApproveRun, CloseRun, FreeLine, Guard, HoldLine, OpenRun, ReleaseLate, ReleaseRun, RunSummary,
-    SignedAct, Statement,
+    ApproveRun, CloseRun, Delegation, FreeLine, Guard, HoldLine, OpenRun, ReleaseLate, ReleaseRun,
+    RunSummary, SendBackRun, SignedAct, Statement, SubmitRun,
 };
 use sqlx::PgPool;
 
-use crate::cli::{By, Output, Run, Shared};
+use crate::cli::{By, Output, Run, Shared, Signing};
 use crate::output::{Failure, grouped, print, say, show, table};
 use crate::signing::OfficerKey;
 use crate::target::Target;
@@ -83,26 +83,49 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
             lines,
             total,
             reasons,
-            key,
+            signing,
             by,
         } => {
             let seen = root
                 .zip(lines)
                 .zip(total)
                 .map(|((root, lines), total)| (root, lines, total));
-            let key = own_key(shared, key, &by)?;
+            let signer = Signer::of(&target, shared, signing, &by).await?;
             let reasons = reasons.into_iter().collect();
-            approve(&target, output, (run, seen, reasons), (key, &by)).await
+            approve(&target, output, (run, seen, reasons), (signer, &by)).await
+        }
+        Run::SendBack { run, reason, by } => {
+            let body = SendBackRun {
+                officer: by.by.clone(),
+                run_no: run,
+                reason,
+            };
+            super::ask(&target, output, "send-back-run", &by, &body).await
+        }
+        Run::Submit { run, reason, by } => {
+            let body = SubmitRun {
+                officer: by.by.clone(),
+                run_no: run,
+                reason,
+            };
+            super::ask(&target, output, "submit-run", &by, &body).await
         }
         Run::Preview { run } => preview(&target.pool(None).await?, output, run).await,
         Run::Acts { run } => acts(&target.pool(None).await?, output, run).await,
-        Run::Release { run, key, late, by } => {
+        Run::Release {
+            run,
+            signing,
+            late,
+            by,
+        } => {
             let summary = summary(&target.pool(None).await?, run).await?;
             let statement = Statement::seen(SignedAct::Release, by.by.clone(), &summary);
+            let signer = Signer::of(&target, shared, signing, &by).await?;
             let release = ReleaseRun {
                 officer: by.by.clone(),
                 run_no: run,
-                signature: own_key(shared, key, &by)?.map(|it| it.sign(&statement)),
+                signature: signer.sign(statement).map(|(_, it)| it),
+                principal: signer.principal(),
             };
             match late {
                 None => super::ask(&target, output, "release-run", &by, &release).await,
@@ -147,7 +170,7 @@ async fn approve(
     target: &Target,
     output: Output,
     (run_no, seen, reasons): (RunNo, Option<Seen>, BTreeMap<Guard, String>),
-    (key, by): (Option<OfficerKey>, &By),
+    (signer, by): (Signer, &By),
 ) -> Result<ExitCode, Failure> {
     let summary = summary(&target.pool(None).await?, run_no).await?;
     let (root, lines, total) = if let Some(seen) = seen {
@@ -169,10 +192,10 @@ async fn approve(
         total,
         ..Statement::seen(SignedAct::Approve, by.by.clone(), &summary)
     };
-    let signature = key.map(|it| it.sign(&signed));
-    if signature.is_some() {
+    let signature = signer.sign(signed).map(|(signed, signature)| {
         say(&format!("Signing:\n{signed}"));
-    }
+        signature
+    });
     let body = ApproveRun {
         officer: by.by.clone(),
         run_no,
@@ -181,12 +204,55 @@ async fn approve(
         total,
         reasons,
         signature,
+        principal: signer.principal(),
     };
     super::ask(target, output, "approve-run", by, &body).await
 }
 
+/// With which key an officer signs, and in whose place.
+struct Signer {
+    key: Option<OfficerKey>,
+    lent: Option<Delegation>,
+}
+
+impl Signer {
+    async fn of(
+        target: &Target,
+        shared: &Shared,
+        signing: Signing,
+        by: &By,
+    ) -> Result<Signer, Failure> {
+        let key = own_key(shared, signing.key, by)?;
+        let lent = match signing.principal {
+            None => None,
+            Some(principal) => {
+                let pool = target.pool(None).await?;
+                let found = payments::lent_by(&pool, &principal, &by.by, Utc::now()).await?;
+                Some(found.ok_or_else(|| {
+                    let told =
+                        format!("delegation_unknown: {principal} has lent {} nothing", by.by);
+                    Failure::Refused(told)
+                })?)
+            }
+        };
+        Ok(Signer { key, lent })
+    }
+
+    fn principal(&self) -> Option<Officer> {
+        self.lent.as_ref().map(|it| it.principal.clone())
+    }
+
+    /// What is signed, and the signature; `None` without a key.
+    fn sign(&self, statement: Statement) -> Option<(Statement, String)> {
+        let key = self.key.as_ref()?;
+        let statement = statement.in_place_of(self.lent.clone());
+        let signature = key.sign(&statement);
+        Some((statement, signature))
+    }
+}
+
 /// The key that was named, which must be there, or the one that lies in its place, if any.
-fn own_key(
+pub(super) fn own_key(
     shared: &Shared,
     named: Option<PathBuf>,
     by: &By,
@@ -268,7 +334,10 @@ fn acts_table(rows: &[payments::ActRow]) -> comfy_table::Table {
         [
             it.at.format("%Y-%m-%d %H:%M:%S").to_string(),
             it.act.clone(),
-            it.officer.to_string(),
+            match &it.principal {
+                Some(principal) => format!("{} for {principal}", it.officer),
+                None => it.officer.to_string(),
+            },
             grouped(it.lines),
             grouped(it.total),
             it.signature.unwrap_or_default().to_owned(),

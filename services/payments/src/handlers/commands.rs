@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use domain::{Money, Officer, Part, RunNo};
+use domain::{Money, Part, RunNo};
 use events::{Event, RunClosed, RunOpened};
 use ledger::Root;
 use messaging::{Command, CommandHandler, Problem};
@@ -7,20 +7,26 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::acts::{act, changed_account, lent, on_send_back_run, on_submit_run};
 use super::keys::{on_end_key, on_register_key};
+use super::proposals::{on_decide_proposal, on_end_delegation, on_propose};
 use super::release::{late, refuse_late};
 use super::schedule::{approve_order, order_schedule, plan_schedule};
 use crate::approval::{SignedAct, Statement};
 use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
 use crate::holds::restate;
 use crate::preview::answered;
-use crate::run::{Action, Run, Seen, State};
+use crate::run::{Action, Run, Seen, State, plausible};
 use crate::store::{self, Act, HeldBy, Hold};
 use crate::work::Work;
 use crate::{Error, posting};
 
-pub(crate) struct OnCommand {
+/// Takes the commands `payments.do.*`.
+#[derive(Debug)]
+pub struct OnCommand {
+    /// At least so many persons approve a run, whatever its sum.
     pub approvals_required: i16,
+    /// Whether also those sign who have no key.
     pub signatures_required: bool,
     pub work: Work,
 }
@@ -47,6 +53,11 @@ impl CommandHandler for OnCommand {
             "release-late" => on_release_run(tx, late(read(command)?)?, signed, now).await,
             "register-key" => on_register_key(tx, read(command)?, now).await,
             "end-key" => on_end_key(tx, read(command)?, now).await,
+            "send-back-run" => on_send_back_run(tx, read(command)?, now).await,
+            "submit-run" => on_submit_run(tx, read(command)?, now).await,
+            "propose" => on_propose(tx, read(command)?, now).await,
+            "decide-proposal" => on_decide_proposal(tx, read(command)?, signed, now).await,
+            "end-delegation" => on_end_delegation(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
             "order-schedule" => order_schedule(tx, read(command)?, now).await,
@@ -114,6 +125,7 @@ pub(crate) async fn open_run(
     approvals_required: i16,
     now: DateTime<Utc>,
 ) -> Result<Option<RunNo>, Error> {
+    plausible(opening.period, opening.business_date)?;
     let trace = messaging::current_trace();
     let run_no = store::insert_run(tx, opening, approvals_required, trace, now).await?;
     let Some(run_no) = run_no else {
@@ -227,10 +239,13 @@ async fn on_approve_run(
         lines: command.lines,
         total: command.total,
     })?;
+    let lent = lent(tx, command.principal.as_ref(), &command.officer, now).await?;
     let statement = Statement::of(SignedAct::Approve, &command.officer, &run);
+    let statement = statement.in_place_of(lent.clone());
     let key = store::key_of(tx, &command.officer).await?;
     let approval = Act {
         signed: statement.signed(key, command.signature.as_deref(), must_sign)?,
+        lent,
         ..Act::new(run.run_no, &command.officer, "approve").bound_to(&run)
     };
     act(tx, approval, now).await?;
@@ -278,11 +293,14 @@ async fn on_release_run(
     let mut run = store::lock_run(tx, command.run_no).await?;
     run.state.allow(Action::Release)?;
     let warning = refuse_late(tx, &run, late.is_some(), now).await?;
+    let lent = lent(tx, command.principal.as_ref(), &command.officer, now).await?;
     let statement = Statement::of(SignedAct::Release, &command.officer, &run);
+    let statement = statement.in_place_of(lent.clone());
     let key = store::key_of(tx, &command.officer).await?;
     let release = Act {
         reason: late,
         signed: statement.signed(key, command.signature.as_deref(), must_sign)?,
+        lent,
         ..Act::new(run.run_no, &command.officer, "release").bound_to(&run)
     };
     act(tx, release, now).await?;
@@ -339,48 +357,7 @@ async fn on_close_run(
     Ok(shown(&run))
 }
 
-/// Remembers who acts, and refuses who may not: maker, checkers and releaser are different
-/// persons, and none of them changed where somebody is paid. The database refuses as well, should two act at the same moment.
-async fn act(tx: &mut PgConnection, act: Act, now: DateTime<Utc>) -> Result<(), Error> {
-    let before = store::acts_of(tx, act.run_no, &act.officer).await?;
-    if matches!(act.act, "approve" | "release")
-        && let Some(earlier) = before
-            .iter()
-            .find(|it| matches!(it.as_str(), "open" | "edit" | "approve" | "release"))
-    {
-        if earlier == "edit" {
-            return Err(changed_account(act.run_no).into());
-        }
-        return Err(second_act(&act.officer, earlier, act.act).into());
-    }
-    match store::insert_act(tx, &act, now).await {
-        Err(Error::Database(sqlx::Error::Database(error)))
-            if error.constraint() == Some("different_persons") =>
-        {
-            Err(second_act(&act.officer, "act on", act.act).into())
-        }
-        done => done,
-    }
-}
-
-/// Names the run only: whose account it was is nobody's business here.
-fn changed_account(run_no: RunNo) -> Problem {
-    let detail = format!(
-        "an account that {run_no} pays was changed by the officer who asks; another one has to act"
-    );
-    Problem::new(403, "changed_account", detail)
-}
-
-fn second_act(officer: &Officer, earlier: &str, now: &str) -> Problem {
-    if (earlier, now) == ("approve", "approve") {
-        let detail = format!("{officer} has approved this run already");
-        return Problem::new(409, "already_approved", detail);
-    }
-    let detail = format!("{officer} did {earlier} this run and may not {now} it as well");
-    Problem::new(403, "same_person", detail)
-}
-
-fn shown(run: &Run) -> Value {
+pub(super) fn shown(run: &Run) -> Value {
     let allowed: Vec<&str> = run
         .state
         .allowed_actions()

@@ -2,10 +2,12 @@
 
 mod acts;
 mod preview;
+mod proposals;
 mod schedule;
 
 pub use acts::{acts, unsound_signatures};
 pub use preview::preview;
+pub use proposals::{lent_by, proposals, unsound_decisions};
 pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -24,7 +26,7 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
         r#"
         SELECT r.programme, r.period AS "period: Period", r.business_date,
             r.state AS "state: State", r.maker AS "maker: Officer", r.root,
-            greatest(r.approvals_required, (SELECT max(approvals) FROM payments.approval_levels
+            greatest(r.approvals_required, (SELECT max(approvals) FROM payments.levels_in_force
                 WHERE from_total <= r.total)) AS "approvals_required!",
             r.lines, r.total AS "total: Money", r.opened_at, r.closed_at,
             (SELECT count(*) FROM payments.acts WHERE run_no = $1 AND act = 'approve'

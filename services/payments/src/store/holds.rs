@@ -100,7 +100,7 @@ pub(crate) async fn hold_lines(
                 l.period <> r.period AS is_arrears, n.reason, n.held_by, n.until, n.withdrawal_no,
                 x.line IS NOT NULL AS was_held,
                 -- What was approved counts the line only if nothing held it then.
-                r.state NOT IN ('preparing', 'awaiting_approval')
+                r.state NOT IN ('preparing', 'awaiting_approval', 'sent_back')
                     AND coalesce(x.after_approval, true) AS after_approval
             FROM unnest($2::bigint[], $3::int[], $4::int[], $5::text[], $6::text[],
                 $7::timestamptz[], $8::bigint[])

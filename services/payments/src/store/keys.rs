@@ -1,7 +1,7 @@
 //! Keys of officers, and what they signed.
 
 use chrono::{DateTime, Utc};
-use domain::{Money, Officer};
+use domain::Officer;
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -71,17 +71,4 @@ pub(crate) async fn end_key(
     .execute(tx)
     .await?;
     Ok(())
-}
-
-/// How many persons have to approve a run of this sum.
-pub(crate) async fn approvals_for(tx: &mut PgConnection, total: Money) -> Result<i16, Error> {
-    Ok(sqlx::query_scalar!(
-        r#"
-        SELECT coalesce(max(approvals), 1::smallint) AS "approvals!" FROM payments.approval_levels
-        WHERE from_total <= $1
-        "#,
-        total as Money,
-    )
-    .fetch_one(tx)
-    .await?)
 }

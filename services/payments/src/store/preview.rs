@@ -123,10 +123,14 @@ pub(crate) async fn measures(tx: &mut PgConnection, run_no: RunNo) -> Result<Mea
     )
     .fetch_all(&mut *tx)
     .await?;
-    let limits =
-        sqlx::query!(r#"SELECT guard AS "guard: Guard", limit_number FROM payments.guard_limits"#)
-            .fetch_all(tx)
-            .await?;
+    let limits = sqlx::query!(
+        r#"
+            SELECT DISTINCT ON (guard) guard AS "guard: Guard", limit_number
+            FROM payments.guard_limits ORDER BY guard, known_at DESC
+            "#
+    )
+    .fetch_all(tx)
+    .await?;
     let limits: BTreeMap<Guard, i64> = limits
         .into_iter()
         .map(|it| (it.guard, it.limit_number))

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::{preparation::run_root, programme_of, province_of};
 use crate::Error;
-use crate::approval::Signed;
+use crate::approval::{Delegation, Signed};
 use crate::command::{Appropriate, OpenRun};
 use crate::run::{Run, State};
 
@@ -23,6 +23,8 @@ pub(crate) struct Act {
     pub total: Money,
     pub reason: Option<String>,
     pub signed: Option<Signed>,
+    /// In whose place; who then has an act on the run as well.
+    pub lent: Option<Delegation>,
 }
 
 /// Where the lines of a released run ended.
@@ -55,6 +57,7 @@ impl Act {
             total: Money::ZERO,
             reason: None,
             signed: None,
+            lent: None,
         }
     }
 
@@ -271,7 +274,7 @@ pub(crate) async fn restate_run(
     now: DateTime<Utc>,
 ) -> Result<Run, Error> {
     let run = lock_run(tx, run_no).await?;
-    if run.state != State::AwaitingApproval {
+    if !matches!(run.state, State::AwaitingApproval | State::SentBack) {
         return Ok(run);
     }
     void_approvals(tx, run_no, now).await?;
@@ -310,6 +313,22 @@ pub(crate) async fn acts_of(
     .await?)
 }
 
+/// Who sent the run back last.
+pub(crate) async fn sent_back_by(
+    tx: &mut PgConnection,
+    run_no: RunNo,
+) -> Result<Option<Officer>, Error> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT officer AS "officer: Officer" FROM payments.acts
+        WHERE run_no = $1 AND act = 'send_back' ORDER BY act_no DESC LIMIT 1
+        "#,
+        run_no.0,
+    )
+    .fetch_optional(tx)
+    .await?)
+}
+
 pub(crate) async fn insert_act(
     tx: &mut PgConnection,
     act: &Act,
@@ -318,8 +337,8 @@ pub(crate) async fn insert_act(
     sqlx::query!(
         r#"
         INSERT INTO payments.acts (run_no, officer, act, root, lines, total, reason, acted_at,
-            key_no, statement, signature)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            key_no, statement, signature, principal, delegation_no)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         "#,
         act.run_no.0,
         act.officer.as_str(),
@@ -332,6 +351,8 @@ pub(crate) async fn insert_act(
         act.signed.as_ref().map(|it| it.key_no),
         act.signed.as_ref().map(|it| &it.statement),
         act.signed.as_ref().map(|it| &it.signature[..]),
+        act.lent.as_ref().map(|it| it.principal.as_str()),
+        act.lent.as_ref().map(|it| it.delegation_no),
     )
     .execute(tx)
     .await?;
@@ -350,7 +371,7 @@ pub(crate) async fn count_approvals(tx: &mut PgConnection, run_no: RunNo) -> Res
     .await?)
 }
 
-async fn void_approvals(
+pub(crate) async fn void_approvals(
     tx: &mut PgConnection,
     run_no: RunNo,
     now: DateTime<Utc>,
@@ -358,7 +379,7 @@ async fn void_approvals(
     sqlx::query!(
         r#"
         UPDATE payments.acts SET voided_at = $2
-        WHERE run_no = $1 AND act = 'approve' AND voided_at IS NULL
+        WHERE run_no = $1 AND act IN ('approve', 'lend') AND voided_at IS NULL
         "#,
         run_no.0,
         now,

@@ -2,7 +2,7 @@ use domain::{Money, Officer, Period, RunNo};
 use sqlx::PgPool;
 
 use crate::Error;
-use crate::approval::{self, SignedAct, Statement};
+use crate::approval::{self, Delegation, SignedAct, Statement};
 use crate::report::ActRow;
 use crate::store::programme_of;
 
@@ -12,7 +12,7 @@ pub async fn acts(pool: &PgPool, run_no: RunNo) -> Result<Vec<ActRow>, Error> {
         r#"
         SELECT a.act_no, a.act, a.officer AS "officer: Officer", a.acted_at, a.voided_at, a.lines,
             a.total AS "total: Money", a.reason, a.statement, a.signature,
-            k.public_key AS "public_key?", k.registered_by AS "registered_by?: Officer"
+            a.principal AS "principal: Officer", k.public_key AS "public_key?", k.registered_by AS "registered_by?: Officer"
         FROM payments.acts a LEFT JOIN payments.officer_keys k USING (key_no)
         WHERE a.run_no = $1 ORDER BY a.act_no LIMIT 10000
         "#,
@@ -34,6 +34,7 @@ pub async fn acts(pool: &PgPool, run_no: RunNo) -> Result<Vec<ActRow>, Error> {
             act_no: it.act_no,
             act: it.act,
             officer: it.officer,
+            principal: it.principal,
             at: it.acted_at,
             voided_at: it.voided_at,
             lines: it.lines,
@@ -56,7 +57,8 @@ pub async fn unsound_signatures(pool: &PgPool) -> Result<(i64, Vec<String>), Err
         r#"
         SELECT a.act_no, a.act, a.officer AS "officer: Officer", a.run_no AS "run_no: RunNo",
             a.lines, a.total AS "total: Money", a.root, a.statement AS "statement!",
-            a.signature AS "signature!", k.public_key, r.programme, r.period AS "period: Period",
+            a.signature AS "signature!", a.principal AS "principal: Officer", a.delegation_no,
+            k.public_key, r.programme, r.period AS "period: Period",
             r.business_date
         FROM payments.acts a JOIN payments.officer_keys k USING (key_no)
         JOIN payments.runs r USING (run_no)
@@ -80,6 +82,13 @@ pub async fn unsound_signatures(pool: &PgPool) -> Result<(i64, Vec<String>), Err
             lines: it.lines,
             total: it.total,
             root: it.root.map(hex::encode).unwrap_or_default(),
+            lent: it
+                .principal
+                .zip(it.delegation_no)
+                .map(|(principal, delegation_no)| Delegation {
+                    principal,
+                    delegation_no,
+                }),
         };
         let sound = said.to_string() == it.statement
             && approval::stands(&it.public_key, &it.statement, &it.signature);
