@@ -37,5 +37,6 @@ mod statements;
 mod tamper;
 mod telemetry;
 mod tidy;
+mod unknown;
 mod vneid;
 mod world;

@@ -10,6 +10,7 @@ mod law;
 mod recon;
 mod sandbox;
 mod schedule;
+mod unknown;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
 pub(crate) use recon::Recon;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use schedule::{Orders, Schedule};
+pub(crate) use unknown::{End as UnknownEnd, Unknown};
 
 /// Pays pensions and allowances, exactly once, and can prove it.
 #[derive(Debug, Parser)]
@@ -312,6 +314,8 @@ pub(crate) enum Run {
         #[command(flatten)]
         by: By,
     },
+    #[command(flatten)]
+    Unknown(Unknown),
     /// Close a run whose every line has an end
     #[command(before_help = "Example:  ansinh run close R000001 --by tran.chi")]
     Close {

@@ -19,6 +19,7 @@ mod sandbox;
 mod schedule;
 mod serve;
 mod servers;
+mod unknown;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 //! One `on_…` per event heard or command taken.
 
 mod commands;
+mod enquiries;
 mod keys;
 mod preparation;
 mod release;
@@ -9,6 +10,7 @@ mod schedule;
 mod withdrawals;
 
 pub(crate) use commands::{OnCommand, open_run};
+pub(crate) use enquiries::OnStandings;
 pub use schedule::{approve_order, order_schedule, plan_schedule};
 
 use chrono::{DateTime, Utc};

@@ -1,13 +1,14 @@
 //! Runs, approvals, instructions to banks, results; the only writer of the ledger.
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
-//! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
+//! `payees-withdrawn`; each bank: `results`, `standings`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
 //! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
-//! `order-schedule`, `approve-order`, `register-key`, `end-key`. Says `run-opened`, `results-applied`, `run-closed`,
-//! and to each bank `instructions`.
+//! `order-schedule`, `approve-order`, `register-key`, `end-key`, `settle-unknown`, `decide-unknown`. Says `run-opened`,
+//! `results-applied`, `run-closed`, and to each bank `instructions` and `enquiries`.
 
 mod approval;
 mod command;
+mod enquiry;
 mod error;
 mod handlers;
 mod holds;
@@ -25,8 +26,9 @@ mod work;
 
 pub use approval::{KeyStatement, SignedAct, Statement};
 pub use command::{
-    Appropriate, ApproveOrder, ApproveRun, CloseRun, EndKey, FreeLine, HoldLine, OpenRun,
-    OrderSchedule, Ordered, PlanSchedule, RegisterKey, ReleaseLate, ReleaseRun,
+    Appropriate, ApproveOrder, ApproveRun, CloseRun, DecideUnknown, EndKey, FreeLine, HoldLine,
+    OpenRun, OrderSchedule, Ordered, PlanSchedule, RegisterKey, ReleaseLate, ReleaseRun,
+    SettleUnknown,
 };
 pub use error::Error;
 pub use handlers::{approve_order, order_schedule, plan_schedule};
@@ -34,8 +36,8 @@ pub use line::{Line, LineLeaf};
 pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use report::{
     ActRow, AlarmRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview,
-    RunSummary, ScheduleRow, StepRow, acts, alarms, exceptions, institutions, lines, preview,
-    run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps,
+    RunSummary, ScheduleRow, StepRow, UnknownRow, acts, alarms, exceptions, institutions, lines,
+    preview, run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps, unknown,
     unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};
@@ -84,6 +86,14 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
             "payments hears a bank",
             consume(wires.clone(), hears(speaker), handler),
         );
+        let speaker = events::bank_in_standings(bank.institution);
+        let handler = handlers::OnStandings {
+            institution: bank.institution,
+        };
+        ctx.spawn(
+            "payments hears standings",
+            consume(wires.clone(), hears(speaker), handler),
+        );
     }
     let work = work::Work::default();
     for _ in 0..work::WORKERS {
@@ -93,6 +103,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
         );
     }
     ctx.spawn("overdue", work::watch_overdue(ctx.clone()));
+    ctx.spawn("unknown", enquiry::watch_unknown(ctx.clone()));
     ctx.spawn("holds", holds::watch_holds(ctx.clone()));
     ctx.spawn("schedule", scheduler::watch_schedule(ctx.clone()));
     let approvals_required = ctx.settings.payments.approvals_required;

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::enquiries::{on_decide_unknown, on_settle_unknown};
 use super::keys::{on_end_key, on_register_key};
 use super::release::{late, refuse_late};
 use super::schedule::{approve_order, order_schedule, plan_schedule};
@@ -47,6 +48,8 @@ impl CommandHandler for OnCommand {
             "release-late" => on_release_run(tx, late(read(command)?)?, signed, now).await,
             "register-key" => on_register_key(tx, read(command)?, now).await,
             "end-key" => on_end_key(tx, read(command)?, now).await,
+            "settle-unknown" => on_settle_unknown(tx, read(command)?, now).await,
+            "decide-unknown" => on_decide_unknown(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
             "order-schedule" => order_schedule(tx, read(command)?, now).await,

@@ -3,10 +3,12 @@
 mod acts;
 mod preview;
 mod schedule;
+mod unknown;
 
 pub use acts::{acts, unsound_signatures};
 pub use preview::preview;
 pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};
+pub use unknown::unknown;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, LineNo, Money, Officer, Part, Period, Position, RunNo};
