@@ -31,6 +31,7 @@ mod registry;
 mod rights;
 mod rotation;
 mod scenario;
+mod scenarios;
 mod schedule;
 mod signing;
 mod statements;

@@ -89,6 +89,10 @@ pub(crate) enum Top {
         people: u64,
         #[arg(long, default_value_t = 7)]
         seed: u64,
+        /// A checker in Python that the database is shown to at the end, as
+        /// tests/checker/credits.py
+        #[arg(long, value_name = "FILE")]
+        checker: Option<PathBuf>,
     },
     /// Measure the chain, phase by phase, beside a yardstick of the same run
     #[command(before_help = "Example:  ansinh bench --people 100000")]
