@@ -19,7 +19,7 @@ setup: ## Find or install PostgreSQL, NATS and Rust
 # The quick build: who tries it out waits a minute for it, and not five.
 demo: setup ## A month's payout from beginning to end, on servers of its own
 	cargo build -p ansinh
-	$(TARGET)/debug/ansinh demo
+	$(TARGET)/debug/ansinh demo --checker tests/checker/credits.py
 
 test: ## All tests, on servers of their own
 	@deploy/setup --for-tests

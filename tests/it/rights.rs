@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 63] = [
+const APPEND_ONLY: [&str; 67] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -92,6 +92,7 @@ const APPEND_ONLY: [&str; 63] = [
     "payments.delegations",
     "payments.differences",
     "payments.editors",
+    "payments.enquiries",
     "payments.guard_answers",
     "payments.guard_limits",
     "payments.lines",
@@ -103,6 +104,9 @@ const APPEND_ONLY: [&str; 63] = [
     "payments.result_refusals",
     "payments.results",
     "payments.schedule_steps",
+    "payments.settlement_decisions",
+    "payments.settlements",
+    "payments.standings",
     "payments.withdrawals",
     "privacy.access_log",
     "reconciliation.breaks",

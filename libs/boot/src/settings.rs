@@ -143,6 +143,10 @@ pub struct Accounts {
 pub struct Payments {
     /// How long a bank may take to answer before the payment is enquired about, in milliseconds.
     pub result_sla_ms: u64,
+    /// How often a bank is asked about a payment that it has not answered; then officers settle it.
+    pub enquiry_rounds: i16,
+    /// After the first enquiry, in milliseconds; each pause is twice as long as the one before.
+    pub enquiry_pause_ms: u64,
     /// Different people who must approve a run before its release; more where its sum asks for more.
     pub approvals_required: i16,
     /// Whether approvals and releases need the signature of who gives them.
@@ -266,6 +270,8 @@ impl Default for Payments {
     fn default() -> Payments {
         Payments {
             result_sla_ms: 86_400_000,
+            enquiry_rounds: 4,
+            enquiry_pause_ms: 3_600_000,
             approvals_required: 1,
             signatures_required: true,
             schedule_ms: 30_000,

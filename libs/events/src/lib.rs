@@ -8,6 +8,7 @@ mod accounts;
 mod bank;
 mod central_bank;
 mod eligibility;
+mod enquiry;
 mod envelope;
 mod payments;
 mod population;
@@ -27,6 +28,7 @@ pub use eligibility::{
     EntitlementLine, EntitlementsDetermined, EntitlementsWithdrawn, PartDetermined,
     PersonsRegistered, RateCited, RegisteredPerson, WithdrawnLine,
 };
+pub use enquiry::{Enquiries, Enquiry, StandingAtBank, StandingLine, Standings, bank_in_standings};
 pub use envelope::{CONTENT_TYPE, Envelope, Event, Fact, MalformedEvent};
 pub use payments::{
     AppliedResult, ClearingTold, RefusedResult, ResultsApplied, RunClosed, RunOpened,

@@ -10,13 +10,15 @@ mod law;
 mod officer;
 mod proposal;
 mod recon;
+mod sandbox;
 mod schedule;
+mod unknown;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use domain::{Institution, Money, Officer, Period, Position, Programme, Province, RunNo};
+use domain::{Money, Officer, Period, Position, Programme, Province, RunNo};
 use payments::Guard;
 
 use crate::commands;
@@ -29,7 +31,9 @@ pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
 pub(crate) use officer::{Officers, Signing};
 pub(crate) use proposal::Proposals;
 pub(crate) use recon::Recon;
+pub(crate) use sandbox::Sandbox;
 pub(crate) use schedule::{Orders, Schedule};
+pub(crate) use unknown::{End as UnknownEnd, Unknown};
 
 /// Pays pensions and allowances, exactly once, and can prove it.
 #[derive(Debug, Parser)]
@@ -89,6 +93,10 @@ pub(crate) enum Top {
         people: u64,
         #[arg(long, default_value_t = 7)]
         seed: u64,
+        /// A checker in Python that the database is shown to at the end, as
+        /// tests/checker/credits.py
+        #[arg(long, value_name = "FILE")]
+        checker: Option<PathBuf>,
     },
     /// Measure the chain, phase by phase, beside a yardstick of the same run
     #[command(before_help = "Example:  ansinh bench --people 100000")]
@@ -337,6 +345,8 @@ pub(crate) enum Run {
         #[command(flatten)]
         by: By,
     },
+    #[command(flatten)]
+    Unknown(Unknown),
     /// Close a run whose every line has an end
     #[command(before_help = "Example:  ansinh run close R000001 --by tran.chi")]
     Close {
@@ -387,72 +397,6 @@ fn guard_reason(text: &str) -> Result<(Guard, String), String> {
     let (guard, reason) = text.split_once('=').ok_or("a reason is GUARD=REASON")?;
     let guard = serde_json::from_value(guard.into()).map_err(|it| it.to_string())?;
     Ok((guard, reason.to_owned()))
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Sandbox {
-    /// Write made-up people and links that look like the nation
-    #[command(before_help = "Example:  ansinh sandbox people --count 20000 --seed 7 --out people/")]
-    People {
-        #[arg(long, default_value_t = 20_000)]
-        count: u64,
-        #[arg(long, default_value_t = 7)]
-        seed: u64,
-        #[arg(long)]
-        out: PathBuf,
-        /// The month for which ages fit
-        #[arg(long, default_value = "2026-12")]
-        period: Period,
-        /// Only this programme; may be repeated
-        #[arg(long)]
-        programme: Vec<Programme>,
-    },
-    /// Write a bank's own list of linked accounts, some of them closed, renamed or moved
-    #[command(
-        before_help = "Example:  ansinh sandbox bank-list --institution 970436 --links people/links.csv --out list.csv --closed 100"
-    )]
-    BankList {
-        #[arg(long)]
-        institution: Institution,
-        /// The links that the bank knows, as `sandbox people` writes them
-        #[arg(long, default_value = "people/links.csv")]
-        links: PathBuf,
-        #[arg(long)]
-        out: PathBuf,
-        /// The day of the list
-        #[arg(long, default_value = "2026-12-01")]
-        date: chrono::NaiveDate,
-        #[arg(long, default_value_t = 7)]
-        seed: u64,
-        #[arg(long, default_value_t = 0, value_name = "N")]
-        closed: u64,
-        #[arg(long, default_value_t = 0, value_name = "N")]
-        restricted: u64,
-        #[arg(long, default_value_t = 0, value_name = "N")]
-        renamed: u64,
-        #[arg(long, default_value_t = 0, value_name = "N")]
-        moved: u64,
-    },
-    /// Write a bank's day as files: orders it got (pain.001), its reports (pain.002) and statement
-    /// (camt.053); only with keys for development, because accounts stand in them
-    #[command(
-        before_help = "Example:  ansinh sandbox files --institution 970436 --date 2026-12-01 --out files/"
-    )]
-    Files {
-        #[arg(long)]
-        institution: Institution,
-        #[arg(long)]
-        date: chrono::NaiveDate,
-        /// The folder to write into
-        #[arg(long)]
-        out: PathBuf,
-    },
-    /// Let the banks close their day and send statements
-    #[command(before_help = "Example:  ansinh sandbox end-of-day --date 2026-12-01")]
-    EndOfDay {
-        #[arg(long)]
-        date: chrono::NaiveDate,
-    },
 }
 
 #[derive(Debug, Subcommand)]

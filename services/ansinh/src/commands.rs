@@ -20,6 +20,7 @@ mod sandbox;
 mod schedule;
 mod serve;
 mod servers;
+mod unknown;
 
 use std::process::ExitCode;
 
@@ -38,7 +39,11 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Serve { service } => serve::serve(service, &shared).await,
         Top::Up => serve::up(&shared).await,
         Top::Migrate => serve::migrate(&shared).await,
-        Top::Demo { people, seed } => demo::demo(people, seed, shared.output).await,
+        Top::Demo {
+            people,
+            seed,
+            checker,
+        } => demo::demo((people, seed), checker.as_deref(), shared.output).await,
         Top::Bench {
             people,
             seed,

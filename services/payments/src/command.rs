@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveTime};
 use domain::{EndToEndId, Institution, Money, Officer, Period, Programme, Province, RunNo};
+use events::ResultStatus;
 use serde::{Deserialize, Serialize};
 
 use crate::preview::Guard;
@@ -173,6 +174,33 @@ pub struct ReleaseRun {
 pub struct ReleaseLate {
     pub release: ReleaseRun,
     pub reason: String,
+}
+
+/// `payments.do.settle-unknown`: what became of a line that its institution does not answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettleUnknown {
+    pub officer: Officer,
+    pub line: EndToEndId,
+    #[serde(rename = "as")]
+    pub settled_as: ResultStatus,
+    /// What it rests on: a letter, a statement.
+    pub evidence: String,
+    /// When the institution booked it; the run's business date where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booked_on: Option<NaiveDate>,
+}
+
+/// `payments.do.decide-unknown`: by another officer than who said what became of the line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecideUnknown {
+    pub officer: Officer,
+    pub line: EndToEndId,
+    pub accept: bool,
+    /// Why it is refused; an acceptance needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// `payments.do.close-run`

@@ -2,6 +2,7 @@
 
 mod acts;
 mod commands;
+mod enquiries;
 mod keys;
 mod preparation;
 mod proposals;
@@ -12,6 +13,7 @@ mod withdrawals;
 
 pub use commands::OnCommand;
 pub(crate) use commands::open_run;
+pub(crate) use enquiries::OnStandings;
 pub use schedule::{approve_order, order_schedule, plan_schedule};
 
 use chrono::{DateTime, Utc};

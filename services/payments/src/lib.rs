@@ -1,14 +1,15 @@
 //! Runs, approvals, instructions to banks, results; the only writer of the ledger.
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
-//! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
+//! `payees-withdrawn`; each bank: `results`, `standings`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
 //! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
 //! `order-schedule`, `approve-order`, `register-key`, `end-key`, `send-back-run`, `submit-run`, `propose`,
-//! `decide-proposal`, `end-delegation`. Says `run-opened`, `results-applied`, `run-closed`,
-//! and to each bank `instructions`.
+//! `decide-proposal`, `end-delegation`, `settle-unknown`, `decide-unknown`. Says `run-opened`, `results-applied`,
+//! `run-closed`, and to each bank `instructions` and `enquiries`.
 
 mod approval;
 mod command;
+mod enquiry;
 mod error;
 mod handlers;
 mod holds;
@@ -27,9 +28,9 @@ mod work;
 
 pub use approval::{Delegation, KeyStatement, SignedAct, Statement};
 pub use command::{
-    Appropriate, ApproveOrder, ApproveRun, CloseRun, DecideProposal, EndDelegation, EndKey,
-    FreeLine, HoldLine, OpenRun, OrderSchedule, Ordered, PlanSchedule, Propose, RegisterKey,
-    ReleaseLate, ReleaseRun, SendBackRun, SubmitRun,
+    Appropriate, ApproveOrder, ApproveRun, CloseRun, DecideProposal, DecideUnknown, EndDelegation,
+    EndKey, FreeLine, HoldLine, OpenRun, OrderSchedule, Ordered, PlanSchedule, Propose,
+    RegisterKey, ReleaseLate, ReleaseRun, SendBackRun, SettleUnknown, SubmitRun,
 };
 pub use error::Error;
 pub use handlers::{OnCommand, approve_order, order_schedule, plan_schedule};
@@ -38,9 +39,9 @@ pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use proposal::{Decision, Proposed};
 pub use report::{
     ActRow, AlarmRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview,
-    ProposalRow, RunSummary, ScheduleRow, StepRow, acts, alarms, exceptions, institutions, lent_by,
-    lines, preview, proposals, run_summary, runs, schedule, schedule_next, schedule_orders,
-    schedule_steps, unsound_decisions, unsound_signatures,
+    ProposalRow, RunSummary, ScheduleRow, StepRow, UnknownRow, acts, alarms, exceptions,
+    institutions, lent_by, lines, preview, proposals, run_summary, runs, schedule, schedule_next,
+    schedule_orders, schedule_steps, unknown, unsound_decisions, unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};
 pub use run::{Action, State};
@@ -89,6 +90,14 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
             "payments hears a bank",
             consume(wires.clone(), hears(speaker), handler),
         );
+        let speaker = events::bank_in_standings(bank.institution);
+        let handler = handlers::OnStandings {
+            institution: bank.institution,
+        };
+        ctx.spawn(
+            "payments hears standings",
+            consume(wires.clone(), hears(speaker), handler),
+        );
     }
     let work = Work::default();
     for _ in 0..work::WORKERS {
@@ -98,6 +107,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
         );
     }
     ctx.spawn("overdue", work::watch_overdue(ctx.clone()));
+    ctx.spawn("unknown", enquiry::watch_unknown(ctx.clone()));
     ctx.spawn("holds", holds::watch_holds(ctx.clone()));
     ctx.spawn("schedule", scheduler::watch_schedule(ctx.clone()));
     let approvals_required = ctx.settings.payments.approvals_required;

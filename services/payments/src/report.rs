@@ -1,10 +1,13 @@
 //! Reading runs; counters only, no listing of millions.
 
 mod store;
+mod unknown;
+
+pub use unknown::UnknownRow;
 
 pub use store::{
     acts, alarms, exceptions, institutions, lent_by, lines, preview, proposals, run_summary, runs,
-    schedule, schedule_next, schedule_orders, schedule_steps, unsound_decisions,
+    schedule, schedule_next, schedule_orders, schedule_steps, unknown, unsound_decisions,
     unsound_signatures,
 };
 

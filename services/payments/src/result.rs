@@ -6,6 +6,8 @@ use crate::Error;
 
 /// The longest reference of a bank, in characters (ISO 20022 `Max35Text`).
 const TEXT_MAX: usize = 35;
+/// How the ids of answers begin that officers gave; no bank's may.
+pub(crate) const SETTLED_BY_OFFICERS: &str = "settlement/";
 
 /// What our books know of the payment that a result line names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +40,7 @@ pub enum Judgement {
 
 /// Refuses texts and days that no bank can have meant, before anything is stored.
 pub(crate) fn refuse_impossible(message: &Results) -> Result<(), Error> {
-    let readable = |it: &str| it.chars().count() <= TEXT_MAX && !it.chars().any(char::is_control);
-    if message.message_id.is_empty() || !readable(&message.message_id) {
-        return Err(Error::ImpossibleMessage(
-            "its id is not 1 to 35 printable characters",
-        ));
-    }
+    refuse_impossible_id(&message.message_id)?;
     for line in &message.lines {
         if !readable(&line.bank_ref) || !line.reason.as_deref().is_none_or(readable) {
             return Err(Error::ImpossibleMessage(
@@ -55,6 +52,22 @@ pub(crate) fn refuse_impossible(message: &Results) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+pub(crate) fn refuse_impossible_id(message_id: &str) -> Result<(), Error> {
+    if message_id.is_empty() || !readable(message_id) {
+        return Err(Error::ImpossibleMessage(
+            "its id is not 1 to 35 printable characters",
+        ));
+    }
+    if message_id.starts_with(SETTLED_BY_OFFICERS) {
+        return Err(Error::ImpossibleMessage("its id is one of ours"));
+    }
+    Ok(())
+}
+
+fn readable(text: &str) -> bool {
+    text.chars().count() <= TEXT_MAX && !text.chars().any(char::is_control)
 }
 
 /// Decides one line of a bank's message. Pure; the first final answer stands, and nothing that

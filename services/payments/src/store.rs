@@ -1,6 +1,7 @@
 //! All SQL of payments, by the step of a payment's life.
 
 mod editors;
+mod enquiries;
 mod found;
 mod holds;
 mod keys;
@@ -12,10 +13,14 @@ mod proposals;
 mod results;
 mod runs;
 mod schedule;
+mod settlements;
 mod withdrawals;
 mod work;
 
 pub(crate) use editors::{insert_editors, is_editor};
+pub(crate) use enquiries::{
+    UnknownLine, hand_over, insert_enquiries, insert_standings, longest_unknown, take_unknown,
+};
 pub(crate) use found::{FoundLine, find_lines};
 pub(crate) use holds::{
     EndedHold, HeldBy, Hold, Moved, ended_holds, free_lines, hold_lines, holds_of,
@@ -48,6 +53,9 @@ pub(crate) use runs::{
 pub(crate) use schedule::{
     PassedDeadline, Settled, booked_on, lock_schedule, plan, planned_years, raise_alarms, run_of,
     settle, take_due_opening, take_passed_deadlines,
+};
+pub(crate) use settlements::{
+    Settlement, enquiry_open, insert_settlement, insert_settlement_decision, open_settlement,
 };
 pub(crate) use withdrawals::{
     Excepted, Found, OpenException, insert_withdrawals, mark_to_issue_again, obligated,

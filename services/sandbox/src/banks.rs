@@ -1,8 +1,10 @@
+mod playing;
+
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use domain::{Channel, EndToEndId, Institution, LineNo, Money, Part};
-use events::{Fact, Instruction, Instructions, ResultLine, ResultStatus, Results};
+use events::{EntryKind, Fact, Instruction, Instructions, ResultLine, ResultStatus, Results};
 use privacy::{ExchangeKey, Field, Sealed};
 use sha2::{Digest, Sha256};
 
@@ -48,6 +50,19 @@ pub(crate) struct Entry {
     /// As it came: sealed for this line, which is how the statement shows it.
     pub account: Option<Sealed>,
     pub status: Status,
+    /// Why it was rejected.
+    pub reason: Option<&'static str>,
+    pub bank_ref: String,
+    /// Asked about it, the bank never says more than that it has it.
+    pub vague: bool,
+}
+
+/// What moves for a line beside its own entry.
+#[derive(Debug, Clone)]
+pub(crate) struct Movement {
+    pub line: LineNo,
+    pub kind: EntryKind,
+    pub amount: Money,
     pub bank_ref: String,
 }
 
@@ -55,12 +70,14 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct CarriedOut {
     pub entries: Vec<Entry>,
+    pub movements: Vec<Movement>,
     pub at_once: Option<Results>,
     /// Sent after a delay; repeats a few lines of `at_once`.
     pub late: Option<Results>,
 }
 
 /// What chance says about a line; the same for ever, because it is a hash.
+#[derive(Debug)]
 struct Draw {
     outcome: u64,
     late: u64,
@@ -91,12 +108,12 @@ impl Bank {
         for instruction in &message.lines {
             let draw = Draw::of(self.seed, instruction.end_to_end_id);
             if silent == Some(instruction.end_to_end_id) {
-                entries.push(entry(instruction, Status::Silent, &draw));
+                entries.push(entry(instruction, Status::Silent, None, &draw));
                 continue;
             }
             let reason = self.rejection(draw.outcome);
             let status = reason.map_or(Status::Credited, |_| Status::Rejected);
-            entries.push(entry(instruction, status, &draw));
+            entries.push(entry(instruction, status, reason, &draw));
             let result = result(instruction, reason, &draw, message.business_date);
             let answers = if draw.late < LATE {
                 &mut late
@@ -112,6 +129,7 @@ impl Bank {
         }
         Ok(CarriedOut {
             entries,
+            movements: Vec::new(),
             at_once: results(message, "", at_once),
             late: results(message, "-late", late),
         })
@@ -210,13 +228,20 @@ impl Draw {
     }
 }
 
-fn entry(instruction: &Instruction, status: Status, draw: &Draw) -> Entry {
+fn entry(
+    instruction: &Instruction,
+    status: Status,
+    reason: Option<&'static str>,
+    draw: &Draw,
+) -> Entry {
     Entry {
         line: instruction.end_to_end_id.line,
         amount: instruction.amount,
         account: instruction.account.clone(),
         status,
+        reason,
         bank_ref: draw.bank_ref(),
+        vague: false,
     }
 }
 
@@ -247,7 +272,7 @@ fn results(message: &Instructions, suffix: &str, lines: Vec<(u64, ResultLine)>) 
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
     use std::sync::LazyLock;
 
@@ -265,7 +290,7 @@ mod tests {
         keys
     });
 
-    fn bank(institution: &str, channel: Channel) -> Bank {
+    pub(crate) fn bank(institution: &str, channel: Channel) -> Bank {
         Bank {
             institution: institution.parse().unwrap(),
             channel,
@@ -274,7 +299,7 @@ mod tests {
         }
     }
 
-    fn message(bank: &Bank, part: i16, chunk: i32, lines: i32) -> Instructions {
+    pub(crate) fn message(bank: &Bank, part: i16, chunk: i32, lines: i32) -> Instructions {
         let part = Part::try_from(part).unwrap();
         let id = |line| EndToEndId {
             run: RunNo(1),

@@ -15,6 +15,9 @@ pub enum Error {
         message: String,
         detail: &'static str,
     },
+    /// A scenario has it hear nothing; what is said to it waits.
+    #[error("bank {0} is offline")]
+    Offline(domain::Institution),
     /// A row was sealed with other keys, or changed.
     #[error("the books of bank {0} do not open")]
     Books(domain::Institution),
@@ -31,7 +34,7 @@ impl Judged for Error {
     /// Exhaustive on purpose: a new variant must say whether waiting can help.
     fn verdict(&self) -> Verdict {
         match self {
-            Error::Database(_) | Error::Messaging(_) => Verdict::Retry,
+            Error::Database(_) | Error::Messaging(_) | Error::Offline(_) => Verdict::Retry,
             Error::Malformed(_)
             | Error::Instructions { .. }
             | Error::Books(_)
@@ -52,11 +55,13 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {
             Error::Refused(problem) => *problem,
-            Error::Database(_) | Error::Messaging(_) | Error::Vneid(_) => Problem::new(
-                503,
-                "unavailable",
-                "the sandbox could not finish; ask again",
-            ),
+            Error::Database(_) | Error::Messaging(_) | Error::Offline(_) | Error::Vneid(_) => {
+                Problem::new(
+                    503,
+                    "unavailable",
+                    "the sandbox could not finish; ask again",
+                )
+            }
             Error::Books(_) => Problem::new(500, "books_unreadable", error.to_string()),
             Error::Malformed(_) | Error::Instructions { .. } | Error::AccountUnreadable { .. } => {
                 Problem::new(422, "body_invalid", error.to_string())

@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use domain::{Institution, Part};
-use events::{Envelope, Event, Instructions, StatementPage};
+use domain::{Institution, Money, Part};
+use events::{Enquiries, EntryKind, Envelope, Event, Instructions, Results, StatementPage};
 use messaging::{Command, CommandHandler, Delivered, Handler, Problem};
 use privacy::Keys;
 use serde::Deserialize;
@@ -11,9 +11,13 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::banks::Bank;
-use crate::statement::{Pages, Statement};
+use crate::enquiry::on_enquiries;
+use crate::scenario::store::{claim_movements, insert_movements, scenario};
+use crate::scenario::{Scenario, set_scenario};
+use crate::statement::{Pages, Paid, PartTotals, Statement};
 use crate::{Error, central_bank, holders, population, store};
 
 /// Between two looks for answers that are due.
@@ -50,14 +54,24 @@ impl Handler for InstructionsHeard {
         batch: &[Delivered],
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        let mut messages: Vec<Instructions> = Vec::with_capacity(batch.len());
+        let in_force = scenario(tx, self.bank.institution).await?;
+        if in_force.is_some_and(|it| it.is_offline()) {
+            return Err(Error::Offline(self.bank.institution));
+        }
+        let mut said = Vec::new();
         for delivered in batch {
             let envelope = Envelope::parse(&delivered.body)?;
             if envelope.is::<Instructions>() {
-                messages.push(envelope.read()?);
+                let message = envelope.read()?;
+                let bank = (&self.bank, in_force.as_ref());
+                said.extend(on_instructions(tx, bank, self.delay, &message, now).await?);
+            } else if envelope.is::<Enquiries>() {
+                let message = envelope.read()?;
+                said.extend(on_enquiries(tx, self.bank.institution, &message, now).await?);
             }
         }
-        on_instructions(tx, &self.bank, self.delay, &messages, now).await
+        messaging::append(tx, said, now).await?;
+        Ok(())
     }
 }
 
@@ -91,45 +105,61 @@ impl CommandHandler for OnCommand {
                 messaging::append(tx, vec![Event::of(&told, now)], now).await?;
                 Ok(json!({ "message_id": told.message_id, "suspicions": suspicions }))
             }
+            "set-scenario" => set_scenario(tx, &command.body, now).await,
             "open-account" => holders::open_account(tx, &self.keys, &command.body, now).await,
             "change-account" => holders::change_account(tx, &self.keys, &command.body, now).await,
             _ => {
                 let detail = "the sandbox knows end-of-day, tell-life-events, tell-suspicions, \
-                              open-account and change-account";
+                              set-scenario, open-account and change-account";
                 Err(Problem::new(404, "command_unknown", detail).into())
             }
         }
     }
 }
 
-/// Pays what it is told to, once, and answers most of it.
+/// Pays what it is told to, once, and gives back what it answers at once.
 async fn on_instructions(
     tx: &mut PgConnection,
-    bank: &Bank,
+    (bank, in_force): (&Bank, Option<&Scenario>),
     delay: Duration,
-    batch: &[Instructions],
+    message: &Instructions,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let mut said = Vec::with_capacity(batch.len());
-    for message in batch {
-        let first_of_run = store::is_first_of_run(tx, message).await?;
-        let carried_out = bank.carry_out(message, first_of_run)?;
-        if !store::insert_funds(tx, message).await? {
-            let (institution, part) = (message.institution, message.part);
-            tracing::warn!(%institution, %part, "Instructed again; nothing is paid again");
-            continue;
-        }
-        store::insert_entries(tx, message, &carried_out.entries).await?;
-        if let Some(late) = &carried_out.late {
-            let due_at = TimeDelta::from_std(delay)
-                .ok()
-                .and_then(|it| now.checked_add_signed(it));
-            store::insert_delayed(tx, late, due_at.unwrap_or(DateTime::<Utc>::MAX_UTC)).await?;
-        }
-        said.extend(carried_out.at_once.map(|it| Event::of(&it, now)));
+) -> Result<Vec<Event>, Error> {
+    let carried_out = match in_force {
+        Some(scenario) => bank.play(message, scenario)?,
+        None => bank.carry_out(message, store::is_first_of_run(tx, message).await?)?,
+    };
+    if !store::insert_funds(tx, message).await? {
+        let (institution, part) = (message.institution, message.part);
+        tracing::warn!(%institution, %part, "Instructed again; nothing is paid again");
+        return Ok(Vec::new());
     }
-    messaging::append(tx, said, now).await?;
-    Ok(())
+    store::insert_entries(tx, message, &carried_out.entries).await?;
+    insert_movements(tx, message, &carried_out.movements).await?;
+    if let Some(late) = &carried_out.late {
+        let due_at = TimeDelta::from_std(delay)
+            .ok()
+            .and_then(|it| now.checked_add_signed(it));
+        store::insert_delayed(tx, late, due_at.unwrap_or(DateTime::<Utc>::MAX_UTC)).await?;
+    }
+    let Some(at_once) = carried_out.at_once else {
+        return Ok(Vec::new());
+    };
+    let mut said = vec![Event::of(&at_once, now)];
+    if in_force.is_some_and(Scenario::says_again) {
+        said.extend(again(at_once, &said[0], now));
+    }
+    Ok(said)
+}
+
+/// A message once more as it was, and its lines under another id.
+fn again(mut message: Results, said: &Event, now: DateTime<Utc>) -> [Event; 2] {
+    let as_it_was = Event {
+        id: Uuid::new_v5(&said.id, b"again"),
+        ..said.clone()
+    };
+    message.message_id.push_str("-again");
+    [as_it_was, Event::of(&message, now)]
 }
 
 /// The banks send what they still owe an answer, then their statements of the day.
@@ -177,24 +207,57 @@ async fn state(
 ) -> Result<Option<Statement>, Error> {
     let last = store::last_statement(tx, institution).await?;
     let chunks = store::claim_funds(tx, institution, last.number + 1).await?;
-    if chunks.is_empty() {
+    let mut moved = claim_movements(tx, institution, last.number + 1).await?;
+    if chunks.is_empty() && moved.is_empty() {
         return Ok(None);
     }
-    let received = domain::Money::sum(chunks.iter().map(|it| it.amount));
-    let totals = store::totals(tx, institution, &chunks).await?;
+    let received = Money::sum(chunks.iter().map(|it| it.amount));
+    let mut totals = store::totals(tx, institution, &chunks).await?;
+    add_moved(&mut totals, &moved);
     let statement = Statement::after(last, (institution, date), received, &totals);
     store::insert_statement(tx, &statement).await?;
     let mut pages = Pages::of(&statement);
-    for of_part in chunks.chunk_by(|a, b| a.part == b.part) {
-        let part = of_part[0].part;
+    for part in Part::all() {
+        let of_part: Vec<_> = chunks
+            .iter()
+            .filter(|it| it.part == part)
+            .copied()
+            .collect();
         for few in of_part.chunks(CHUNKS_AT_ONCE) {
             let paid = store::paid(tx, institution, few).await?;
             say(tx, pages.add(part, paid), now).await?;
         }
+        let of_part: Vec<_> = moved.extract_if(.., |(it, _)| *it == part).collect();
+        let of_part = of_part.into_iter().map(|(_, it)| it).collect();
+        say(tx, pages.add(part, of_part), now).await?;
         say(tx, pages.end_part(part), now).await?;
     }
     say(tx, pages.end(), now).await?;
     Ok(Some(statement))
+}
+
+/// Adds what moved beside the lines' own entries to what they add up to.
+fn add_moved(totals: &mut Vec<PartTotals>, moved: &[(Part, Paid)]) {
+    for (part, it) in moved {
+        let at = totals.iter().position(|it| it.part == *part);
+        let at = at.unwrap_or_else(|| {
+            totals.push(PartTotals {
+                part: *part,
+                entries: 0,
+                debits: Money::ZERO,
+                returned: Money::ZERO,
+            });
+            totals.len() - 1
+        });
+        let of_part = &mut totals[at];
+        of_part.entries += 1;
+        let side = if it.kind == EntryKind::Return {
+            &mut of_part.returned
+        } else {
+            &mut of_part.debits
+        };
+        *side = Money::sum([*side, it.amount]);
+    }
 }
 
 async fn say(

@@ -8,11 +8,12 @@
 //! `bank.<code>.out.verification-requests`; and the commands `sandbox.do.end-of-day` with
 //! `{"date": "2026-12-01"}`, `tell-life-events`, which the population register tells on as
 //! `population.00.life-events-told.v1`, `tell-suspicions`, which the central bank tells on as
-//! `centralbank.00.suspicions-told.v1`, and `open-account` and `change-account`, which write a
-//! bank's books of holders.
+//! `centralbank.00.suspicions-told.v1`, `open-account` and `change-account`, which write a
+//! bank's books of holders, and `set-scenario`, by which a bank does otherwise than it should.
 //!
 //! Says `bank.<code>.in.results.v1`, most lines at once and a few late and repeated, at the end
-//! of a day `bank.<code>.in.statement.v2`, and `bank.<code>.in.verifications.v1`. What it says
+//! of a day `bank.<code>.in.statement.v2`, `bank.<code>.in.verifications.v1`, and where it is asked
+//! about a payment the result again or `bank.<code>.in.standings.v1`. What it says
 //! follows from what it hears, from its books and from `sandbox.seed` alone, so that two runs of
 //! the same world can be compared.
 //!
@@ -41,12 +42,14 @@ pub mod bank_day;
 mod bank_list;
 mod banks;
 mod central_bank;
+mod enquiry;
 mod error;
 mod former_number;
 mod handlers;
 mod holders;
 pub mod people;
 mod population;
+mod scenario;
 mod statement;
 mod store;
 mod verification;
@@ -63,6 +66,7 @@ use tokio::time::sleep;
 pub use bank_list::{BankList, BankListError, Listed, write_bank_list};
 pub use error::Error;
 pub use former_number::former_number;
+pub use scenario::{Deviation, Scenario, ScenarioKind};
 pub use vneid::{Citizen, Level, Vneid, VneidError, built_in as citizens};
 
 use banks::Bank;
@@ -80,6 +84,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
             let bank = it.institution;
             [
                 events::bank_in_results(bank),
+                events::bank_in_standings(bank),
                 events::bank_in_statement(bank),
                 events::bank_in_verifications(bank),
             ]

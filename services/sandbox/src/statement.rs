@@ -13,14 +13,16 @@ pub(crate) struct Last {
     pub closing: Money,
 }
 
-/// Count and sum of what a bank paid in one partition.
+/// Count and sums of what moved at a bank in one partition.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PartTotals {
+    pub part: Part,
     pub entries: i64,
     pub debits: Money,
+    pub returned: Money,
 }
 
-/// A payment that the statement shows.
+/// An entry that the statement shows.
 #[derive(Debug, Clone)]
 pub(crate) struct Paid {
     pub run_no: RunNo,
@@ -30,6 +32,7 @@ pub(crate) struct Paid {
     /// Sealed for this line.
     pub account: Option<Vec<u8>>,
     pub bank_ref: String,
+    pub kind: EntryKind,
 }
 
 /// The whole of a statement, as each of its pages repeats it.
@@ -43,6 +46,7 @@ pub(crate) struct Statement {
     pub opening: Money,
     pub received: Money,
     pub debits: Money,
+    pub returned: Money,
     pub entries_count: i64,
     pub closing: Money,
 }
@@ -58,10 +62,8 @@ pub(crate) struct Pages<'a> {
 }
 
 impl Statement {
-    /// The statement that follows `last`: funds came, and what was paid of them goes.
-    ///
-    /// # Panics
-    /// Where a bank paid more than it received, which carrying out whole messages excludes.
+    /// The statement that follows `last`: funds came, what was paid goes, and some comes back. What
+    /// a bank paid beyond what it has, it advanced itself, and states it as received.
     pub(crate) fn after(
         last: Last,
         (institution, date): (Institution, NaiveDate),
@@ -69,7 +71,10 @@ impl Statement {
         parts: &[PartTotals],
     ) -> Statement {
         let debits = Money::sum(parts.iter().map(|it| it.debits));
-        let closing = Money::sum([last.closing, received]).checked_sub(debits);
+        let returned = Money::sum(parts.iter().map(|it| it.returned));
+        let has = Money::sum([last.closing, received, returned]);
+        let advanced = debits.checked_sub(has).unwrap_or(Money::ZERO);
+        let closing = Money::sum([has, advanced]).checked_sub(debits);
         let full = i64::try_from(PAGE_MAX).expect("a page is small");
         // A day on which nothing could be paid still has a page to say so.
         let pages: i64 = parts.iter().map(|it| (it.entries + full - 1) / full).sum();
@@ -79,10 +84,11 @@ impl Statement {
             date,
             pages: i32::try_from(pages.max(1)).expect("a day has fewer than 2^31 pages"),
             opening: last.closing,
-            received,
+            received: Money::sum([received, advanced]),
             debits,
+            returned,
             entries_count: parts.iter().map(|it| it.entries).sum(),
-            closing: closing.expect("a bank pays out of what it received"),
+            closing: closing.expect("it advanced what it lacks"),
         }
     }
 }
@@ -113,7 +119,7 @@ impl<'a> Pages<'a> {
                 amount: it.amount,
                 account: it.account.map(Sealed::from),
                 bank_ref: it.bank_ref,
-                kind: EntryKind::Payment,
+                kind: it.kind,
                 booked_on: None,
             });
         }
@@ -150,7 +156,7 @@ impl<'a> Pages<'a> {
             opening: it.opening,
             received: it.received,
             debits: it.debits,
-            returned: Money::ZERO,
+            returned: it.returned,
             entries_count: it.entries_count,
             closing: it.closing,
             entries,
@@ -170,14 +176,17 @@ mod tests {
             amount: Money::dong(10),
             account: None,
             bank_ref: "FT".to_owned(),
+            kind: EntryKind::Payment,
         };
         (1..=count).map(line).collect()
     }
 
     fn statement(counts: &[i64], received: u64) -> Statement {
         let totals = counts.iter().map(|entries| PartTotals {
+            part: Part::ZERO,
             entries: *entries,
             debits: Money::dong(10 * u64::try_from(*entries).unwrap()),
+            returned: Money::ZERO,
         });
         let last = Last {
             number: 4,
@@ -217,6 +226,30 @@ mod tests {
             .collect();
         assert_eq!(entries, (1..=3_300).collect::<Vec<i64>>());
         assert_eq!(pages[3].entries[0].end_to_end_id, "R000001-05-0001-0001");
+    }
+
+    #[test]
+    fn what_a_bank_lacks_it_advances_and_what_comes_back_it_has() {
+        let bank = "970405".parse().unwrap();
+        let date = NaiveDate::from_ymd_opt(2026, 12, 1).unwrap();
+        let last = Last {
+            number: 4,
+            closing: Money::dong(7),
+        };
+        let moved = |debits, returned| PartTotals {
+            part: Part::ZERO,
+            entries: 2,
+            debits: Money::dong(debits),
+            returned: Money::dong(returned),
+        };
+        for (debits, returned, advanced, closing) in [(20, 5, 0, 2), (40, 5, 18, 0)] {
+            let received = Money::dong(10);
+            let moved = [moved(debits, returned)];
+            let statement = Statement::after(last, (bank, date), received, &moved);
+            assert_eq!(statement.received, Money::dong(10 + advanced));
+            assert_eq!(statement.returned, Money::dong(returned));
+            assert_eq!(statement.closing, Money::dong(closing));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, Institution, LineNo, Money, Part, RunNo};
-use events::{Instructions, MalformedEvent, Results};
+use events::{EntryKind, Instructions, MalformedEvent, Results};
 use privacy::Sealed;
 use sqlx::{PgConnection, PgPool};
 
@@ -72,8 +72,8 @@ pub(crate) async fn insert_entries(
 ) -> Result<(), Error> {
     let mut copied = bulk::Rows::into(
         "COPY sandbox.entries (institution, part, run_no, chunk, line, amount, account_sealed, status,
-            bank_ref) FROM STDIN (FORMAT binary)",
-        9,
+            reason, bank_ref, vague) FROM STDIN (FORMAT binary)",
+        11,
     );
     for entry in entries {
         copied
@@ -86,7 +86,9 @@ pub(crate) async fn insert_entries(
             .with(entry.amount)
             .with(entry.account.as_ref().map(Sealed::as_bytes))
             .with(entry.status)
+            .with(entry.reason)
             .with(&entry.bank_ref[..])
+            .with(entry.vague)
             .end();
     }
     copied.send(tx).await?;
@@ -230,8 +232,8 @@ pub(crate) async fn totals(
     Ok(sqlx::query_as!(
         PartTotals,
         r#"
-        SELECT sum(e.entries)::bigint AS "entries!",
-            coalesce(sum(e.debits), 0) AS "debits!: Money"
+        SELECT k.part AS "part!: Part", sum(e.entries)::bigint AS "entries!",
+            coalesce(sum(e.debits), 0) AS "debits!: Money", 0::numeric AS "returned!: Money"
         FROM unnest($1::smallint[], $2::bigint[], $3::integer[]) AS k (part, run_no, chunk)
         CROSS JOIN LATERAL (
             SELECT count(*) AS entries, sum(amount) AS debits FROM sandbox.entries e
@@ -260,7 +262,8 @@ pub(crate) async fn paid(
         Paid,
         r#"
         SELECT e.run_no AS "run_no: RunNo", e.chunk AS "chunk: ChunkNo", e.line AS "line: LineNo",
-            e.amount AS "amount: Money", e.account_sealed AS "account: Vec<u8>", e.bank_ref
+            e.amount AS "amount: Money", e.account_sealed AS "account: Vec<u8>", e.bank_ref,
+            'payment' AS "kind!: EntryKind"
         FROM unnest($1::smallint[], $2::bigint[], $3::integer[]) AS k (part, run_no, chunk)
         JOIN sandbox.entries e ON (e.part, e.run_no, e.chunk) = (k.part, k.run_no, k.chunk)
         WHERE e.institution = $4 AND e.status = 'credited'

@@ -1,6 +1,7 @@
 //! One fact of each kind, of fixed values.
 
 mod accounts;
+mod enquiries;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
@@ -38,6 +39,7 @@ pub fn samples() -> Vec<Sample> {
     samples.extend(of_payments());
     samples.extend(of_reconciliation());
     samples.extend(accounts::of_accounts());
+    samples.extend(enquiries::of_enquiries());
     samples
 }
 

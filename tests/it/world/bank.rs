@@ -29,6 +29,7 @@ impl HandPlayed {
             .flat_map(|it| {
                 [
                     events::bank_in_results(it.institution),
+                    events::bank_in_standings(it.institution),
                     events::bank_in_statement(it.institution),
                 ]
             })
@@ -67,7 +68,10 @@ impl World {
         .await?;
         let mut lines = Vec::new();
         for body in bodies {
-            lines.extend(Envelope::parse(&body)?.read::<Instructions>()?.lines);
+            let envelope = Envelope::parse(&body)?;
+            if envelope.is::<Instructions>() {
+                lines.extend(envelope.read::<Instructions>()?.lines);
+            }
         }
         lines.sort_by_key(|it| it.amount);
         Ok(lines)

@@ -10,7 +10,7 @@ use super::Invariant;
 
 /// Name, sentence, and a statement whose rows are the places where it does not hold. Each first
 /// column is the place; an empty answer is a good one.
-pub(super) const STATEMENTS: [(&str, &str, &str); 13] = [
+pub(super) const STATEMENTS: [(&str, &str, &str); 15] = [
     (
         "paid_is_computed",
         "every line pays exactly what eligibility determined for the person, from the province what \
@@ -108,6 +108,38 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 13] = [
             = (l.run_no, l.part, l.chunk, l.line) AND x.kind IN ('held', 'unknown')
             AND x.resolved_at IS NULL
         WHERE a.line IS NULL AND x.line IS NULL",
+    ),
+    (
+        "unknown_is_sent_once",
+        "while a line is unknown its obligation has no other line that could be paid",
+        "SELECT x.run_no || '-' || x.part || '-' || x.chunk || '-' || x.line
+        FROM payments.exceptions x
+        JOIN payments.lines l ON (l.run_no, l.part, l.chunk, l.line)
+            = (x.run_no, x.part, x.chunk, x.line)
+        JOIN payments.runs r ON r.run_no = l.run_no
+        JOIN payments.lines o ON (o.part, o.person_no, o.period, o.determination_no)
+            = (l.part, l.person_no, l.period, l.determination_no)
+            AND (o.run_no, o.chunk, o.line) <> (l.run_no, l.chunk, l.line)
+        JOIN payments.runs q ON q.run_no = o.run_no AND q.programme = r.programme
+        LEFT JOIN payments.results a ON (a.run_no, a.part, a.chunk, a.line)
+            = (o.run_no, o.part, o.chunk, o.line)
+        WHERE x.kind = 'unknown' AND x.resolved_at IS NULL
+            AND a.status IS DISTINCT FROM 'rejected'",
+    ),
+    (
+        "settled_by_two_officers",
+        "every answer that officers gave was proposed by one and accepted by another, and none that \
+         was accepted is missing",
+        "SELECT coalesce(a.message_id, s.message_id) FROM (
+            SELECT * FROM payments.results WHERE starts_with(message_id, 'settlement/')
+        ) a FULL JOIN (
+            SELECT s.*, d.officer AS decided_by, 'settlement/' || s.settlement_no AS message_id
+            FROM payments.settlements s JOIN payments.settlement_decisions d USING (settlement_no)
+            WHERE d.accepted
+        ) s USING (message_id)
+        WHERE (a.run_no, a.part, a.chunk, a.line, a.status, a.booked_on) IS DISTINCT FROM
+                (s.run_no, s.part, s.chunk, s.line, s.settled_as, s.booked_on)
+            OR s.decided_by = s.officer",
     ),
     (
         "counters_are_rows",

@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -9,20 +10,25 @@ use chrono::{NaiveDate, Utc};
 use domain::{Money, Period};
 use payments::RunSummary;
 use serde_json::json;
+use tokio::process::Command;
 
 use super::payout::{Payout, Signing};
 use crate::check::check_all;
 use crate::cli::Output;
 use crate::output::{Failure, grouped, print, say};
 use crate::process::start_services;
-use crate::servers::Servers;
+use crate::servers::{Servers, postgres_programs};
 use crate::target::Target;
 
 /// Fresh every time: a demo shows the whole, from nothing.
 const HOME: &str = ".ansinh/demo";
 
 /// One month's pay day of made-up people, on servers of its own, to the closed ledger.
-pub(super) async fn demo(people: u64, seed: u64, output: Output) -> Result<ExitCode, Failure> {
+pub(super) async fn demo(
+    (people, seed): (u64, u64),
+    checker: Option<&Path>,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let home = Path::new(HOME);
     fresh_home(home)?;
@@ -38,10 +44,39 @@ pub(super) async fn demo(people: u64, seed: u64, output: Output) -> Result<ExitC
         }
     });
     let telemetry = Telemetry::start("ansinh-demo", &target.settings)?;
-    let done = pay_day(&target, people, seed, home, output, begun).await;
+    let mut done = pay_day(&target, people, seed, home, output, begun).await;
+    if let (Ok(_), Some(checker)) = (&done, checker) {
+        done = done.and(check_credits(&target, checker).await);
+    }
     telemetry.shutdown().await;
     servers.stop().await?;
     done
+}
+
+/// Whoever does not trust this program asks another one: it holds the banks' own books against what
+/// was owed, and exits with 8 where they differ.
+async fn check_credits(target: &Target, checker: &Path) -> Result<ExitCode, Failure> {
+    let url = target.settings.database.url.as_deref().context("a URL")?;
+    let ran = Command::new("python3")
+        .arg(checker)
+        .arg("--psql")
+        .arg(postgres_programs().await?.join("psql"))
+        .args(["--url", url])
+        .status()
+        .await;
+    match ran {
+        Ok(ran) if ran.success() => Ok(ExitCode::SUCCESS),
+        Ok(ran) if ran.code() == Some(8) => {
+            let told = "credits_differ: what banks paid is not what was owed";
+            Err(Failure::Broken(told.to_owned()))
+        }
+        Ok(ran) => Err(anyhow::anyhow!("{} ended with {ran}", checker.display()).into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            say("There is no python3 here, so that nobody else has checked the banks' books.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Empties the folder of an earlier one; one that still runs is left alone.

@@ -135,6 +135,7 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
                 }
             }
         }
+        Run::Unknown(command) => super::unknown::unknown(command, &target, output).await,
         Run::Close { run, by } => {
             let body = CloseRun {
                 officer: by.by.clone(),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use ::sandbox::people::{Plan, write_people};
 use ::sandbox::{BankList, BankListError, write_bank_list};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cli::{Sandbox, Shared};
@@ -67,15 +67,30 @@ pub(super) async fn sandbox(command: Sandbox, shared: &Shared) -> Result<ExitCod
             let written = files::write(&target, (institution, date), &out).await?;
             show(shared.output, &written, super::fields)?;
         }
-        Sandbox::EndOfDay { date } => {
-            let nats = Target::find(&shared.home)?.nats().await?;
-            let key = format!("cli-{}", Uuid::now_v7());
-            let body = json!({ "date": date });
-            let answer = messaging::ask(&nats, "sandbox", "end-of-day", &key, &body).await?;
-            show(shared.output, &answer, super::fields)?;
+        Sandbox::Bank {
+            institution,
+            scenario,
+            seed,
+            share_per_mille,
+        } => {
+            let body = json!({
+                "institution": institution,
+                "scenario": scenario,
+                "seed": seed,
+                "share_per_mille": share_per_mille,
+            });
+            ask(shared, "set-scenario", &body).await?;
         }
+        Sandbox::EndOfDay { date } => ask(shared, "end-of-day", &json!({ "date": date })).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn ask(shared: &Shared, command: &str, body: &Value) -> Result<(), Failure> {
+    let nats = Target::find(&shared.home)?.nats().await?;
+    let key = format!("cli-{}", Uuid::now_v7());
+    let answer = messaging::ask(&nats, "sandbox", command, &key, body).await?;
+    show(shared.output, &answer, super::fields)
 }
 
 async fn write_list(list: BankList, out: PathBuf) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::acts::{act, changed_account, lent, on_send_back_run, on_submit_run};
+use super::enquiries::{on_decide_unknown, on_settle_unknown};
 use super::keys::{on_end_key, on_register_key};
 use super::proposals::{on_decide_proposal, on_end_delegation, on_propose};
 use super::release::{late, refuse_late};
@@ -58,6 +59,8 @@ impl CommandHandler for OnCommand {
             "propose" => on_propose(tx, read(command)?, now).await,
             "decide-proposal" => on_decide_proposal(tx, read(command)?, signed, now).await,
             "end-delegation" => on_end_delegation(tx, read(command)?, now).await,
+            "settle-unknown" => on_settle_unknown(tx, read(command)?, now).await,
+            "decide-unknown" => on_decide_unknown(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
             "order-schedule" => order_schedule(tx, read(command)?, now).await,

@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use domain::{ChunkNo, Position};
+use domain::{ChunkNo, Part, Position};
 use events::{AppliedResult, RefusedResult, ResultLine, ResultStatus, Results, ResultsApplied};
 use sqlx::PgConnection;
 
@@ -64,7 +64,42 @@ pub(super) async fn on_results(
     if answered.is_empty() {
         return Ok((!said.refused.is_empty()).then_some(said));
     }
-    let journals = posting::results(&message.message_id, &answered);
+    book(tx, (part, &message.message_id), &answered, now).await?;
+    on_recalls_answered(tx, part, &recalled, now).await?;
+    Ok(Some(said))
+}
+
+/// Officers settle an unknown line: from here on it is as if its institution had answered.
+pub(super) async fn settle(
+    tx: &mut PgConnection,
+    message_id: &str,
+    line: &ResultLine,
+    known: &FoundLine,
+    now: DateTime<Utc>,
+) -> Result<ResultsApplied, Error> {
+    let (part, status) = (line.end_to_end_id.part, line.status);
+    store::insert_results(tx, part, message_id, &[line]).await?;
+    let answered = [answer(line, known, status)];
+    book(tx, (part, message_id), &answered, now).await?;
+    let recalled = known.recall.map(|it| (it, obligated(line, known), status));
+    on_recalls_answered(tx, part, recalled.as_slice(), now).await?;
+    Ok(ResultsApplied {
+        part,
+        institution: known.found.institution,
+        message_id: message_id.to_owned(),
+        lines: vec![told(line)],
+        refused: Vec::new(),
+    })
+}
+
+/// Money and counters of lines that have their answer now.
+async fn book(
+    tx: &mut PgConnection,
+    (part, message_id): (Part, &str),
+    answered: &[Answered],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let journals = posting::results(message_id, answered);
     let posted = ledger::post(tx, part, &journals, now).await;
     posted.map_err(|error| match error {
         // The bank gave one id to two messages: its mistake, and no reason to stop its others.
@@ -73,10 +108,8 @@ pub(super) async fn on_results(
         }
         other => other.into(),
     })?;
-    store::count_answers(tx, part, &answered).await?;
-    store::close_unknown(tx, part, &answered, now).await?;
-    on_recalls_answered(tx, part, &recalled, now).await?;
-    Ok(Some(said))
+    store::count_answers(tx, part, answered).await?;
+    store::close_unknown(tx, part, answered, now).await
 }
 
 /// What reconciliation has to know of a refusal: that the bank says two different things.

@@ -4,11 +4,13 @@ mod acts;
 mod preview;
 mod proposals;
 mod schedule;
+mod unknown;
 
 pub use acts::{acts, unsound_signatures};
 pub use preview::preview;
 pub use proposals::{lent_by, proposals, unsound_decisions};
 pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};
+pub use unknown::unknown;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, LineNo, Money, Officer, Part, Period, Position, RunNo};

@@ -369,8 +369,8 @@ pub(crate) async fn open_unknown(
     sqlx::query!(
         r#"
         INSERT INTO payments.exceptions
-            (run_no, part, chunk, kind, detail, opened_at, line, person_no, amount)
-        SELECT $1, $2, $3, 'unknown', 'no answer in time; to be enquired about', $4, x.*
+            (run_no, part, chunk, kind, detail, opened_at, enquire_at, line, person_no, amount)
+        SELECT $1, $2, $3, 'unknown', 'no answer in time; to be enquired about', $4, $4, x.*
         FROM unnest($5::int[], $6::bigint[], $7::numeric[]) AS x
         "#,
         chunk.run_no.0,

@@ -1,0 +1,121 @@
+//! What officers say became of unknown lines.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{Officer, Position};
+use events::ResultStatus;
+use sqlx::PgConnection;
+
+use crate::Error;
+use crate::command::{DecideUnknown, SettleUnknown};
+
+/// A proposal that nobody has decided.
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    pub settlement_no: i64,
+    pub settled_as: ResultStatus,
+    pub booked_on: NaiveDate,
+    pub officer: Officer,
+}
+
+/// When the institution is asked again about an unknown line.
+#[derive(Debug)]
+pub(crate) struct EnquiryOpen {
+    pub enquire_at: Option<DateTime<Utc>>,
+    pub business_date: NaiveDate,
+}
+
+/// `None` where the line is not unknown.
+pub(crate) async fn enquiry_open(
+    tx: &mut PgConnection,
+    line: Position,
+) -> Result<Option<EnquiryOpen>, Error> {
+    Ok(sqlx::query_as!(
+        EnquiryOpen,
+        r#"
+        SELECT x.enquire_at, r.business_date
+        FROM payments.exceptions x JOIN payments.runs r USING (run_no)
+        WHERE x.run_no = $1 AND x.part = $2 AND x.chunk = $3 AND x.line = $4
+            AND x.kind = 'unknown' AND x.resolved_at IS NULL
+        "#,
+        line.run.0,
+        line.part.number(),
+        line.chunk.0,
+        line.line.0,
+    )
+    .fetch_optional(tx)
+    .await?)
+}
+
+pub(crate) async fn open_settlement(
+    tx: &mut PgConnection,
+    line: Position,
+) -> Result<Option<Settlement>, Error> {
+    Ok(sqlx::query_as!(
+        Settlement,
+        r#"
+        SELECT s.settlement_no, s.settled_as AS "settled_as: ResultStatus", s.booked_on,
+            s.officer AS "officer: Officer"
+        FROM payments.settlements s LEFT JOIN payments.settlement_decisions d USING (settlement_no)
+        WHERE s.run_no = $1 AND s.part = $2 AND s.chunk = $3 AND s.line = $4
+            AND d.settlement_no IS NULL
+        ORDER BY s.settlement_no LIMIT 1
+        "#,
+        line.run.0,
+        line.part.number(),
+        line.chunk.0,
+        line.line.0,
+    )
+    .fetch_optional(tx)
+    .await?)
+}
+
+pub(crate) async fn insert_settlement(
+    tx: &mut PgConnection,
+    command: &SettleUnknown,
+    booked_on: NaiveDate,
+    now: DateTime<Utc>,
+) -> Result<i64, Error> {
+    let line = command.line;
+    Ok(sqlx::query_scalar!(
+        r#"
+        INSERT INTO payments.settlements (run_no, part, chunk, line, settled_as, booked_on,
+            evidence, officer, proposed_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING settlement_no
+        "#,
+        line.run.0,
+        line.part.number(),
+        line.chunk.0,
+        line.line.0,
+        command.settled_as as ResultStatus,
+        booked_on,
+        command.evidence.trim(),
+        command.officer.as_str(),
+        now,
+    )
+    .fetch_one(tx)
+    .await?)
+}
+
+pub(crate) async fn insert_settlement_decision(
+    tx: &mut PgConnection,
+    settlement: &Settlement,
+    command: &DecideUnknown,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.settlement_decisions (settlement_no, proposed_by, officer, accepted,
+            reason, decided_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        "#,
+        settlement.settlement_no,
+        settlement.officer.as_str(),
+        command.officer.as_str(),
+        command.accept,
+        command.reason.as_deref().map(str::trim),
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

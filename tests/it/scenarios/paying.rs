@@ -1,0 +1,105 @@
+//! A bank that pays otherwise than it was told: twice, another amount, or not for good.
+
+use domain::{EndToEndId, Money};
+use events::BreakKind;
+use ledger::Account;
+use sandbox::{Deviation, ScenarioKind};
+
+use super::{Town, day, named, scenario, sum};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_bank_pays_twice_is_in_suspense_until_officers_give_it_up() -> anyhow::Result<()> {
+    let town = Town::released(300, scenario(ScenarioKind::PaysTwice, 2, 60), 60_000).await?;
+    let hit = town.hit();
+    assert!(hit.len() > 3, "{hit:?}");
+    town.until_answered_but(0).await?;
+    town.end_day(day(&town, 0)).await?;
+    let expected = named(BreakKind::DebitedTwice, hit.keys().copied());
+    assert_eq!(town.breaks().await?, expected);
+    let twice = sum(&town.told, |it| hit.contains_key(&it.end_to_end_id));
+    assert_eq!(suspense(&town).await?, twice.units());
+    for case in town.cases(false).await? {
+        town.resolve(&case, &["write-off"]).await?;
+    }
+    town.world
+        .until_heard("payments", events::RECONCILIATION)
+        .await?;
+    assert_eq!(suspense(&town).await?, 0);
+    let it = town.close().await?;
+    assert_eq!((it.credited_lines, it.missing_lines), (it.matched_lines, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_amount_is_found_whether_the_bank_admits_it_or_not() -> anyhow::Result<()> {
+    let town = Town::released(300, scenario(ScenarioKind::WrongAmount, 4, 50), 3_000).await?;
+    let hit = town.hit();
+    let says_so = |it: &Deviation| matches!(it, Deviation::WrongAmount { admitted: true, .. });
+    let admitted: Vec<EndToEndId> = (hit.iter())
+        .filter(|(_, it)| says_so(it))
+        .map(|(id, _)| *id)
+        .collect();
+    assert!(
+        admitted.len() > 3 && hit.len() - admitted.len() > 3,
+        "{hit:?}"
+    );
+    // A result with another amount answers nothing, however often the bank is asked.
+    let open = town.until_answered_but(admitted.len()).await?;
+    assert!(open.iter().all(|it| admitted.contains(&it.end_to_end_id)));
+    town.end_day(day(&town, 0)).await?;
+    let mut expected = named(BreakKind::AmountDiffers, hit.keys().copied());
+    expected.extend(named(
+        BreakKind::ContradictingResult,
+        admitted.iter().copied(),
+    ));
+    assert_eq!(town.breaks().await?, expected);
+    let paid = hit.values().filter_map(|it| match it {
+        Deviation::WrongAmount { paid, .. } => Some(*paid),
+        _ => None,
+    });
+    assert_eq!(suspense(&town).await?, Money::sum(paid).units());
+    for case in town.cases(false).await? {
+        let verb = match case.kind {
+            BreakKind::AmountDiffers => "write-off",
+            _ => "resolve",
+        };
+        town.resolve(&case, &[verb]).await?;
+    }
+    town.world
+        .until_heard("payments", events::RECONCILIATION)
+        .await?;
+    assert_eq!(suspense(&town).await?, 0);
+    assert!(town.cases(false).await?.is_empty());
+    // Nobody knows whether those people are content with what they got: they stay named.
+    let open = town.unknown().await?;
+    assert!(open.iter().all(|it| it.on_statement));
+    let it = town.close().await?;
+    let admitted = i64::try_from(admitted.len())?;
+    let missing = i64::try_from(hit.len())? - admitted;
+    assert_eq!((it.unknown_lines, it.missing_lines), (admitted, missing));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_on_a_later_day_is_named() -> anyhow::Result<()> {
+    let town = Town::released(300, scenario(ScenarioKind::ReturnsLate, 6, 60), 60_000).await?;
+    let hit = town.hit();
+    assert!(hit.len() > 3, "{hit:?}");
+    town.until_answered_but(0).await?;
+    town.end_day(day(&town, 0)).await?;
+    assert!(town.breaks().await?.is_empty());
+    town.end_day(day(&town, 1)).await?;
+    let expected = named(BreakKind::ReturnedAfterCredit, hit.keys().copied());
+    assert_eq!(town.breaks().await?, expected);
+    let back = sum(&town.told, |it| hit.contains_key(&it.end_to_end_id));
+    let books = "SELECT sum(amount)::bigint FROM sandbox.movements
+        WHERE entry_kind = 'return' AND statement_no = 2";
+    assert_eq!(i128::from(town.world.number(books).await?), back.units());
+    town.close().await?;
+    Ok(())
+}
+
+/// What stands there without a payment of ours.
+async fn suspense(town: &Town) -> anyhow::Result<i128> {
+    Ok(-town.world.balance(Account::suspense(town.bank())).await?)
+}
