@@ -16,7 +16,7 @@ use anyhow::{Context, bail, ensure};
 use async_nats::Client;
 use boot::{Health, Settings};
 use chrono::{NaiveDate, Utc};
-use domain::{Money, Period, Programme, Province, RunNo};
+use domain::{BudgetYear, Money, Period, Programme, Province, RunNo};
 use ledger::Account;
 use messaging::{CommandError, Problem};
 use payments::{
@@ -168,12 +168,17 @@ impl World {
             officer: officer("pham.dung"),
             programme,
             province,
-            budget_year: 2026,
+            budget_year: self.budget_year().number(),
             amount,
             reference: format!("QĐ 01/2026 {programme} {amount}{of_province}"),
         };
         let key = format!("appropriate-{programme}-{amount}{of_province}");
         self.ask("appropriate", &key, &to_value(body)?).await
+    }
+
+    /// Of which budget runs opened now are paid.
+    pub fn budget_year(&self) -> BudgetYear {
+        BudgetYear::of(self.business_date).expect("tests live in this century")
     }
 
     /// The amount for the programme, and as much from each province with levels of its own.
@@ -308,6 +313,13 @@ impl World {
     /// The one number that a statement of SQL gives.
     pub async fn number(&self, statement: &'static str) -> anyhow::Result<i64> {
         Ok(sqlx::query_scalar(statement).fetch_one(&self.pool).await?)
+    }
+
+    /// Funds what an approved run still needs, as an officer would.
+    pub async fn fund(&self, run_no: RunNo, key: &str) -> anyhow::Result<Value> {
+        let body = json!({ "officer": "pham.dung", "run_no": run_no });
+        self.ask("fund-run", &format!("fund-{run_no}-{key}"), &body)
+            .await
     }
 
     pub async fn until_state(&self, run_no: RunNo, state: &str) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use domain::{Institution, Money, Officer, Period, Position, Programme, Province, RunNo};
+use domain::{BudgetYear, Institution, Money, Officer, Period, Position, Programme, Province, RunNo};
 use payments::Guard;
 
 use crate::commands;
@@ -230,6 +230,22 @@ pub(crate) enum Run {
     /// One run on a screen
     #[command(before_help = "Example:  ansinh run show R000001")]
     Show { run: RunNo },
+    /// The latest runs, and how long unfunded ones have waited for money
+    #[command(before_help = "Example:  ansinh run list --state unfunded")]
+    List {
+        /// preparing, awaiting_approval, unfunded, approved, reserved, releasing, released or closed
+        #[arg(long)]
+        state: Option<payments::State>,
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Commit money that has come to an approved run that was short of it
+    #[command(before_help = "Example:  ansinh run fund R000001 --by pham.dung")]
+    Fund {
+        run: RunNo,
+        #[command(flatten)]
+        by: By,
+    },
     /// Follow a run until it is closed or waits for a person; Ctrl-C stops watching only
     #[command(before_help = "Example:  ansinh run watch R000001")]
     Watch { run: RunNo },
@@ -332,6 +348,14 @@ pub(crate) enum Ledger {
     Journal {
         /// Partition and number, e.g. 7/42
         place: String,
+    },
+    /// Where the money of each programme, level and year is; it adds up to what was appropriated
+    #[command(before_help = "Example:  ansinh ledger budget --programme HTXH --year 2026")]
+    Budget {
+        #[arg(long)]
+        programme: Option<Programme>,
+        #[arg(long)]
+        year: Option<BudgetYear>,
     },
     /// Record an appropriation
     #[command(

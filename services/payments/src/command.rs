@@ -92,6 +92,14 @@ pub struct EndKey {
     pub reason: String,
 }
 
+/// `payments.do.fund-run`: money has come for an approved run that was short of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FundRun {
+    pub officer: Officer,
+    pub run_no: RunNo,
+}
+
 /// `payments.do.release-run`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

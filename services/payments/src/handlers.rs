@@ -1,6 +1,7 @@
 //! One `on_…` per event heard or command taken.
 
 mod commands;
+mod funding;
 mod keys;
 mod preparation;
 mod release;

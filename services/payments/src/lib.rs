@@ -2,13 +2,14 @@
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
-//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
+//! `open-run`, `fund-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
 //! `order-schedule`, `approve-order`, `register-key`, `end-key`. Says `run-opened`, `results-applied`, `run-closed`,
 //! and to each bank `instructions`.
 
 mod approval;
 mod command;
 mod error;
+mod funding;
 mod handlers;
 mod holds;
 mod line;
@@ -25,17 +26,18 @@ mod work;
 
 pub use approval::{KeyStatement, SignedAct, Statement};
 pub use command::{
-    Appropriate, ApproveOrder, ApproveRun, CloseRun, EndKey, FreeLine, HoldLine, OpenRun,
+    Appropriate, ApproveOrder, ApproveRun, CloseRun, EndKey, FreeLine, FundRun, HoldLine, OpenRun,
     OrderSchedule, Ordered, PlanSchedule, RegisterKey, ReleaseLate, ReleaseRun,
 };
 pub use error::Error;
+pub use funding::{Fund, Shortage};
 pub use handlers::{approve_order, order_schedule, plan_schedule};
 pub use line::{Line, LineLeaf};
 pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use report::{
-    ActRow, AlarmRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview,
-    RunSummary, ScheduleRow, StepRow, acts, alarms, exceptions, institutions, lines, preview,
-    run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps,
+    ActRow, AlarmRow, BudgetRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview, RunRow,
+    RunSummary, ScheduleRow, StepRow, acts, alarms, budget, exceptions, institutions, lines, preview,
+    run_list, run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps,
     unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};

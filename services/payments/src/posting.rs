@@ -1,12 +1,15 @@
 //! Which journal each step of a payment writes: the table of the books.
 
-use domain::{ChunkNo, Institution, Money, Part, PersonNo, Programme, Province, RunNo};
+use domain::{
+    BudgetYear, ChunkNo, Institution, Money, Part, PersonNo, Programme, Province, RunNo,
+};
 use events::{
     BreaksResolved, Resolution, ResolvedBreak, ResultStatus, StatementMatched, Suspense,
     WithdrawnLine,
 };
 use ledger::{Account, Journal, JournalKind, Transfer, TransferLine};
 
+use crate::funding::{Fund, Need};
 use crate::line::Line;
 use crate::withdrawal::Obligated;
 
@@ -24,58 +27,39 @@ pub(crate) struct Answered {
     pub status: ResultStatus,
 }
 
-/// To the programme's fund, or to that of a province.
-pub(crate) fn appropriation(
-    programme: Programme,
-    province: Option<Province>,
-    amount: Money,
-    reference: &str,
-) -> Journal {
-    let fund = province.map_or(Account::programme_fund(programme), |it| {
-        Account::programme_fund_of(programme, it)
-    });
+/// Money that a level may spend in a year.
+pub(crate) fn appropriation(fund: Fund, amount: Money, reference: &str) -> Journal {
     control(
         JournalKind::Appropriate,
         format!("appropriation/{reference}"),
         RunNo(0),
-        vec![moved(Account::treasury_cash(), fund, amount)],
+        vec![moved(Account::treasury_cash(), fund.account(), amount)],
     )
 }
 
-/// A journal each fund that pays for the run, so that a refusal names the one that is short: the
-/// programme's for what is national, each province's for what is its own.
-pub(crate) fn commitments(
-    run_no: RunNo,
-    programme: Programme,
-    national: Money,
-    local: &[(Province, Money)],
-) -> Vec<Journal> {
-    let mut funds = vec![(
-        format!("{run_no}/commit"),
-        Account::programme_fund(programme),
-        Account::commitment(programme),
-        national,
-    )];
-    funds.extend(local.iter().map(|(province, amount)| {
-        (
-            format!("{run_no}/commit/{province}"),
-            Account::programme_fund_of(programme, *province),
-            Account::commitment_of(programme, *province),
-            *amount,
-        )
-    }));
-    funds.retain(|(_, _, _, amount)| !amount.is_zero());
-    let journal = |(reference, fund, commitment, amount)| {
-        let transfers = vec![moved(fund, commitment, amount)];
+/// A journal each fund that pays for the run, so that a refusal names the one that is short.
+pub(crate) fn commitments(run_no: RunNo, step: i16, needs: &[Need]) -> Vec<Journal> {
+    let journal = |it: &Need| {
+        let mut reference = format!("{run_no}/commit");
+        if step > 1 {
+            reference.push_str(&format!("-{step}"));
+        }
+        if let Some(province) = it.fund.province {
+            reference.push_str(&format!("/{province}"));
+        }
+        let transfers = vec![moved(it.fund.account(), it.fund.commitment(), it.amount)];
         control(JournalKind::Commit, reference, run_no, transfers)
     };
-    funds.into_iter().map(journal).collect()
+    needs.iter().map(journal).collect()
 }
 
 /// One payable a line, from the programme's commitment and from that of the line's province.
-pub(crate) fn reservation(programme: Programme, chunk: &[Line]) -> Journal {
+pub(crate) fn reservation(
+    (programme, year): (Programme, BudgetYear),
+    chunk: &[Line],
+) -> Journal {
     let national = |it: &Line| Transfer {
-        debit: Account::commitment(programme),
+        debit: Account::commitment(programme, year),
         credit: payable(programme, it),
         amount: it
             .amount
@@ -84,7 +68,7 @@ pub(crate) fn reservation(programme: Programme, chunk: &[Line]) -> Journal {
         line: Some(transfer_line(it.person_no, it.position)),
     };
     let local = |it: &Line| Transfer {
-        debit: Account::commitment_of(programme, it.province),
+        debit: Account::commitment_of(programme, it.province, year),
         amount: it.local,
         ..national(it)
     };
@@ -315,6 +299,10 @@ mod tests {
 
     const PROGRAMME: Programme = Programme::SocialPension;
 
+    fn year() -> BudgetYear {
+        BudgetYear::from_number(2026).unwrap()
+    }
+
     fn line(number: i32, arrears_of: Option<&str>, amount: u64) -> Line {
         Line {
             position: domain::Position {
@@ -349,7 +337,7 @@ mod tests {
     fn a_chunk_keeps_the_month_and_its_arrears_apart() {
         let chunk = [line(1, None, 540_000), line(2, Some("2026-07"), 40_000)];
         assert_eq!(
-            sides(&reservation(PROGRAMME, &chunk)),
+            sides(&reservation((PROGRAMME, year()), &chunk)),
             [
                 (Commitment, Payable, 540_000),
                 (Commitment, PayableArrears, 40_000),
@@ -395,9 +383,9 @@ mod tests {
             line(3, None, 540_000),
         ];
         (chunk[0].local, chunk[1].local) = (Money::dong(110_000), Money::dong(40_000));
-        let journal = reservation(PROGRAMME, &chunk);
-        let national = Account::commitment(PROGRAMME);
-        let local = Account::commitment_of(PROGRAMME, province("79"));
+        let journal = reservation((PROGRAMME, year()), &chunk);
+        let national = Account::commitment(PROGRAMME, year());
+        let local = Account::commitment_of(PROGRAMME, province("79"), year());
         let month = Account::payable(PROGRAMME);
         let past = Account::payable_arrears(PROGRAMME);
         let moved = journal.transfers.iter();
@@ -416,12 +404,21 @@ mod tests {
         assert_eq!(moved, expected);
         assert_eq!(sides(&release(PROGRAMME, &chunk)).len(), 3 + 1);
 
-        let of_provinces = [
-            (province("01"), Money::dong(7)),
-            (province("79"), Money::dong(150_000)),
+        let need = |province, dong| Need {
+            fund: Fund {
+                programme: PROGRAMME,
+                province,
+                year: year(),
+            },
+            amount: Money::dong(dong),
+        };
+        let needs = [
+            need(None, 1),
+            need(Some(province("01")), 7),
+            need(Some(province("79")), 150_000),
         ];
-        let committed = |national: u64| {
-            let journals = commitments(RunNo(9), PROGRAMME, Money::dong(national), &of_provinces);
+        let committed = |step: i16| {
+            let journals = commitments(RunNo(9), step, &needs);
             let line = |it: Journal| {
                 assert_eq!(it.transfers.len(), 1);
                 let moved = it.transfers[0];
@@ -433,17 +430,14 @@ mod tests {
         let line = |reference: &str, sides: &str, amount: i128| {
             (reference.to_owned(), sides.to_owned(), amount)
         };
-        let of_provinces = [
-            line("R000009/commit/01", "20-01-000000-01 30-01-000000-01", 7),
-            line(
-                "R000009/commit/79",
-                "20-01-000000-79 30-01-000000-79",
-                150_000,
-            ),
-        ];
-        let whole = line("R000009/commit", "20-01-000000-00 30-01-000000-00", 1);
-        assert_eq!(committed(1), [&[whole][..], &of_provinces].concat());
-        assert_eq!(committed(0), of_provinces);
+        let expected = |commit: &str| {
+            [("", "00", 1), ("/01", "01", 7), ("/79", "79", 150_000)].map(|(of, level, dong)| {
+                let sides = format!("20-01-002026-{level} 30-01-002026-{level}");
+                line(&format!("R000009/{commit}{of}"), &sides, dong)
+            })
+        };
+        assert_eq!(committed(1), expected("commit"));
+        assert_eq!(committed(2), expected("commit-2"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod store;
 
 pub use store::{
-    acts, alarms, exceptions, institutions, lines, preview, run_summary, runs, schedule,
+    acts, alarms, budget, exceptions, institutions, lines, preview, run_list, run_summary, runs, schedule,
     schedule_next, schedule_orders, schedule_steps, unsound_signatures,
 };
 
@@ -11,6 +11,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use domain::{Channel, Institution, Money, Officer, Period, Position, Programme, RunNo};
 use serde::Serialize;
 
+use crate::funding::{Fund, Shortage};
 use crate::preview::{Difference, Guard, Guarded};
 use crate::{Moment, MomentState};
 
@@ -41,6 +42,8 @@ pub struct RunSummary {
     pub held_total: Money,
     /// The held lines by why, the most frequent first; at most twenty reasons.
     pub held_by_reason: Vec<HeldRow>,
+    /// What no funding has covered yet of an approved run, by fund.
+    pub unfunded: Vec<Shortage>,
     pub cash_lines: i64,
     pub cash_total: Money,
     pub reserved_chunks: i64,
@@ -66,6 +69,39 @@ pub struct RunSummary {
     pub refused_results: i64,
     pub opened_at: DateTime<Utc>,
     pub closed_at: Option<DateTime<Utc>>,
+}
+
+/// A run among others.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunRow {
+    pub run_no: RunNo,
+    pub programme: Programme,
+    pub period: Period,
+    pub business_date: NaiveDate,
+    pub state: String,
+    pub lines: i64,
+    pub total: Money,
+    /// Approved, and no money there for it.
+    pub unfunded: Money,
+    /// Since the last approval, where it waits for money.
+    pub unfunded_days: Option<i64>,
+}
+
+/// Where the money of one programme, level and year is; the parts add up to what was appropriated.
+#[derive(Debug, Clone, Serialize)]
+pub struct BudgetRow {
+    #[serde(flatten)]
+    pub fund: Fund,
+    pub appropriated: Money,
+    /// Credited, what is to be recovered included.
+    pub paid: Money,
+    /// With institutions, answered or not.
+    pub in_flight: Money,
+    /// Owed to people and not on its way.
+    pub payable: Money,
+    /// For approved runs, not set aside for their lines yet.
+    pub committed: Money,
+    pub left: Money,
 }
 
 /// What an approver looks at first: counters, by what changed since the run before.

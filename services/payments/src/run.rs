@@ -1,7 +1,8 @@
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::NaiveDate;
-use domain::{Money, RunNo};
+use domain::{BudgetYear, Money, Refusal, RunNo};
 use ledger::Root;
 use messaging::Problem;
 
@@ -15,6 +16,8 @@ pub enum State {
     Preparing,
     /// Count, sum and root stand still until somebody approves or holds a line.
     AwaitingApproval,
+    /// Approved, but a fund is short: it waits for money, under the approvals that it has.
+    Unfunded,
     /// Approved and committed; its chunks are being reserved.
     Approved,
     /// Every line's money is set aside.
@@ -33,6 +36,7 @@ pub enum Action {
     Hold,
     Free,
     Approve,
+    Fund,
     Release,
     Close,
 }
@@ -44,6 +48,8 @@ pub(crate) struct Run {
     pub programme: domain::Programme,
     pub period: domain::Period,
     pub business_date: NaiveDate,
+    /// Of which budget it is paid.
+    pub year: BudgetYear,
     pub state: State,
     pub approvals_required: i16,
     pub lines: i64,
@@ -60,11 +66,23 @@ pub(crate) struct Seen {
 }
 
 impl State {
+    pub const ALL: [State; 8] = [
+        State::Preparing,
+        State::AwaitingApproval,
+        State::Unfunded,
+        State::Approved,
+        State::Reserved,
+        State::Releasing,
+        State::Released,
+        State::Closed,
+    ];
+
     /// The whole of what people may do, on one screen; the console and every refusal show it.
     pub fn allowed_actions(self) -> &'static [Action] {
         match self {
             State::Preparing => &[Action::Free],
             State::AwaitingApproval => &[Action::Approve, Action::Hold, Action::Free],
+            State::Unfunded => &[Action::Fund],
             State::Reserved => &[Action::Release],
             State::Released => &[Action::Close],
             State::Approved | State::Releasing | State::Closed => &[],
@@ -75,6 +93,7 @@ impl State {
         match self {
             State::Preparing => "preparing",
             State::AwaitingApproval => "awaiting_approval",
+            State::Unfunded => "unfunded",
             State::Approved => "approved",
             State::Reserved => "reserved",
             State::Releasing => "releasing",
@@ -107,6 +126,7 @@ impl Action {
             Action::Hold => "hold",
             Action::Free => "free",
             Action::Approve => "approve",
+            Action::Fund => "fund",
             Action::Release => "release",
             Action::Close => "close",
         }
@@ -133,6 +153,15 @@ impl Run {
     }
 }
 
+impl FromStr for State {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<State, Refusal> {
+        let state = State::ALL.into_iter().find(|it| it.as_str() == text);
+        state.ok_or_else(|| Refusal::new("run_state_invalid", "no run is in a state of this name"))
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -151,26 +180,19 @@ mod tests {
 
     #[test]
     fn every_pair_of_state_and_action_is_decided() {
-        use Action::{Approve, Close, Free, Hold, Release};
-        use State::{Approved, AwaitingApproval, Closed, Preparing, Released, Releasing, Reserved};
+        use Action::{Approve, Close, Free, Fund, Hold, Release};
+        use State::{AwaitingApproval, Preparing, Released, Reserved, Unfunded};
         let allowed = [
             (AwaitingApproval, Approve),
             (AwaitingApproval, Hold),
             (AwaitingApproval, Free),
             (Preparing, Free),
+            (Unfunded, Fund),
             (Reserved, Release),
             (Released, Close),
         ];
-        for state in [
-            Preparing,
-            AwaitingApproval,
-            Approved,
-            Reserved,
-            Releasing,
-            Released,
-            Closed,
-        ] {
-            for action in [Hold, Free, Approve, Release, Close] {
+        for state in State::ALL {
+            for action in [Hold, Free, Approve, Fund, Release, Close] {
                 let expected = allowed.contains(&(state, action));
                 assert_eq!(state.allow(action).is_ok(), expected, "{state} {action}");
             }

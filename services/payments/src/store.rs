@@ -2,6 +2,7 @@
 
 mod editors;
 mod found;
+mod funding;
 mod holds;
 mod keys;
 mod orders;
@@ -16,6 +17,7 @@ mod work;
 
 pub(crate) use editors::{insert_editors, is_editor};
 pub(crate) use found::{FoundLine, find_lines};
+pub(crate) use funding::{Funding, funded, insert_funding, insert_needs, open_needs};
 pub(crate) use holds::{
     EndedHold, HeldBy, Hold, Moved, ended_holds, free_lines, hold_lines, holds_of,
     parts_with_ended_holds,

@@ -107,7 +107,7 @@ async fn reserve(
 ) -> Result<(), Error> {
     let journals: Vec<Journal> = chunks
         .iter()
-        .map(|it| posting::reservation(work.programme, it))
+        .map(|it| posting::reservation((work.programme, work.year), it))
         .collect();
     ledger::post(tx, work.part, &journals, now).await?;
     store::set_reserved(tx, work, last).await

@@ -10,7 +10,7 @@ use super::Invariant;
 
 /// Name, sentence, and a statement whose rows are the places where it does not hold. Each first
 /// column is the place; an empty answer is a good one.
-pub(super) const STATEMENTS: [(&str, &str, &str); 13] = [
+pub(super) const STATEMENTS: [(&str, &str, &str); 14] = [
     (
         "paid_is_computed",
         "every line pays exactly what eligibility determined for the person, from the province what \
@@ -188,6 +188,53 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 13] = [
                 -- A line whose chunk was gone stays held until it is issued again.
                 WHEN n.turn IS NOT NULL THEN x.open <> x.held OR o.turn IS NOT NULL
                 ELSE x.open + (o.turn IS NOT NULL)::int <> 1 END",
+    ),
+    (
+        "budget_adds_up",
+        "what was appropriated to each programme, level and year is what its runs took and what is \
+         left, and no run takes from another year or more than it needs",
+        "SELECT 'account ' || coalesce(b.account_no, s.account_no) FROM (
+            SELECT account_no, sum(credits - debits) AS stands FROM ledger.balances
+            WHERE account_no / 10000000000 = 20 GROUP BY account_no
+        ) b FULL JOIN (
+            SELECT (2000 + programme) * 100000000::bigint + year * 100 + level AS account_no,
+                sum(amount) AS stands
+            FROM (
+                SELECT programme, budget_year AS year, coalesce(province, 0) AS level, amount
+                FROM payments.appropriations
+                UNION ALL
+                SELECT r.programme, r.budget_year, s.province, -s.amount
+                FROM payments.funding_sums s JOIN payments.runs r USING (run_no)
+            ) m GROUP BY programme, year, level
+        ) s USING (account_no)
+        WHERE coalesce(b.stands, 0) <> coalesce(s.stands, 0)
+        UNION ALL
+        SELECT 'run ' || t.run_no || ' account ' || t.account_no FROM (
+            SELECT t.run_no, side.account_no,
+                sum(side.amount) FILTER (WHERE t.chunk = 0) AS committed,
+                sum(side.amount) AS stands
+            FROM ledger.transfers t
+            CROSS JOIN LATERAL (VALUES (t.credit, t.amount), (t.debit, -t.amount))
+                AS side (account_no, amount)
+            WHERE side.account_no / 10000000000 = 30 GROUP BY 1, 2
+        ) t
+        LEFT JOIN payments.runs r USING (run_no)
+        LEFT JOIN (
+            SELECT run_no, province, sum(amount) AS amount FROM payments.funding_sums
+            GROUP BY run_no, province
+        ) s ON s.run_no = t.run_no AND s.province = t.account_no % 100
+        WHERE t.committed IS DISTINCT FROM s.amount OR t.stands < 0
+            OR t.account_no / 100 % 1000000 <> r.budget_year
+            OR t.stands <> 0 AND r.state NOT IN ('approved')
+        UNION ALL
+        SELECT 'run ' || n.run_no || ' level ' || n.province FROM payments.needs n
+        JOIN payments.runs r USING (run_no)
+        LEFT JOIN (
+            SELECT run_no, province, sum(amount) AS amount FROM payments.funding_sums
+            GROUP BY run_no, province
+        ) s USING (run_no, province)
+        WHERE coalesce(s.amount, 0) > n.amount
+            OR r.state NOT IN ('unfunded') AND coalesce(s.amount, 0) <> n.amount",
     ),
     (
         "matched_is_credited",

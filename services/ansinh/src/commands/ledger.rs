@@ -71,6 +71,10 @@ pub(super) async fn ledger(command: Ledger, shared: &Shared) -> Result<ExitCode,
                 journal_table,
             )?;
         }
+        Ledger::Budget { programme, year } => {
+            let rows = payments::budget(&target.pool(None).await?, programme, year).await?;
+            show(shared.output, &rows, |rows| budget_table(rows))?;
+        }
         Ledger::Appropriate {
             programme,
             province,
@@ -115,6 +119,9 @@ fn account_name(number: AccountNo) -> String {
             .info()
             .map_or_else(|| institution.to_string(), |it| it.name.to_owned());
         name.push_str(&format!(" {known}"));
+    }
+    if let Some(year) = account.year {
+        name.push_str(&format!(" {year}"));
     }
     if let Some(province) = account.province {
         name.push_str(&format!(" {}", province.name()));
@@ -169,6 +176,35 @@ fn balance_table(balance: &TrialBalance) -> comfy_table::Table {
         2,
         rows,
     )
+}
+
+fn budget_table(rows: &[payments::BudgetRow]) -> comfy_table::Table {
+    let header = [
+        "year",
+        "programme",
+        "level",
+        "appropriated",
+        "paid",
+        "in flight",
+        "payable",
+        "committed",
+        "left",
+    ];
+    let rows = rows.iter().map(|it| {
+        let level = it.fund.province.map_or("central", |it| it.name());
+        [
+            it.fund.year.to_string(),
+            it.fund.programme.to_string(),
+            level.to_owned(),
+            grouped(it.appropriated),
+            grouped(it.paid),
+            grouped(it.in_flight),
+            grouped(it.payable),
+            grouped(it.committed),
+            grouped(it.left),
+        ]
+    });
+    table(&header, 3, rows)
 }
 
 fn journal_rows(it: JournalView) -> JournalRows {

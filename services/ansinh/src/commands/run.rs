@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use domain::{Position, RunNo};
 use payments::{
-    ApproveRun, CloseRun, FreeLine, Guard, HoldLine, OpenRun, ReleaseLate, ReleaseRun, RunSummary,
+    ApproveRun, CloseRun, FreeLine, FundRun, Guard, HoldLine, OpenRun, ReleaseLate, ReleaseRun, RunSummary,
     SignedAct, Statement,
 };
 use sqlx::PgPool;
@@ -44,6 +44,19 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
                 summary_table,
             )?;
             Ok(ExitCode::SUCCESS)
+        }
+        Run::List { state, limit } => {
+            let pool = target.pool(None).await?;
+            let rows = payments::run_list(&pool, state, Utc::now(), i64::from(limit)).await?;
+            show(output, &rows, |rows| list_table(rows))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Run::Fund { run, by } => {
+            let body = FundRun {
+                officer: by.by.clone(),
+                run_no: run,
+            };
+            super::ask(&target, output, "fund-run", &by, &body).await
         }
         Run::Watch { run } => watch(&target.pool(None).await?, run).await,
         Run::Lines {
@@ -120,6 +133,32 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
             super::ask(&target, output, "close-run", &by, &body).await
         }
     }
+}
+
+fn list_table(rows: &[payments::RunRow]) -> comfy_table::Table {
+    let header = [
+        "run",
+        "programme",
+        "period",
+        "state",
+        "lines",
+        "đồng",
+        "unfunded",
+        "days",
+    ];
+    let rows = rows.iter().map(|it| {
+        [
+            it.run_no.to_string(),
+            it.programme.to_string(),
+            it.period.to_string(),
+            it.state.clone(),
+            grouped(it.lines),
+            grouped(it.total),
+            grouped(it.unfunded),
+            it.unfunded_days.map(grouped).unwrap_or_default(),
+        ]
+    });
+    table(&header, 4, rows)
 }
 
 async fn lines(
@@ -347,6 +386,14 @@ pub(super) fn summary_table(it: &RunSummary) -> comfy_table::Table {
         let local = grouped(it.local_total);
         rows.push(["  of it local".to_owned(), String::new(), local]);
     }
+    rows.extend(it.unfunded.iter().map(|short| {
+        let level = short
+            .fund
+            .province
+            .map_or_else(|| "central".to_owned(), |it| it.name().to_owned());
+        let name = format!("  missing of {level} {}", short.fund.year);
+        [name, String::new(), grouped(short.missing)]
+    }));
     rows.extend([
         row("released", it.released_lines, Some(it.released_total)),
         row("credited", it.credited_lines, Some(it.credited_total)),

@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use domain::{Money, Officer, Part, RunNo};
+use domain::{BudgetYear, Money, Officer, Part, Refusal, RunNo};
 use events::{Event, RunClosed, RunOpened};
 use ledger::Root;
 use messaging::{Command, CommandHandler, Problem};
@@ -7,11 +7,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::funding::{fund_approved, on_fund_run};
 use super::keys::{on_end_key, on_register_key};
 use super::release::{late, refuse_late};
 use super::schedule::{approve_order, order_schedule, plan_schedule};
 use crate::approval::{SignedAct, Statement};
 use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
+use crate::funding::Fund;
 use crate::holds::restate;
 use crate::preview::answered;
 use crate::run::{Action, Run, Seen, State};
@@ -47,6 +49,7 @@ impl CommandHandler for OnCommand {
             "release-late" => on_release_run(tx, late(read(command)?)?, signed, now).await,
             "register-key" => on_register_key(tx, read(command)?, now).await,
             "end-key" => on_end_key(tx, read(command)?, now).await,
+            "fund-run" => on_fund_run(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
             "order-schedule" => order_schedule(tx, read(command)?, now).await,
@@ -66,6 +69,10 @@ fn read<T: DeserializeOwned>(command: &Command) -> Result<T, Error> {
         .map_err(|it| Problem::new(422, "command_malformed", it.to_string()).into())
 }
 
+fn refused(refusal: Refusal) -> Problem {
+    Problem::new(422, refusal.code, refusal.to_string())
+}
+
 async fn on_appropriate(
     tx: &mut PgConnection,
     command: Appropriate,
@@ -74,18 +81,17 @@ async fn on_appropriate(
     if command.amount.is_zero() {
         return Err(Problem::new(422, "amount_zero", "an appropriation of 0 đồng is none").into());
     }
+    let year = BudgetYear::try_from(command.budget_year).map_err(refused)?;
     if !store::insert_appropriation(tx, &command, now).await? {
         let detail = format!("the decision {} is recorded already", command.reference);
         return Err(Problem::new(409, "appropriation_repeated", detail).into());
     }
-    let Appropriate {
-        programme,
-        province,
-        amount,
-        reference,
-        ..
-    } = &command;
-    let journal = posting::appropriation(*programme, *province, *amount, reference);
+    let fund = Fund {
+        programme: command.programme,
+        province: command.province,
+        year,
+    };
+    let journal = posting::appropriation(fund, command.amount, &command.reference);
     ledger::post(tx, Part::ZERO, &[journal], now).await?;
     Ok(json!({ "reference": command.reference, "amount": command.amount }))
 }
@@ -114,6 +120,7 @@ pub(crate) async fn open_run(
     approvals_required: i16,
     now: DateTime<Utc>,
 ) -> Result<Option<RunNo>, Error> {
+    BudgetYear::of(opening.business_date).map_err(refused)?;
     let trace = messaging::current_trace();
     let run_no = store::insert_run(tx, opening, approvals_required, trace, now).await?;
     let Some(run_no) = run_no else {
@@ -242,31 +249,12 @@ async fn on_approve_run(
     let required = store::approvals_for(tx, run.total).await?;
     let required = required.max(run.approvals_required);
     if approvals >= i64::from(required) {
-        commit(tx, &run, now).await?;
-        store::set_state(tx, run.run_no, State::Approved).await?;
-        run.state = State::Approved;
+        run.state = fund_approved(tx, &run, now).await?;
     }
     let mut answer = shown(&run);
     answer["approvals"] = json!(approvals);
     answer["approvals_required"] = json!(required);
     Ok(answer)
-}
-
-/// Every fund that pays for the run commits its part, or none does.
-async fn commit(tx: &mut PgConnection, run: &Run, now: DateTime<Utc>) -> Result<(), Error> {
-    let local = store::local_by_province(tx, run.run_no).await?;
-    let all_local = Money::sum(local.iter().map(|(_, amount)| *amount));
-    let national = run.total.checked_sub(all_local);
-    let national = national.ok_or_else(|| Error::ControlTotals {
-        run: run.run_no,
-        part: Part::ZERO,
-        detail: format!("{all_local} đồng are local, of {} in all", run.total),
-    })?;
-    // One at a time: the ledger names a paying account of what it is given.
-    for journal in posting::commitments(run.run_no, run.programme, national, &local) {
-        ledger::post(tx, Part::ZERO, &[journal], now).await?;
-    }
-    Ok(())
 }
 
 async fn on_release_run(
@@ -380,7 +368,7 @@ fn second_act(officer: &Officer, earlier: &str, now: &str) -> Problem {
     Problem::new(403, "same_person", detail)
 }
 
-fn shown(run: &Run) -> Value {
+pub(super) fn shown(run: &Run) -> Value {
     let allowed: Vec<&str> = run
         .state
         .allowed_actions()

@@ -1,10 +1,12 @@
 //! SQL of the reports.
 
 mod acts;
+mod budget;
 mod preview;
 mod schedule;
 
 pub use acts::{acts, unsound_signatures};
+pub use budget::{budget, run_list};
 pub use preview::preview;
 pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};
 
@@ -14,13 +16,14 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{ExceptionRow, HeldRow, InstitutionRow, LineRow, RunSummary};
 use crate::Error;
+use crate::funding::Shortage;
 use crate::run::State;
 use crate::store::Ends;
 
 /// `None` where there is no such run.
 pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSummary>, Error> {
     let row = sqlx::query_as!(
-        RunRow,
+        RunColumns,
         r#"
         SELECT r.programme, r.period AS "period: Period", r.business_date,
             r.state AS "state: State", r.maker AS "maker: Officer", r.root,
@@ -70,7 +73,8 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
     let ends = crate::store::run_ends(&mut connection, run_no).await?;
     // On the connection in hand: many who each hold one and want a second would wait for ever.
     let held = held_by_reason(&mut connection, run_no).await?;
-    Ok(Some(summary_of(run_no, row, &ends, held)))
+    let unfunded = budget::unfunded(&mut connection, run_no).await?;
+    Ok(Some(summary_of(run_no, row, &ends, (held, unfunded))))
 }
 
 async fn held_by_reason(
@@ -92,7 +96,7 @@ async fn held_by_reason(
 }
 
 /// A run's own row and the sums of its partitions and chunks.
-struct RunRow {
+struct RunColumns {
     programme: i16,
     period: Period,
     business_date: NaiveDate,
@@ -123,7 +127,12 @@ struct RunRow {
     cash_total: Money,
 }
 
-fn summary_of(run_no: RunNo, row: RunRow, ends: &Ends, held: Vec<HeldRow>) -> RunSummary {
+fn summary_of(
+    run_no: RunNo,
+    row: RunColumns,
+    ends: &Ends,
+    (held, unfunded): (Vec<HeldRow>, Vec<Shortage>),
+) -> RunSummary {
     let answered = ends.credited_lines + ends.returned_lines + ends.unknown_lines;
     RunSummary {
         run_no,
@@ -154,6 +163,7 @@ fn summary_of(run_no: RunNo, row: RunRow, ends: &Ends, held: Vec<HeldRow>) -> Ru
         local_total: row.local_total,
         overpayments: row.overpayments,
         overpayments_total: row.overpayments_total,
+        unfunded,
         cash_lines: row.cash_lines,
         cash_total: row.cash_total,
         reserved_chunks: row.reserved,

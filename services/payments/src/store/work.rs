@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
-    ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, Programme, RunNo,
+    BudgetYear, ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, Programme, RunNo,
 };
 use ledger::TransferLine;
 use privacy::{BlindIndex, Sealed};
@@ -23,6 +23,7 @@ pub(crate) struct PartWork {
     pub part: Part,
     pub programme: Programme,
     pub business_date: NaiveDate,
+    pub year: BudgetYear,
     pub state: State,
     /// The last chunk that is done.
     pub after: ChunkNo,
@@ -44,6 +45,7 @@ pub(crate) async fn take_part(tx: &mut PgConnection) -> Result<Option<PartWork>,
     let row = sqlx::query!(
         r#"
         SELECT p.run_no AS "run_no: RunNo", p.part AS "part: Part", r.programme, r.business_date,
+            r.budget_year AS "budget_year: BudgetYear",
             r.state AS "state: State", p.chunks, r.trace,
             CASE r.state WHEN 'approved' THEN p.reserved ELSE p.released END AS "after!: ChunkNo"
         FROM payments.run_parts p JOIN payments.runs r USING (run_no)
@@ -60,6 +62,7 @@ pub(crate) async fn take_part(tx: &mut PgConnection) -> Result<Option<PartWork>,
         part: it.part,
         programme: programme_of(it.programme),
         business_date: it.business_date,
+        year: it.budget_year,
         state: it.state,
         after: it.after,
         chunks: it.chunks,
