@@ -47,7 +47,12 @@ async fn maker_checkers_and_releaser_are_four_persons_who_saw_the_same_run() -> 
         .refused("close-run", "early close", &closing(run_no)?)
         .await?;
     not_now(&problem, &["approve", "hold", "free"]);
-    assert_eq!(world.balance(Account::commitment(PROGRAMME, world.budget_year())).await?, 0);
+    assert_eq!(
+        world
+            .balance(Account::commitment(PROGRAMME, world.budget_year()))
+            .await?,
+        0
+    );
 
     a_held_line_makes_it_another_run(&world, run_no).await?;
     for by in [CHECKER, SECOND_CHECKER] {
@@ -58,11 +63,14 @@ async fn maker_checkers_and_releaser_are_four_persons_who_saw_the_same_run() -> 
     }
     world.until_state(run_no, "reserved").await?;
     let body = world.approval(run_no, "do.giang").await?;
-    not_now(&refused_approval(&world, &body).await?, &["release"]);
+    not_now(
+        &refused_approval(&world, &body).await?,
+        &["release", "stop"],
+    );
     let held = hold(&world.lines(run_no).await?[1].end_to_end_id, "báo tử");
     not_now(
         &world.refused("hold-line", "late", &held).await?,
-        &["release"],
+        &["release", "stop"],
     );
     for by in [MAKER, CHECKER, SECOND_CHECKER] {
         let key = format!("release-{by}");

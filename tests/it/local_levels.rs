@@ -43,7 +43,9 @@ async fn what_a_province_adds_is_paid_from_its_own_fund_or_waits_for_it() -> any
 
     a_run_waits_for_the_province(&world, run_no).await?;
     world.until_state(run_no, "reserved").await?;
-    let national = world.balance(Account::programme_fund(PROGRAMME, world.budget_year())).await?;
+    let national = world
+        .balance(Account::programme_fund(PROGRAMME, world.budget_year()))
+        .await?;
     assert_eq!(national, enough.units() - 2 * 540_000);
     for account in [
         Account::programme_fund_of(PROGRAMME, province("01"), world.budget_year()),

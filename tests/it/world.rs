@@ -164,15 +164,16 @@ impl World {
         amount: Money,
     ) -> anyhow::Result<Value> {
         let of_province = province.map_or_else(String::new, |it| format!(" {it}"));
+        let year = self.budget_year();
         let body = Appropriate {
             officer: officer("pham.dung"),
             programme,
             province,
-            budget_year: self.budget_year().number(),
+            budget_year: year.number(),
             amount,
-            reference: format!("QĐ 01/2026 {programme} {amount}{of_province}"),
+            reference: format!("QĐ 01/{year} {programme} {amount}{of_province}"),
         };
-        let key = format!("appropriate-{programme}-{amount}{of_province}");
+        let key = format!("appropriate-{programme}-{amount}-{year}{of_province}");
         self.ask("appropriate", &key, &to_value(body)?).await
     }
 
@@ -353,6 +354,16 @@ impl World {
             "after {} s it does not hold that {what}",
             WAIT_MAX.as_secs()
         )
+    }
+
+    /// Stops without a look at the invariants: for tests that broke them on purpose.
+    pub async fn leave(self) -> anyhow::Result<()> {
+        self.services.stop().await;
+        if let Some(banks) = self.banks {
+            banks.stop().await?;
+        }
+        self.pool.close().await;
+        self.ground.clear().await
     }
 
     /// The books balance, every invariant holds, and nothing is left over.

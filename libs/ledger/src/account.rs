@@ -173,7 +173,11 @@ impl Account {
     }
 
     /// What a province gives for its own level of a programme.
-    pub fn programme_fund_of(programme: Programme, province: Province, year: BudgetYear) -> Account {
+    pub fn programme_fund_of(
+        programme: Programme,
+        province: Province,
+        year: BudgetYear,
+    ) -> Account {
         Account {
             province: Some(province),
             ..Account::programme_fund(programme, year)

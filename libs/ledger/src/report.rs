@@ -93,6 +93,18 @@ pub async fn left(
     accounts: &[AccountNo],
 ) -> Result<Vec<Money>, Error> {
     crate::store::lock_head(tx, part).await?;
+    stands(tx, part, accounts).await
+}
+
+/// What credit accounts stand at in one partition just now, in the order asked.
+///
+/// # Errors
+/// What the database says.
+pub async fn stands(
+    connection: &mut PgConnection,
+    part: Part,
+    accounts: &[AccountNo],
+) -> Result<Vec<Money>, Error> {
     let numbers: Vec<i64> = accounts.iter().map(|it| it.0).collect();
     let left = sqlx::query_scalar!(
         r#"
@@ -104,7 +116,7 @@ pub async fn left(
         part.number(),
         &numbers,
     )
-    .fetch_all(tx)
+    .fetch_all(connection)
     .await?;
     Ok(left.into_iter().map(whole).collect())
 }

@@ -1,10 +1,15 @@
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, NaiveTime};
-use domain::{EndToEndId, Institution, Money, Officer, Period, Programme, Province, RunNo};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use domain::{
+    BudgetYear, EndToEndId, Institution, Money, Officer, Period, Programme, Province, RunNo,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::funding::FundingOrder;
 use crate::preview::Guard;
+use crate::release::{Scope, Waves};
+use crate::year_end::Surplus;
 
 /// `payments.do.appropriate`: money that a programme may spend, or a province for its own level.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -98,6 +103,33 @@ pub struct EndKey {
 pub struct FundRun {
     pub officer: Officer,
     pub run_no: RunNo,
+    /// Only what fits, in this order; all or nothing where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<FundingOrder>,
+}
+
+/// `payments.do.close-year`: what becomes of what a fund has left when its year is over.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloseYear {
+    pub officer: Officer,
+    pub programme: Programme,
+    /// Whose fund it is; none for the programme's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub province: Option<Province>,
+    pub year: BudgetYear,
+    pub surplus: Surplus,
+    /// Number of the decision, or of the treasury's document; the same one counts once.
+    pub reference: String,
+}
+
+/// `payments.do.approve-closing`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveClosing {
+    /// Not who ordered it.
+    pub officer: Officer,
+    pub closing_no: i64,
 }
 
 /// `payments.do.release-run`
@@ -118,6 +150,54 @@ pub struct ReleaseRun {
 pub struct ReleaseLate {
     pub release: ReleaseRun,
     pub reason: String,
+}
+
+/// `payments.do.release-in-waves`: one signed act over the whole run, which goes out in portions.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseInWaves {
+    pub release: ReleaseRun,
+    pub waves: Waves,
+    /// As of a late release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `payments.do.continue-run`: the next wave may go out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContinueRun {
+    pub officer: Officer,
+    pub run_no: RunNo,
+}
+
+/// `payments.do.pause`, `.resume`, `.stop`: what of released runs goes out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRelease {
+    pub officer: Officer,
+    pub scope: Scope,
+    pub reason: String,
+}
+
+/// `payments.do.limit-institution`: how many lines a minute it is sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitInstitution {
+    pub officer: Officer,
+    pub institution: Institution,
+    pub lines_per_minute: i32,
+    pub holds_from: DateTime<Utc>,
+    pub reason: String,
+}
+
+/// `payments.do.approve-limit`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveLimit {
+    /// Not who ordered it.
+    pub officer: Officer,
+    pub limit_no: i64,
 }
 
 /// `payments.do.close-run`

@@ -3,7 +3,7 @@
 use domain::{BudgetYear, Money, Programme, Province};
 use ledger::Account;
 use messaging::Problem;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
@@ -31,6 +31,54 @@ pub struct Shortage {
     pub needed: Money,
     pub left: Money,
     pub missing: Money,
+}
+
+/// In which order lines are funded as far as the money goes. The first that does not fit ends it
+/// for its fund: nobody comes before somebody who was to come first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FundingOrder {
+    /// Arrears of the oldest period first.
+    OldestFirst,
+    SmallestFirst,
+    /// These provinces one after the other, then the others together.
+    Province {
+        provinces: Vec<Province>,
+    },
+}
+
+impl FundingOrder {
+    pub(crate) fn rule(&self) -> &'static str {
+        match self {
+            FundingOrder::OldestFirst => "oldest_first",
+            FundingOrder::SmallestFirst => "smallest_first",
+            FundingOrder::Province { .. } => "province",
+        }
+    }
+
+    pub(crate) fn provinces(&self) -> Option<Vec<i16>> {
+        match self {
+            FundingOrder::Province { provinces } => {
+                Some(provinces.iter().map(|it| it.number()).collect())
+            }
+            FundingOrder::OldestFirst | FundingOrder::SmallestFirst => None,
+        }
+    }
+
+    /// A list of provinces names at least one, and each once.
+    pub(crate) fn refuse_odd(&self) -> Result<(), Error> {
+        let Some(mut provinces) = self.provinces() else {
+            return Ok(());
+        };
+        let named = provinces.len();
+        provinces.sort_unstable();
+        provinces.dedup();
+        if named == 0 || provinces.len() < named {
+            let detail = "the order names provinces, each once";
+            return Err(Problem::new(422, "funding_order_invalid", detail).into());
+        }
+        Ok(())
+    }
 }
 
 impl Fund {
@@ -93,8 +141,25 @@ mod tests {
     }
 
     #[test]
+    fn an_order_by_province_names_each_once() {
+        let order = |numbers: &[&str]| FundingOrder::Province {
+            provinces: numbers.iter().map(|it| it.parse().unwrap()).collect(),
+        };
+        assert!(order(&["01", "79"]).refuse_odd().is_ok());
+        assert!(FundingOrder::OldestFirst.refuse_odd().is_ok());
+        for odd in [order(&[]), order(&["01", "79", "01"])] {
+            let refused = Problem::from(odd.refuse_odd().unwrap_err());
+            assert_eq!(refused.code, "funding_order_invalid");
+        }
+    }
+
+    #[test]
     fn each_fund_pays_its_own_part_or_says_what_it_lacks() {
-        let needs = [need(None, 1_000), need(Some("01"), 110), need(Some("79"), 7)];
+        let needs = [
+            need(None, 1_000),
+            need(Some("01"), 110),
+            need(Some("79"), 7),
+        ];
         let left = |dong: [u64; 3]| dong.map(Money::dong);
         assert_eq!(shortages(&needs, &left([1_000, 110, 7])), []);
         let short = shortages(&needs, &left([5_000, 109, 0]));

@@ -2,11 +2,13 @@
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
-//! `open-run`, `fund-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
+//! `open-run`, `fund-run`, `close-year`, `approve-closing`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `release-in-waves`,
+//! `continue-run`, `pause`, `resume`, `stop`, `limit-institution`, `approve-limit`, `close-run`, `plan-schedule`,
 //! `order-schedule`, `approve-order`, `register-key`, `end-key`. Says `run-opened`, `results-applied`, `run-closed`,
 //! and to each bank `instructions`.
 
 mod approval;
+mod breaker;
 mod command;
 mod error;
 mod funding;
@@ -15,6 +17,7 @@ mod holds;
 mod line;
 mod posting;
 mod preview;
+mod release;
 mod report;
 mod result;
 mod run;
@@ -23,21 +26,30 @@ mod scheduler;
 mod store;
 mod withdrawal;
 mod work;
+mod year_end;
+
+pub use work::work_once;
+pub use year_end::Surplus;
 
 pub use approval::{KeyStatement, SignedAct, Statement};
 pub use command::{
-    Appropriate, ApproveOrder, ApproveRun, CloseRun, EndKey, FreeLine, FundRun, HoldLine, OpenRun,
-    OrderSchedule, Ordered, PlanSchedule, RegisterKey, ReleaseLate, ReleaseRun,
+    Appropriate, ApproveClosing, ApproveLimit, ApproveOrder, ApproveRun, CloseRun, CloseYear,
+    ContinueRun, EndKey, FreeLine, FundRun, HoldLine, LimitInstitution, OpenRun, OrderRelease,
+    OrderSchedule, Ordered, PlanSchedule, RegisterKey, ReleaseInWaves, ReleaseLate, ReleaseRun,
 };
 pub use error::Error;
-pub use funding::{Fund, Shortage};
-pub use handlers::{approve_order, order_schedule, plan_schedule};
+pub use funding::{Fund, FundingOrder, Shortage};
+pub use handlers::{
+    approve_closing, approve_limit, approve_order, close_year, limit_institution, order_schedule,
+    pause, plan_schedule, resume, stop,
+};
 pub use line::{Line, LineLeaf};
 pub use preview::{Bucket, Difference, Guard, Guarded};
+pub use release::{Scope, Waves};
 pub use report::{
-    ActRow, AlarmRow, BudgetRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview, RunRow,
-    RunSummary, ScheduleRow, StepRow, acts, alarms, budget, exceptions, institutions, lines, preview,
-    run_list, run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps,
+    ActRow, AlarmRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview, Progress,
+    RunRow, RunSummary, ScheduleRow, StepRow, acts, alarms, exceptions, institutions, lines,
+    preview, run_list, run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps,
     unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};

@@ -1,17 +1,17 @@
 //! Which journal each step of a payment writes: the table of the books.
 
-use domain::{
-    BudgetYear, ChunkNo, Institution, Money, Part, PersonNo, Programme, Province, RunNo,
-};
+use domain::{BudgetYear, ChunkNo, Institution, Money, Part, PersonNo, Programme, Province, RunNo};
 use events::{
     BreaksResolved, Resolution, ResolvedBreak, ResultStatus, StatementMatched, Suspense,
     WithdrawnLine,
 };
 use ledger::{Account, Journal, JournalKind, Transfer, TransferLine};
 
+use crate::Error;
 use crate::funding::{Fund, Need};
 use crate::line::Line;
 use crate::withdrawal::Obligated;
+use crate::year_end::{Closing, Surplus};
 
 /// A payment whose money moves because of an answer or its absence.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,22 @@ pub(crate) fn appropriation(fund: Fund, amount: Money, reference: &str) -> Journ
     )
 }
 
+/// What is left of a year goes back to the treasury, or to the next year's fund.
+pub(crate) fn year_closing(closing: &Closing, left: Money) -> Result<Journal, Error> {
+    let to = match closing.how {
+        Surplus::GivenBack => Account::treasury_cash(),
+        Surplus::CarriedOver => closing.next()?.account(),
+    };
+    let reference = format!("close-year/{}", closing.reference);
+    let transfers = vec![moved(closing.fund.account(), to, left)];
+    Ok(control(
+        JournalKind::CloseYear,
+        reference,
+        RunNo(0),
+        transfers,
+    ))
+}
+
 /// A journal each fund that pays for the run, so that a refusal names the one that is short.
 pub(crate) fn commitments(run_no: RunNo, step: i16, needs: &[Need]) -> Vec<Journal> {
     let journal = |it: &Need| {
@@ -56,6 +72,7 @@ pub(crate) fn commitments(run_no: RunNo, step: i16, needs: &[Need]) -> Vec<Journ
 /// One payable a line, from the programme's commitment and from that of the line's province.
 pub(crate) fn reservation(
     (programme, year): (Programme, BudgetYear),
+    step: i16,
     chunk: &[Line],
 ) -> Journal {
     let national = |it: &Line| Transfer {
@@ -74,11 +91,17 @@ pub(crate) fn reservation(
     };
     let transfers = chunk.iter().flat_map(|it| [national(it), local(it)]);
     let transfers = transfers.filter(|it| !it.amount.is_zero()).collect();
-    of_chunk(JournalKind::Reserve, "reserve", chunk, transfers)
+    // What was funded later is reserved later.
+    of_chunk(
+        JournalKind::Reserve,
+        &nth("reserve", step - 1),
+        chunk,
+        transfers,
+    )
 }
 
 /// The lines go out, and the treasury's cash for them goes with them.
-pub(crate) fn release(programme: Programme, chunk: &[Line]) -> Journal {
+pub(crate) fn release(programme: Programme, messages: i16, chunk: &[Line]) -> Journal {
     let institution = chunk[0].institution;
     let in_transit = Account::in_transit(programme, institution);
     let transfer = |it: &Line| Transfer {
@@ -91,7 +114,56 @@ pub(crate) fn release(programme: Programme, chunk: &[Line]) -> Journal {
     let total = Money::sum(chunk.iter().map(|it| it.amount));
     let at_institution = Account::treasury_cash_at(institution);
     transfers.push(moved(at_institution, Account::treasury_cash(), total));
-    of_chunk(JournalKind::Release, "release", chunk, transfers)
+    of_chunk(
+        JournalKind::Release,
+        &nth("release", messages),
+        chunk,
+        transfers,
+    )
+}
+
+/// The step of a chunk, with a number where it was taken before for other lines of it.
+fn nth(step: &str, before: i16) -> String {
+    if before > 0 {
+        format!("{step}-{}", before + 1)
+    } else {
+        step.to_owned()
+    }
+}
+
+/// Lines that do not go out are owed to nobody by this run: back to the commitments, of the country
+/// and of each line's province. `None` where there are none.
+pub(crate) fn stop((programme, year): (Programme, BudgetYear), lines: &[&Line]) -> Option<Journal> {
+    let first = lines.first()?;
+    let transfers = lines.iter().flat_map(|it| {
+        let national = it.amount.checked_sub(it.local);
+        let national = national.expect("the schema keeps the local part within the amount");
+        let of_province = Account::commitment_of(programme, it.province, year);
+        [
+            (Account::commitment(programme, year), national),
+            (of_province, it.local),
+        ]
+        .map(|(credit, amount)| Transfer {
+            debit: payable(programme, it),
+            credit,
+            amount,
+            line: Some(transfer_line(it.person_no, it.position)),
+        })
+    });
+    let transfers = transfers.filter(|it| !it.amount.is_zero()).collect();
+    let at = first.position;
+    let reference = format!("{}-{}-{:04}/stop", at.run, at.part, at.chunk.0);
+    Some(control(JournalKind::Stop, reference, at.run, transfers))
+}
+
+/// All that an order took back of a run is the funds' again; `None` where that is nothing.
+pub(crate) fn give_back(run_no: RunNo, order_no: i64, sums: &[Need]) -> Option<Journal> {
+    let sums = sums.iter();
+    let transfers: Vec<Transfer> = sums
+        .map(|it| moved(it.fund.commitment(), it.fund.account(), it.amount))
+        .collect();
+    let reference = format!("{run_no}/stop/{order_no}");
+    (!transfers.is_empty()).then(|| control(JournalKind::Stop, reference, run_no, transfers))
 }
 
 /// One journal a run that a bank's message speaks of.
@@ -337,14 +409,14 @@ mod tests {
     fn a_chunk_keeps_the_month_and_its_arrears_apart() {
         let chunk = [line(1, None, 540_000), line(2, Some("2026-07"), 40_000)];
         assert_eq!(
-            sides(&reservation((PROGRAMME, year()), &chunk)),
+            sides(&reservation((PROGRAMME, year()), 1, &chunk)),
             [
                 (Commitment, Payable, 540_000),
                 (Commitment, PayableArrears, 40_000),
             ]
         );
         assert_eq!(
-            sides(&release(PROGRAMME, &chunk)),
+            sides(&release(PROGRAMME, 0, &chunk)),
             [
                 (Payable, InTransit, 540_000),
                 (PayableArrears, InTransit, 40_000),
@@ -383,7 +455,7 @@ mod tests {
             line(3, None, 540_000),
         ];
         (chunk[0].local, chunk[1].local) = (Money::dong(110_000), Money::dong(40_000));
-        let journal = reservation((PROGRAMME, year()), &chunk);
+        let journal = reservation((PROGRAMME, year()), 1, &chunk);
         let national = Account::commitment(PROGRAMME, year());
         let local = Account::commitment_of(PROGRAMME, province("79"), year());
         let month = Account::payable(PROGRAMME);
@@ -402,7 +474,18 @@ mod tests {
             (national, month, 540_000, 3),
         ];
         assert_eq!(moved, expected);
-        assert_eq!(sides(&release(PROGRAMME, &chunk)).len(), 3 + 1);
+        assert_eq!(sides(&release(PROGRAMME, 0, &chunk)).len(), 3 + 1);
+        let lines: Vec<&Line> = chunk.iter().collect();
+        let stopped = stop((PROGRAMME, year()), &lines).unwrap();
+        let back = stopped.transfers.iter();
+        let back: Vec<_> = back
+            .map(|it| {
+                let line = it.line.unwrap().line.0;
+                (it.credit, it.debit, it.amount.units(), line)
+            })
+            .collect();
+        assert_eq!(back, expected, "what was reserved, the other way");
+        assert_eq!(stop((PROGRAMME, year()), &[]), None);
 
         let need = |province, dong| Need {
             fund: Fund {

@@ -3,7 +3,7 @@
 mod store;
 
 pub use store::{
-    acts, alarms, budget, exceptions, institutions, lines, preview, run_list, run_summary, runs, schedule,
+    acts, alarms, exceptions, institutions, lines, preview, run_list, run_summary, runs, schedule,
     schedule_next, schedule_orders, schedule_steps, unsound_signatures,
 };
 
@@ -11,7 +11,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use domain::{Channel, Institution, Money, Officer, Period, Position, Programme, RunNo};
 use serde::Serialize;
 
-use crate::funding::{Fund, Shortage};
+use crate::funding::Shortage;
 use crate::preview::{Difference, Guard, Guarded};
 use crate::{Moment, MomentState};
 
@@ -44,6 +44,7 @@ pub struct RunSummary {
     pub held_by_reason: Vec<HeldRow>,
     /// What no funding has covered yet of an approved run, by fund.
     pub unfunded: Vec<Shortage>,
+    pub progress: Progress,
     pub cash_lines: i64,
     pub cash_total: Money,
     pub reserved_chunks: i64,
@@ -71,6 +72,20 @@ pub struct RunSummary {
     pub closed_at: Option<DateTime<Utc>>,
 }
 
+/// What of a run is not out, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Progress {
+    /// To go out: reserved or being reserved, or behind a wave, a pause or a limit.
+    pub waiting_lines: i64,
+    pub stopped_lines: i64,
+    pub stopped_total: Money,
+    /// Waves that may go out, of those planned.
+    pub wave: i16,
+    pub waves: i64,
+    /// What is paused now and touches the run, by whom and why.
+    pub paused: Vec<String>,
+}
+
 /// A run among others.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunRow {
@@ -85,23 +100,6 @@ pub struct RunRow {
     pub unfunded: Money,
     /// Since the last approval, where it waits for money.
     pub unfunded_days: Option<i64>,
-}
-
-/// Where the money of one programme, level and year is; the parts add up to what was appropriated.
-#[derive(Debug, Clone, Serialize)]
-pub struct BudgetRow {
-    #[serde(flatten)]
-    pub fund: Fund,
-    pub appropriated: Money,
-    /// Credited, what is to be recovered included.
-    pub paid: Money,
-    /// With institutions, answered or not.
-    pub in_flight: Money,
-    /// Owed to people and not on its way.
-    pub payable: Money,
-    /// For approved runs, not set aside for their lines yet.
-    pub committed: Money,
-    pub left: Money,
 }
 
 /// What an approver looks at first: counters, by what changed since the run before.

@@ -38,6 +38,9 @@ pub enum Action {
     Approve,
     Fund,
     Release,
+    Continue,
+    Pause,
+    Stop,
     Close,
 }
 
@@ -82,10 +85,11 @@ impl State {
         match self {
             State::Preparing => &[Action::Free],
             State::AwaitingApproval => &[Action::Approve, Action::Hold, Action::Free],
-            State::Unfunded => &[Action::Fund],
-            State::Reserved => &[Action::Release],
+            State::Unfunded => &[Action::Fund, Action::Stop],
+            State::Reserved => &[Action::Release, Action::Stop],
+            State::Releasing => &[Action::Continue, Action::Pause, Action::Stop],
             State::Released => &[Action::Close],
-            State::Approved | State::Releasing | State::Closed => &[],
+            State::Approved | State::Closed => &[],
         }
     }
 
@@ -128,6 +132,9 @@ impl Action {
             Action::Approve => "approve",
             Action::Fund => "fund",
             Action::Release => "release",
+            Action::Continue => "continue",
+            Action::Pause => "pause",
+            Action::Stop => "stop",
             Action::Close => "close",
         }
     }
@@ -180,19 +187,26 @@ mod tests {
 
     #[test]
     fn every_pair_of_state_and_action_is_decided() {
-        use Action::{Approve, Close, Free, Fund, Hold, Release};
-        use State::{AwaitingApproval, Preparing, Released, Reserved, Unfunded};
+        use Action::{Approve, Close, Continue, Free, Fund, Hold, Pause, Release, Stop};
+        use State::{AwaitingApproval, Preparing, Released, Releasing, Reserved, Unfunded};
         let allowed = [
             (AwaitingApproval, Approve),
             (AwaitingApproval, Hold),
             (AwaitingApproval, Free),
             (Preparing, Free),
             (Unfunded, Fund),
+            (Unfunded, Stop),
+            (Reserved, Stop),
+            (Releasing, Continue),
+            (Releasing, Pause),
+            (Releasing, Stop),
             (Reserved, Release),
             (Released, Close),
         ];
         for state in State::ALL {
-            for action in [Hold, Free, Approve, Fund, Release, Close] {
+            for action in [
+                Hold, Free, Approve, Fund, Release, Continue, Pause, Stop, Close,
+            ] {
                 let expected = allowed.contains(&(state, action));
                 assert_eq!(state.allow(action).is_ok(), expected, "{state} {action}");
             }

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use domain::{Money, Part};
 use ledger::{AccountNo, JournalView, TrialBalanceRow};
-use payments::Appropriate;
+use payments::{Appropriate, ApproveClosing, CloseYear};
 use serde::Serialize;
 
 use crate::cli::{Ledger, Shared};
@@ -49,6 +49,7 @@ struct TransferRow {
     payment: Option<String>,
 }
 
+#[expect(clippy::too_many_lines, reason = "one short arm a command")]
 pub(super) async fn ledger(command: Ledger, shared: &Shared) -> Result<ExitCode, Failure> {
     let target = Target::find(&shared.home)?;
     match command {
@@ -72,8 +73,33 @@ pub(super) async fn ledger(command: Ledger, shared: &Shared) -> Result<ExitCode,
             )?;
         }
         Ledger::Budget { programme, year } => {
-            let rows = payments::budget(&target.pool(None).await?, programme, year).await?;
+            let rows = crate::budget::budget(&target.pool(None).await?, programme, year).await?;
             show(shared.output, &rows, |rows| budget_table(rows))?;
+        }
+        Ledger::CloseYear {
+            programme,
+            province,
+            year,
+            surplus,
+            reference,
+            by,
+        } => {
+            let body = CloseYear {
+                officer: by.by.clone(),
+                programme,
+                province,
+                year,
+                surplus,
+                reference,
+            };
+            return super::ask(&target, shared.output, "close-year", &by, &body).await;
+        }
+        Ledger::ApproveClosing { closing_no, by } => {
+            let body = ApproveClosing {
+                officer: by.by.clone(),
+                closing_no,
+            };
+            return super::ask(&target, shared.output, "approve-closing", &by, &body).await;
         }
         Ledger::Appropriate {
             programme,
@@ -178,12 +204,15 @@ fn balance_table(balance: &TrialBalance) -> comfy_table::Table {
     )
 }
 
-fn budget_table(rows: &[payments::BudgetRow]) -> comfy_table::Table {
+fn budget_table(rows: &[crate::budget::BudgetRow]) -> comfy_table::Table {
     let header = [
         "year",
         "programme",
         "level",
         "appropriated",
+        "carried in",
+        "carried out",
+        "given back",
         "paid",
         "in flight",
         "payable",
@@ -197,6 +226,9 @@ fn budget_table(rows: &[payments::BudgetRow]) -> comfy_table::Table {
             it.fund.programme.to_string(),
             level.to_owned(),
             grouped(it.appropriated),
+            grouped(it.carried_in),
+            grouped(it.carried_out),
+            grouped(it.given_back),
             grouped(it.paid),
             grouped(it.in_flight),
             grouped(it.payable),

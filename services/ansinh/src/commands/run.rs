@@ -1,13 +1,16 @@
+mod release;
+mod tables;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use domain::{Position, RunNo};
 use payments::{
-    ApproveRun, CloseRun, FreeLine, FundRun, Guard, HoldLine, OpenRun, ReleaseLate, ReleaseRun, RunSummary,
-    SignedAct, Statement,
+    ApproveLimit, ApproveRun, CloseRun, ContinueRun, FreeLine, FundRun, Guard, HoldLine,
+    LimitInstitution, OpenRun, ReleaseRun, RunSummary, SignedAct, Statement,
 };
 use sqlx::PgPool;
 
@@ -48,13 +51,19 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
         Run::List { state, limit } => {
             let pool = target.pool(None).await?;
             let rows = payments::run_list(&pool, state, Utc::now(), i64::from(limit)).await?;
-            show(output, &rows, |rows| list_table(rows))?;
+            show(output, &rows, |rows| tables::runs(rows))?;
             Ok(ExitCode::SUCCESS)
         }
-        Run::Fund { run, by } => {
+        Run::Fund {
+            run,
+            partial: _,
+            order,
+            by,
+        } => {
             let body = FundRun {
                 officer: by.by.clone(),
                 run_no: run,
+                partial: order,
             };
             super::ask(&target, output, "fund-run", &by, &body).await
         }
@@ -109,7 +118,14 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
         }
         Run::Preview { run } => preview(&target.pool(None).await?, output, run).await,
         Run::Acts { run } => acts(&target.pool(None).await?, output, run).await,
-        Run::Release { run, key, late, by } => {
+        Run::Release {
+            run,
+            key,
+            late,
+            first,
+            waves,
+            by,
+        } => {
             let summary = summary(&target.pool(None).await?, run).await?;
             let statement = Statement::seen(SignedAct::Release, by.by.clone(), &summary);
             let release = ReleaseRun {
@@ -117,13 +133,40 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
                 run_no: run,
                 signature: own_key(shared, key, &by)?.map(|it| it.sign(&statement)),
             };
-            match late {
-                None => super::ask(&target, output, "release-run", &by, &release).await,
-                Some(reason) => {
-                    let body = ReleaseLate { release, reason };
-                    super::ask(&target, output, "release-late", &by, &body).await
-                }
-            }
+            release::release(&target, output, (release, late), (first, waves), &by).await
+        }
+        Run::Continue { run, by } => {
+            let body = ContinueRun {
+                officer: by.by.clone(),
+                run_no: run,
+            };
+            super::ask(&target, output, "continue-run", &by, &body).await
+        }
+        Run::Pause(order) => release::order(&target, output, "pause", order).await,
+        Run::Resume(order) => release::order(&target, output, "resume", order).await,
+        Run::Stop(order) => release::order(&target, output, "stop", order).await,
+        Run::Limit {
+            institution,
+            lines_per_minute,
+            from,
+            reason,
+            by,
+        } => {
+            let body = LimitInstitution {
+                officer: by.by.clone(),
+                institution,
+                lines_per_minute,
+                holds_from: from.unwrap_or_else(Utc::now),
+                reason,
+            };
+            super::ask(&target, output, "limit-institution", &by, &body).await
+        }
+        Run::ApproveLimit { limit_no, by } => {
+            let body = ApproveLimit {
+                officer: by.by.clone(),
+                limit_no,
+            };
+            super::ask(&target, output, "approve-limit", &by, &body).await
         }
         Run::Close { run, by } => {
             let body = CloseRun {
@@ -133,32 +176,6 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
             super::ask(&target, output, "close-run", &by, &body).await
         }
     }
-}
-
-fn list_table(rows: &[payments::RunRow]) -> comfy_table::Table {
-    let header = [
-        "run",
-        "programme",
-        "period",
-        "state",
-        "lines",
-        "đồng",
-        "unfunded",
-        "days",
-    ];
-    let rows = rows.iter().map(|it| {
-        [
-            it.run_no.to_string(),
-            it.programme.to_string(),
-            it.period.to_string(),
-            it.state.clone(),
-            grouped(it.lines),
-            grouped(it.total),
-            grouped(it.unfunded),
-            it.unfunded_days.map(grouped).unwrap_or_default(),
-        ]
-    });
-    table(&header, 4, rows)
 }
 
 async fn lines(
@@ -174,7 +191,7 @@ async fn lines(
 
 async fn exceptions(pool: &PgPool, output: Output, run_no: RunNo) -> Result<ExitCode, Failure> {
     let rows = payments::exceptions(pool, run_no, 1000).await?;
-    show(output, &rows, |rows| exceptions_table(rows))?;
+    show(output, &rows, |rows| tables::exceptions(rows))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -284,41 +301,12 @@ fn preview_table(it: &payments::Preview) -> comfy_table::Table {
 
 async fn acts(pool: &PgPool, output: Output, run_no: RunNo) -> Result<ExitCode, Failure> {
     let rows = payments::acts(pool, run_no).await?;
-    show(output, &rows, |rows| acts_table(rows))?;
+    show(output, &rows, |rows| tables::acts(rows))?;
     if rows.iter().any(|it| it.signature == Some("invalid")) {
         let told = format!("signature_invalid: a signature of {run_no} does not stand");
         return Err(Failure::Broken(told));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn acts_table(rows: &[payments::ActRow]) -> comfy_table::Table {
-    let header = [
-        "at",
-        "act",
-        "officer",
-        "lines",
-        "đồng",
-        "signature",
-        "key seen by",
-        "voided",
-    ];
-    let rows = rows.iter().map(|it| {
-        [
-            it.at.format("%Y-%m-%d %H:%M:%S").to_string(),
-            it.act.clone(),
-            it.officer.to_string(),
-            grouped(it.lines),
-            grouped(it.total),
-            it.signature.unwrap_or_default().to_owned(),
-            it.key_registered_by
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            if it.voided_at.is_some() { "yes" } else { "" }.to_owned(),
-        ]
-    });
-    table(&header, 3, rows)
 }
 
 pub(super) async fn summary(pool: &PgPool, run_no: RunNo) -> Result<RunSummary, Failure> {
@@ -347,8 +335,13 @@ async fn watch(pool: &PgPool, run_no: RunNo) -> Result<ExitCode, Failure> {
             last = line;
         }
         // While a run is prepared a held line may be set free, and nobody has to.
+        // While it goes out only a wave or a pause waits for somebody.
+        let goes_on = it.state == "preparing"
+            || it.state == "releasing"
+                && it.progress.paused.is_empty()
+                && i64::from(it.progress.wave) == it.progress.waves;
         let waits_for_a_person =
-            !it.allowed_actions.is_empty() && it.waiting_lines == 0 && it.state != "preparing";
+            !it.allowed_actions.is_empty() && it.waiting_lines == 0 && !goes_on;
         if it.state == "closed" || waits_for_a_person {
             if let Some(next) = it.allowed_actions.first() {
                 say(&format!("Next: ansinh run {next} {run_no} --by OFFICER"));
@@ -395,6 +388,12 @@ pub(super) fn summary_table(it: &RunSummary) -> comfy_table::Table {
         [name, String::new(), grouped(short.missing)]
     }));
     rows.extend([
+        row("to go out", it.progress.waiting_lines, None),
+        row(
+            "stopped",
+            it.progress.stopped_lines,
+            Some(it.progress.stopped_total),
+        ),
         row("released", it.released_lines, Some(it.released_total)),
         row("credited", it.credited_lines, Some(it.credited_total)),
         row("  overpaid", it.overpayments, Some(it.overpayments_total)),
@@ -407,6 +406,13 @@ pub(super) fn summary_table(it: &RunSummary) -> comfy_table::Table {
     let title = format!("{} {} {}", it.run_no, it.programme, it.period);
     let mut table = table(&[&title, "lines", "đồng"], 1, rows);
     table.add_row([format!("state {}", it.state), String::new(), String::new()]);
+    if it.progress.waves > 1 {
+        let waves = format!("wave {} of {}", it.progress.wave, it.progress.waves);
+        table.add_row([waves, String::new(), String::new()]);
+    }
+    for scope in &it.progress.paused {
+        table.add_row([format!("paused: {scope}"), String::new(), String::new()]);
+    }
     let allowed = it.allowed_actions.join(", ");
     table.add_row([format!("allowed: {allowed}"), String::new(), String::new()]);
     if let Some(root) = &it.root {
@@ -441,28 +447,4 @@ fn lines_table(lines: &[payments::LineRow]) -> comfy_table::Table {
         "đồng",
     ];
     table(&header, 7, rows)
-}
-
-fn until(ends: DateTime<Utc>) -> String {
-    ends.format("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-fn exceptions_table(rows: &[payments::ExceptionRow]) -> comfy_table::Table {
-    let rows = rows.iter().map(|it| {
-        [
-            it.end_to_end_id
-                .map(|it| it.to_string())
-                .unwrap_or_default(),
-            it.kind.clone(),
-            it.detail.clone(),
-            it.hold_until.map(until).unwrap_or_default(),
-            if it.resolved_at.is_some() {
-                "resolved".to_owned()
-            } else {
-                "open".to_owned()
-            },
-            grouped(it.amount),
-        ]
-    });
-    table(&["line", "kind", "what", "until", "state", "đồng"], 5, rows)
 }

@@ -9,10 +9,14 @@ use sqlx::PgConnection;
 
 use super::funding::{fund_approved, on_fund_run};
 use super::keys::{on_end_key, on_register_key};
-use super::release::{late, refuse_late};
+use super::pauses::{
+    approve_limit, begin_waves, limit_institution, on_continue_run, pause, resume, stop,
+};
+use super::release::{Asked, in_waves, late, plain, refuse_late};
 use super::schedule::{approve_order, order_schedule, plan_schedule};
+use super::year_end::{approve_closing, close_year};
 use crate::approval::{SignedAct, Statement};
-use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
+use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun};
 use crate::funding::Fund;
 use crate::holds::restate;
 use crate::preview::answered;
@@ -45,11 +49,20 @@ impl CommandHandler for OnCommand {
             "hold-line" => on_hold_line(tx, read(command)?, now).await,
             "free-line" => on_free_line(tx, read(command)?, now).await,
             "approve-run" => on_approve_run(tx, read(command)?, signed, now).await,
-            "release-run" => on_release_run(tx, (read(command)?, None), signed, now).await,
+            "release-run" => on_release_run(tx, plain(read(command)?), signed, now).await,
             "release-late" => on_release_run(tx, late(read(command)?)?, signed, now).await,
+            "release-in-waves" => on_release_run(tx, in_waves(read(command)?), signed, now).await,
+            "continue-run" => on_continue_run(tx, read(command)?, now).await,
+            "pause" => pause(tx, read(command)?, now).await,
+            "resume" => resume(tx, read(command)?, now).await,
+            "stop" => stop(tx, read(command)?, now).await,
+            "limit-institution" => limit_institution(tx, read(command)?, now).await,
+            "approve-limit" => approve_limit(tx, read(command)?, now).await,
             "register-key" => on_register_key(tx, read(command)?, now).await,
             "end-key" => on_end_key(tx, read(command)?, now).await,
             "fund-run" => on_fund_run(tx, read(command)?, now).await,
+            "close-year" => close_year(tx, read(command)?, now).await,
+            "approve-closing" => approve_closing(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
             "order-schedule" => order_schedule(tx, read(command)?, now).await,
@@ -69,7 +82,7 @@ fn read<T: DeserializeOwned>(command: &Command) -> Result<T, Error> {
         .map_err(|it| Problem::new(422, "command_malformed", it.to_string()).into())
 }
 
-fn refused(refusal: Refusal) -> Problem {
+fn refused(refusal: &Refusal) -> Problem {
     Problem::new(422, refusal.code, refusal.to_string())
 }
 
@@ -81,7 +94,7 @@ async fn on_appropriate(
     if command.amount.is_zero() {
         return Err(Problem::new(422, "amount_zero", "an appropriation of 0 đồng is none").into());
     }
-    let year = BudgetYear::try_from(command.budget_year).map_err(refused)?;
+    let year = BudgetYear::try_from(command.budget_year).map_err(|it| refused(&it))?;
     if !store::insert_appropriation(tx, &command, now).await? {
         let detail = format!("the decision {} is recorded already", command.reference);
         return Err(Problem::new(409, "appropriation_repeated", detail).into());
@@ -120,7 +133,7 @@ pub(crate) async fn open_run(
     approvals_required: i16,
     now: DateTime<Utc>,
 ) -> Result<Option<RunNo>, Error> {
-    BudgetYear::of(opening.business_date).map_err(refused)?;
+    BudgetYear::of(opening.business_date).map_err(|it| refused(&it))?;
     let trace = messaging::current_trace();
     let run_no = store::insert_run(tx, opening, approvals_required, trace, now).await?;
     let Some(run_no) = run_no else {
@@ -259,7 +272,11 @@ async fn on_approve_run(
 
 async fn on_release_run(
     tx: &mut PgConnection,
-    (command, late): (ReleaseRun, Option<String>),
+    Asked {
+        release: command,
+        late,
+        waves,
+    }: Asked,
     must_sign: bool,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
@@ -274,6 +291,7 @@ async fn on_release_run(
         ..Act::new(run.run_no, &command.officer, "release").bound_to(&run)
     };
     act(tx, release, now).await?;
+    begin_waves(tx, &run, waves.as_ref(), &command.officer, now).await?;
     store::set_state(tx, run.run_no, State::Releasing).await?;
     run.state = State::Releasing;
     let mut answer = shown(&run);

@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use domain::{Money, Officer, Part};
 use ledger::AccountNo;
+use messaging::Problem;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::commands::shown;
 use crate::command::FundRun;
-use crate::funding::{Fund, Need, refuse_short, shortages};
+use crate::funding::{Fund, FundingOrder, Need, refuse_short, shortages};
 use crate::run::{Action, Run, State};
 use crate::store::{self, Funding};
 use crate::{Error, posting};
@@ -33,23 +34,89 @@ pub(super) async fn fund_approved(
     Ok(state)
 }
 
-/// Money has come: commits what is open of the run, if all of it fits now.
+/// Money has come: commits what is open of the run if all of it fits, or as far as it goes.
 pub(super) async fn on_fund_run(
     tx: &mut PgConnection,
     command: FundRun,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
+    if let Some(order) = &command.partial {
+        order.refuse_odd()?;
+    }
+    // Whoever holds a partition may want the run next, so partitions come first.
+    for part in Part::all() {
+        store::lock_parts(tx, part, &[command.run_no]).await?;
+    }
     let mut run = store::lock_run(tx, command.run_no).await?;
     run.state.allow(Action::Fund)?;
-    let needs = store::open_needs(tx, &run).await?;
+    let (steps, _) = store::funded(tx, run.run_no).await?;
+    let needs = if steps == 0 {
+        store::open_needs(tx, &run).await?
+    } else {
+        store::unfunded_needs(tx, &run).await?
+    };
     let left = left(tx, &needs).await?;
-    refuse_short(&shortages(&needs, &left))?;
-    commit_whole(tx, &run, &needs, Some(&command.officer), now).await?;
+    let short = shortages(&needs, &left);
+    if command.partial.is_none() {
+        refuse_short(&short)?;
+    }
+    let officer = &command.officer;
+    let funded = if steps == 0 && short.is_empty() {
+        commit_whole(tx, &run, &needs, Some(officer), now).await?;
+        needs
+    } else {
+        let left = needs.iter().zip(left).map(|(need, left)| Need {
+            amount: left,
+            ..*need
+        });
+        let left: Vec<Need> = left.collect();
+        let order = command.partial.as_ref().filter(|_| !short.is_empty());
+        commit_lines(tx, (&run, steps + 1), (order, officer), &left, now).await?
+    };
     store::set_state(tx, run.run_no, State::Approved).await?;
     run.state = State::Approved;
     let mut answer = shown(&run);
-    answer["funded"] = json!(Money::sum(needs.iter().map(|it| it.amount)));
+    answer["funded"] = json!(Money::sum(funded.iter().map(|it| it.amount)));
     Ok(answer)
+}
+
+/// Commits what fits of lines in an order; without one, all that had no money yet.
+async fn commit_lines(
+    tx: &mut PgConnection,
+    (run, step): (&Run, i16),
+    (order, officer): (Option<&FundingOrder>, &Officer),
+    left: &[Need],
+    now: DateTime<Utc>,
+) -> Result<Vec<Need>, Error> {
+    let rule = order.map_or("whole", FundingOrder::rule);
+    let provinces = order.and_then(FundingOrder::provinces);
+    let by = (rule, provinces.as_deref());
+    let sums = store::choose_lines(tx, (run, step), by, left).await?;
+    if sums.is_empty() {
+        let detail = format!("of {} not one line fits into what is left", run.run_no);
+        return Err(Problem::new(409, "nothing_fits", detail).into());
+    }
+    let funding = Funding {
+        run_no: run.run_no,
+        step,
+        officer: Some(officer),
+        rule,
+        provinces,
+        lines: store::count_funded_lines(tx, run, step).await?,
+        sums: &sums,
+    };
+    commit(tx, &funding, now).await?;
+    if step == 1 {
+        store::hold_unfunded(tx, run, now).await?;
+    } else {
+        let holds = store::holds_of_funded(tx, run, step).await?;
+        for of_part in holds.chunk_by(|(part, _), (next, _)| part == next) {
+            let (part, numbers): (Vec<Part>, Vec<i64>) = of_part.iter().copied().unzip();
+            store::free_lines(tx, part[0], &numbers, now).await?;
+            store::send_later(tx, part[0], &numbers).await?;
+        }
+    }
+    Ok(sums)
 }
 
 /// What the run takes from each fund: each province its own part, the country the rest.

@@ -1,20 +1,21 @@
 //! SQL of the reports.
 
 mod acts;
-mod budget;
 mod preview;
+mod progress;
 mod schedule;
+mod unfunded;
 
 pub use acts::{acts, unsound_signatures};
-pub use budget::{budget, run_list};
 pub use preview::preview;
 pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};
+pub use unfunded::run_list;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, LineNo, Money, Officer, Part, Period, Position, RunNo};
 use sqlx::{PgConnection, PgPool};
 
-use super::{ExceptionRow, HeldRow, InstitutionRow, LineRow, RunSummary};
+use super::{ExceptionRow, HeldRow, InstitutionRow, LineRow, Progress, RunSummary};
 use crate::Error;
 use crate::funding::Shortage;
 use crate::run::State;
@@ -73,8 +74,15 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
     let ends = crate::store::run_ends(&mut connection, run_no).await?;
     // On the connection in hand: many who each hold one and want a second would wait for ever.
     let held = held_by_reason(&mut connection, run_no).await?;
-    let unfunded = budget::unfunded(&mut connection, run_no).await?;
-    Ok(Some(summary_of(run_no, row, &ends, (held, unfunded))))
+    let unfunded = unfunded::unfunded(&mut connection, run_no).await?;
+    let programme = crate::store::programme_of(row.programme);
+    let progress = progress::progress(&mut connection, run_no, programme).await?;
+    Ok(Some(summary_of(
+        run_no,
+        row,
+        &ends,
+        (held, unfunded, progress),
+    )))
 }
 
 async fn held_by_reason(
@@ -131,7 +139,7 @@ fn summary_of(
     run_no: RunNo,
     row: RunColumns,
     ends: &Ends,
-    (held, unfunded): (Vec<HeldRow>, Vec<Shortage>),
+    (held, unfunded, progress): (Vec<HeldRow>, Vec<Shortage>, Progress),
 ) -> RunSummary {
     let answered = ends.credited_lines + ends.returned_lines + ends.unknown_lines;
     RunSummary {
@@ -164,6 +172,7 @@ fn summary_of(
         overpayments: row.overpayments,
         overpayments_total: row.overpayments_total,
         unfunded,
+        progress,
         cash_lines: row.cash_lines,
         cash_total: row.cash_total,
         reserved_chunks: row.reserved,
@@ -249,7 +258,11 @@ pub async fn lines(
                 CASE WHEN a.status = 'credited' THEN 'credited'
                     WHEN a.status = 'rejected' THEN 'returned'
                     WHEN x.kind IS NOT NULL THEN x.kind
-                    WHEN c.released_at IS NOT NULL THEN 'in_transit'
+                    WHEN c.released_at IS NOT NULL AND NOT EXISTS (
+                        SELECT FROM payments.later_lines n
+                        WHERE (n.run_no, n.part, n.chunk, n.line)
+                            = (l.run_no, l.part, l.chunk, l.line) AND n.message >= c.messages)
+                        THEN 'in_transit'
                     ELSE 'planned' END AS state
             FROM payments.lines l
             JOIN payments.runs r USING (run_no)
@@ -259,7 +272,7 @@ pub async fn lines(
                 -- A line may be held for more than one reason.
                 SELECT x.kind FROM payments.exceptions x
                 WHERE (x.run_no, x.part, x.chunk, x.line) = (l.run_no, l.part, l.chunk, l.line)
-                    AND x.kind IN ('held', 'unknown') AND x.resolved_at IS NULL
+                    AND x.kind IN ('held', 'unknown', 'stopped') AND x.resolved_at IS NULL
                 ORDER BY x.kind LIMIT 1
             ) x ON true
             WHERE l.run_no = $1 AND (l.part, l.chunk, l.line) > ($2, $3, $4)
