@@ -47,7 +47,12 @@ async fn maker_checkers_and_releaser_are_four_persons_who_saw_the_same_run() -> 
         .refused("close-run", "early close", &closing(run_no)?)
         .await?;
     not_now(&problem, &["approve", "hold", "free", "send_back"]);
-    assert_eq!(world.balance(Account::commitment(PROGRAMME)).await?, 0);
+    assert_eq!(
+        world
+            .balance(Account::commitment(PROGRAMME, world.budget_year()))
+            .await?,
+        0
+    );
 
     a_held_line_makes_it_another_run(&world, run_no).await?;
     for by in [CHECKER, SECOND_CHECKER] {
@@ -58,11 +63,14 @@ async fn maker_checkers_and_releaser_are_four_persons_who_saw_the_same_run() -> 
     }
     world.until_state(run_no, "reserved").await?;
     let body = world.approval(run_no, "do.giang").await?;
-    not_now(&refused_approval(&world, &body).await?, &["release"]);
+    not_now(
+        &refused_approval(&world, &body).await?,
+        &["release", "stop"],
+    );
     let held = hold(&world.lines(run_no).await?[1].end_to_end_id, "báo tử");
     not_now(
         &world.refused("hold-line", "late", &held).await?,
-        &["release"],
+        &["release", "stop"],
     );
     for by in [MAKER, CHECKER, SECOND_CHECKER] {
         let key = format!("release-{by}");
@@ -260,35 +268,41 @@ async fn what_is_asked_at_the_same_moment_is_done_once() -> anyhow::Result<()> {
     world.close().await
 }
 
-/// The second approval would commit the run; it is as if it had never been asked.
+/// The second approval finds too little: the run is approved and waits, and not a đồng moves until
+/// all of it is there.
 async fn an_appropriation_is_never_exceeded(world: &World, run_no: RunNo) -> anyhow::Result<()> {
     let total = world.summary(run_no).await?.total;
     let less = total
         .checked_sub(Money::dong(1))
         .expect("a run has a total");
     let approval = to_value(world.approval(run_no, SECOND_CHECKER).await?)?;
+    let answer = world.ask("approve-run", "second", &approval).await?;
+    assert_eq!(
+        (&answer["state"], &answer["approvals"]),
+        (&json!("unfunded"), &json!(2))
+    );
+    let funding = json!({ "officer": "pham.dung", "run_no": run_no });
     for appropriated in [Money::ZERO, less] {
         if !appropriated.is_zero() {
             world.appropriate(PROGRAMME, appropriated).await?;
         }
         let before = ledger::trial_balance(&world.pool).await?;
-        let problem = world.refused("approve-run", "second", &approval).await?;
+        let key = format!("fund of {appropriated}");
+        let problem = world.refused("fund-run", &key, &funding).await?;
         assert_eq!(
             (problem.status, &problem.code[..]),
             (409, "appropriation_exceeded")
         );
         let it = world.summary(run_no).await?;
-        assert_eq!((it.approvals, &it.state[..]), (1, "awaiting_approval"));
+        assert_eq!((it.approvals, &it.state[..]), (2, "unfunded"));
         assert_eq!(ledger::trial_balance(&world.pool).await?, before);
     }
     world.appropriate(PROGRAMME, Money::dong(1)).await?;
-    let answer = world.ask("approve-run", "second", &approval).await?;
-    assert_eq!(
-        (&answer["state"], &answer["approvals"]),
-        (&json!("approved"), &json!(2))
-    );
+    let answer = world.fund(run_no, "whole").await?;
+    assert_eq!(answer["state"], "approved");
     world.until_state(run_no, "reserved").await?;
-    assert_eq!(world.balance(Account::programme_fund(PROGRAMME)).await?, 0);
+    let fund = Account::programme_fund(PROGRAMME, world.budget_year());
+    assert_eq!(world.balance(fund).await?, 0);
     assert_eq!(
         world.balance(Account::payable(PROGRAMME)).await?,
         total.units()
@@ -301,7 +315,7 @@ async fn a_key_is_answered_once(world: &World) -> anyhow::Result<()> {
         json!({ "officer": "pham.dung", "programme": "HTXH", "budget_year": 2026,
             "amount": amount, "reference": reference })
     };
-    let fund = Account::programme_fund(Programme::SocialPension);
+    let fund = Account::programme_fund(Programme::SocialPension, world.budget_year());
     let body = decision("700", "QĐ 7/2026");
     let asked = (0..20).map(|_| world.ask("appropriate", "QĐ 7", &body));
     let answers: Vec<Value> = join_all(asked)

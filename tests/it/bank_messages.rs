@@ -235,6 +235,7 @@ async fn what_was_sealed_for_another_bank_is_kept_with_its_code() -> anyhow::Res
         run_no: id.run,
         part: id.part,
         chunk: id.chunk,
+        message: None,
         business_date: world.business_date,
         count: 1,
         total: pension(1),

@@ -4,7 +4,7 @@ use anyhow::Context;
 use domain::{Money, Programme, Province, RunNo};
 use ledger::Account;
 use payments::HoldLine;
-use serde_json::to_value;
+use serde_json::{json, to_value};
 
 use crate::world::{CHECKER, World, credited, institution, officer};
 
@@ -21,7 +21,7 @@ const LINKS: &str = "citizen_number,institution,account_number,holder_name\n\
     004048000003,970436,0011004000003,LY VAN BA\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_province_adds_is_paid_from_its_own_fund_or_not_approved() -> anyhow::Result<()> {
+async fn what_a_province_adds_is_paid_from_its_own_fund_or_waits_for_it() -> anyhow::Result<()> {
     let world = World::with_hand_played_banks(|it| it.payments.result_sla_ms = 600_000).await?;
     assert_eq!(world.register(REGISTRY).await?.sums.accepted.rows, 3);
     assert_eq!(world.link(LINKS).await?.sums.accepted.rows, 3);
@@ -41,15 +41,17 @@ async fn what_a_province_adds_is_paid_from_its_own_fund_or_not_approved() -> any
         (Money::dong(650_000 + 540_000), Money::dong(110_000))
     );
 
-    only_a_funded_province_is_approved(&world, run_no).await?;
+    a_run_waits_for_the_province(&world, run_no).await?;
     world.until_state(run_no, "reserved").await?;
-    let national = world.balance(Account::programme_fund(PROGRAMME)).await?;
+    let national = world
+        .balance(Account::programme_fund(PROGRAMME, world.budget_year()))
+        .await?;
     assert_eq!(national, enough.units() - 2 * 540_000);
     for account in [
-        Account::programme_fund_of(PROGRAMME, province("01")),
-        Account::commitment_of(PROGRAMME, province("01")),
-        Account::commitment_of(PROGRAMME, province("04")),
-        Account::commitment(PROGRAMME),
+        Account::programme_fund_of(PROGRAMME, province("01"), world.budget_year()),
+        Account::commitment_of(PROGRAMME, province("01"), world.budget_year()),
+        Account::commitment_of(PROGRAMME, province("04"), world.budget_year()),
+        Account::commitment(PROGRAMME, world.budget_year()),
     ] {
         let number = account.number();
         assert_eq!(world.balance(account).await?, 0, "{number}");
@@ -85,27 +87,39 @@ async fn hold_the_second(world: &World, run_no: RunNo) -> anyhow::Result<()> {
 }
 
 /// As long as the province is a đồng short nobody's money is committed, the country's neither.
-async fn only_a_funded_province_is_approved(world: &World, run_no: RunNo) -> anyhow::Result<()> {
+async fn a_run_waits_for_the_province(world: &World, run_no: RunNo) -> anyhow::Result<()> {
     let hanoi = Some(province("01"));
+    let before = ledger::trial_balance(&world.pool).await?;
     let approval = to_value(world.approval(run_no, CHECKER).await?)?;
-    for appropriated in [0, 109_999] {
+    let answer = world.ask("approve-run", "approve", &approval).await?;
+    assert_eq!(answer["state"], "unfunded");
+    assert_eq!(answer["allowed_actions"][0], "fund");
+    for (appropriated, missing) in [(0, 110_000), (109_999, 1)] {
         if appropriated > 0 {
             let amount = Money::dong(appropriated);
             world.appropriate_to(PROGRAMME, hanoi, amount).await?;
+        } else {
+            assert_eq!(ledger::trial_balance(&world.pool).await?, before);
         }
-        let before = ledger::trial_balance(&world.pool).await?;
-        let problem = world.refused("approve-run", "approve", &approval).await?;
+        let short = world.summary(run_no).await?.unfunded;
+        let told: Vec<_> = short
+            .iter()
+            .map(|it| (it.fund.province, it.missing.units()))
+            .collect();
+        assert_eq!(told, [(None, 0), (hanoi, missing)]);
+        let body = to_value(json!({ "officer": "pham.dung", "run_no": run_no }))?;
+        let key = format!("short of {missing}");
+        let problem = world.refused("fund-run", &key, &body).await?;
         assert_eq!(
             (problem.status, &problem.code[..]),
             (409, "appropriation_exceeded")
         );
-        assert!(problem.detail.contains("20-01-000000-01"), "{problem:?}");
-        assert_eq!(ledger::trial_balance(&world.pool).await?, before);
+        assert!(problem.detail.contains("20-01-002026-01"), "{problem:?}");
     }
     world
         .appropriate_to(PROGRAMME, hanoi, Money::dong(1))
         .await?;
-    let answer = world.ask("approve-run", "approve", &approval).await?;
+    let answer = world.fund(run_no, "whole").await?;
     assert_eq!(answer["state"], "approved");
     Ok(())
 }

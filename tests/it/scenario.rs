@@ -304,16 +304,18 @@ async fn accounts_say_what_the_runs_say(
 ) -> anyhow::Result<()> {
     for it in summaries {
         let programme = it.programme;
-        let fund = world.balance(Account::programme_fund(programme)).await?;
+        let fund = world
+            .balance(Account::programme_fund(programme, world.budget_year()))
+            .await?;
         let (mut of_provinces, mut local) = (0, 0);
         for (province, _) in Province::weighted() {
-            let commitment = Account::commitment_of(programme, province);
+            let commitment = Account::commitment_of(programme, province, world.budget_year());
             assert_eq!(
                 world.balance(commitment).await?,
                 0,
                 "{programme} {province}"
             );
-            let fund = Account::programme_fund_of(programme, province);
+            let fund = Account::programme_fund_of(programme, province, world.budget_year());
             let row = ledger::account_balance(&world.pool, fund.number()).await?;
             of_provinces += row.credits.units();
             local += row.debits.units();
@@ -323,7 +325,12 @@ async fn accounts_say_what_the_runs_say(
         // Five provinces have levels of their own.
         assert_eq!(of_provinces, 5 * i128::from(APPROPRIATED));
         assert_eq!(local, it.local_total.units());
-        assert_eq!(world.balance(Account::commitment(programme)).await?, 0);
+        assert_eq!(
+            world
+                .balance(Account::commitment(programme, world.budget_year()))
+                .await?,
+            0
+        );
         let payable = world.balance(Account::payable(programme)).await?;
         assert_eq!(payable, it.returned_total.units());
         let (mut unknown, mut paid) = (0, 0);

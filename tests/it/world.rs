@@ -16,7 +16,7 @@ use anyhow::{Context, bail, ensure};
 use async_nats::Client;
 use boot::{Health, Settings};
 use chrono::{NaiveDate, Utc};
-use domain::{Money, Period, Programme, Province, RunNo};
+use domain::{BudgetYear, Money, Period, Programme, Province, RunNo};
 use ledger::Account;
 use messaging::{CommandError, Problem};
 use payments::{
@@ -164,16 +164,22 @@ impl World {
         amount: Money,
     ) -> anyhow::Result<Value> {
         let of_province = province.map_or_else(String::new, |it| format!(" {it}"));
+        let year = self.budget_year();
         let body = Appropriate {
             officer: officer("pham.dung"),
             programme,
             province,
-            budget_year: 2026,
+            budget_year: year.number(),
             amount,
-            reference: format!("QĐ 01/2026 {programme} {amount}{of_province}"),
+            reference: format!("QĐ 01/{year} {programme} {amount}{of_province}"),
         };
-        let key = format!("appropriate-{programme}-{amount}{of_province}");
+        let key = format!("appropriate-{programme}-{amount}-{year}{of_province}");
         self.ask("appropriate", &key, &to_value(body)?).await
+    }
+
+    /// Of which budget runs opened now are paid.
+    pub fn budget_year(&self) -> BudgetYear {
+        BudgetYear::of(self.business_date).expect("tests live in this century")
     }
 
     /// The amount for the programme, and as much from each province with levels of its own.
@@ -312,6 +318,13 @@ impl World {
         Ok(sqlx::query_scalar(statement).fetch_one(&self.pool).await?)
     }
 
+    /// Funds what an approved run still needs, as an officer would.
+    pub async fn fund(&self, run_no: RunNo, key: &str) -> anyhow::Result<Value> {
+        let body = json!({ "officer": "pham.dung", "run_no": run_no });
+        self.ask("fund-run", &format!("fund-{run_no}-{key}"), &body)
+            .await
+    }
+
     pub async fn until_state(&self, run_no: RunNo, state: &str) -> anyhow::Result<()> {
         self.until(&format!("{run_no} is {state}"), async || {
             Ok(self.summary(run_no).await?.state == state)
@@ -343,6 +356,16 @@ impl World {
             "after {} s it does not hold that {what}",
             WAIT_MAX.as_secs()
         )
+    }
+
+    /// Stops without a look at the invariants: for tests that broke them on purpose.
+    pub async fn leave(self) -> anyhow::Result<()> {
+        self.services.stop().await;
+        if let Some(banks) = self.banks {
+            banks.stop().await?;
+        }
+        self.pool.close().await;
+        self.ground.clear().await
     }
 
     /// The books balance, every invariant holds, and nothing is left over.

@@ -5,6 +5,7 @@
 
 mod account;
 mod birth;
+mod budget_year;
 pub mod calendar;
 mod channel;
 mod citizen;
@@ -25,6 +26,7 @@ mod words;
 
 pub use account::BankAccount;
 pub use birth::BirthDate;
+pub use budget_year::BudgetYear;
 pub use channel::{CASH_AGENT, Channel, Institution};
 pub use citizen::{CitizenNumber, Sex};
 pub use commune::{Commune, CommuneKind};

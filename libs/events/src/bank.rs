@@ -30,6 +30,9 @@ pub struct Instructions {
     pub run_no: RunNo,
     pub part: Part,
     pub chunk: ChunkNo,
+    /// Which one of the chunk it is, where others have left before: none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<i16>,
     pub business_date: NaiveDate,
     /// Control totals: must equal what `lines` add up to.
     pub count: i32,
@@ -183,7 +186,9 @@ impl Fact for Instructions {
     }
 
     fn key(&self) -> String {
-        format!("{}-{}-{:04}", self.run_no, self.part, self.chunk.0)
+        let chunk = format!("{}-{}-{:04}", self.run_no, self.part, self.chunk.0);
+        self.message
+            .map_or_else(|| chunk.clone(), |it| format!("{chunk}/{it}"))
     }
 
     fn subject(&self) -> String {

@@ -1,15 +1,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use domain::{Institution, Programme, Province, Refusal};
+use domain::{BudgetYear, Institution, Programme, Province, Refusal};
 
 /// What a control account is for; its number opens the account number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccountKind {
     /// Money of the treasury, in its own hands or at an institution.
     TreasuryCash,
-    /// What a programme may spend: its appropriation, never overspent. With a province, what that
-    /// province gives for its own level above the national one.
+    /// What a programme may spend of a budget year: its appropriation, never overspent. With a
+    /// province, what that province gives for its own level above the national one.
     ProgrammeFund,
     /// Committed to an approved run, not yet to its lines; of a province's fund apart.
     Commitment,
@@ -51,9 +51,13 @@ pub struct Account {
     pub programme: Option<Programme>,
     pub institution: Option<Institution>,
     pub province: Option<Province>,
+    /// Of which budget the money is, until it is somebody's: then the run says so.
+    pub year: Option<BudgetYear>,
 }
 
 /// An account's number in the chart: kind, programme, institution, province as `KK-PP-IIIIII-VV`.
+/// What is not at an institution yet has its budget year there: `20-01-002026-00`. An institution's
+/// number has six digits that count, so the two never meet.
 ///
 /// Derived from what the account is, so that no look-up is needed and every database numbers alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,6 +116,11 @@ impl AccountKind {
         }
     }
 
+    /// Money that is nobody's yet is that of a budget year.
+    fn has_year(self) -> bool {
+        matches!(self, AccountKind::ProgrammeFund | AccountKind::Commitment)
+    }
+
     pub fn normal(self) -> Normal {
         match self {
             // Treasury cash and commitments come into one partition and leave from others;
@@ -155,32 +164,38 @@ impl Account {
         }
     }
 
-    pub fn programme_fund(programme: Programme) -> Account {
+    pub fn programme_fund(programme: Programme, year: BudgetYear) -> Account {
         Account {
             programme: Some(programme),
+            year: Some(year),
             ..Account::new(AccountKind::ProgrammeFund)
         }
     }
 
     /// What a province gives for its own level of a programme.
-    pub fn programme_fund_of(programme: Programme, province: Province) -> Account {
+    pub fn programme_fund_of(
+        programme: Programme,
+        province: Province,
+        year: BudgetYear,
+    ) -> Account {
         Account {
             province: Some(province),
-            ..Account::programme_fund(programme)
+            ..Account::programme_fund(programme, year)
         }
     }
 
-    pub fn commitment(programme: Programme) -> Account {
+    pub fn commitment(programme: Programme, year: BudgetYear) -> Account {
         Account {
             programme: Some(programme),
+            year: Some(year),
             ..Account::new(AccountKind::Commitment)
         }
     }
 
-    pub fn commitment_of(programme: Programme, province: Province) -> Account {
+    pub fn commitment_of(programme: Programme, province: Province, year: BudgetYear) -> Account {
         Account {
             province: Some(province),
-            ..Account::commitment(programme)
+            ..Account::commitment(programme, year)
         }
     }
 
@@ -262,12 +277,14 @@ impl Account {
             programme: None,
             institution: None,
             province: None,
+            year: None,
         }
     }
 
     pub fn number(self) -> AccountNo {
         let programme = self.programme.map_or(0, |it| i64::from(it.number()));
-        let institution = self.institution.map_or(0, |it| i64::from(it.number()));
+        let year = self.year.map_or(0, |it| i64::from(it.number()));
+        let institution = self.institution.map_or(year, |it| i64::from(it.number()));
         let province = self.province.map_or(0, |it| i64::from(it.number()));
         AccountNo(
             ((self.kind.number() * 100 + programme) * 1_000_000 + institution) * 100 + province,
@@ -281,6 +298,7 @@ impl AccountNo {
         let (rest, province) = (self.0 / 100, self.0 % 100);
         let (rest, institution) = (rest / 1_000_000, rest % 1_000_000);
         let (kind, programme) = (rest / 100, rest % 100);
+        let year = i16::try_from(institution).ok();
         let account = Account {
             kind: AccountKind::ALL
                 .into_iter()
@@ -292,8 +310,10 @@ impl AccountNo {
                 .ok()
                 .and_then(Institution::from_number),
             province: i16::try_from(province).ok().and_then(Province::from_number),
+            year: year.and_then(BudgetYear::from_number),
         };
-        (account.number() == self).then_some(account)
+        (account.number() == self && account.kind.has_year() == account.year.is_some())
+            .then_some(account)
     }
 }
 
@@ -345,15 +365,21 @@ mod tests {
         assert_eq!(paid.number().account(), Some(paid));
         let arrears = Account::payable_arrears(Programme::SocialPension);
         assert_eq!(arrears.number().to_string(), "41-01-000000-00");
+        let (programme, province) = (Programme::MeritLumpSum, "79".parse().unwrap());
+        let year = BudgetYear::from_number(2026).unwrap();
         let apart = [
-            Account::paid_arrears,
-            Account::receivable,
-            Account::programme_fund_of,
-            Account::commitment_of,
-        ]
-        .map(|it| it(Programme::MeritLumpSum, "79".parse().unwrap()));
+            Account::paid_arrears(programme, province),
+            Account::receivable(programme, province),
+            Account::programme_fund_of(programme, province, year),
+            Account::commitment_of(programme, province, year),
+        ];
         let numbers = apart.map(|it| it.number().to_string());
-        let expected = ["61", "65", "20", "30"].map(|it| format!("{it}-14-000000-79"));
+        let expected = [
+            "61-14-000000-79",
+            "65-14-000000-79",
+            "20-14-002026-79",
+            "30-14-002026-79",
+        ];
         assert_eq!(numbers, expected);
         for account in apart {
             assert_eq!(account.number().account(), Some(account));
@@ -363,6 +389,8 @@ mod tests {
             "51-01-970436-00",
             "50-99-970436-00",
             "50-01-000001-00",
+            "50-01-002026-00",
+            "20-01-000000-00",
             "5001970436",
         ] {
             assert_eq!(

@@ -9,6 +9,10 @@ pub enum JournalKind {
     Appropriate,
     /// A run was approved: its total is committed.
     Commit,
+    /// What is left of a budget year went back to the treasury, or to the next year.
+    CloseYear,
+    /// Lines that did not go out are not paid by their run: their money is the fund's again.
+    Stop,
     /// A chunk's lines are reserved for their persons.
     Reserve,
     /// A chunk was handed to an institution.
@@ -30,6 +34,8 @@ impl JournalKind {
         match self {
             JournalKind::Appropriate => "appropriate",
             JournalKind::Commit => "commit",
+            JournalKind::CloseYear => "close-year",
+            JournalKind::Stop => "stop",
             JournalKind::Reserve => "reserve",
             JournalKind::Release => "release",
             JournalKind::Results => "results",

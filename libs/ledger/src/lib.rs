@@ -22,5 +22,5 @@ pub use merkle::{Root, leaf_hash, merkle_root};
 pub use posting::post;
 pub use report::{
     Clearing, JournalView, TransferView, TrialBalanceRow, account_balance, clearing, journal,
-    journal_count, trial_balance,
+    journal_count, left, stands, trial_balance,
 };

@@ -82,6 +82,45 @@ pub async fn account_balance(
     })
 }
 
+/// What is left on credit accounts in one partition, in the order asked. Holds the partition's
+/// books until the transaction ends, so that it is true of whatever is posted next.
+///
+/// # Errors
+/// What the database says.
+pub async fn left(
+    tx: &mut PgConnection,
+    part: Part,
+    accounts: &[AccountNo],
+) -> Result<Vec<Money>, Error> {
+    crate::store::lock_head(tx, part).await?;
+    stands(tx, part, accounts).await
+}
+
+/// What credit accounts stand at in one partition just now, in the order asked.
+///
+/// # Errors
+/// What the database says.
+pub async fn stands(
+    connection: &mut PgConnection,
+    part: Part,
+    accounts: &[AccountNo],
+) -> Result<Vec<Money>, Error> {
+    let numbers: Vec<i64> = accounts.iter().map(|it| it.0).collect();
+    let left = sqlx::query_scalar!(
+        r#"
+        SELECT coalesce(b.credits - b.debits, 0) AS "left!"
+        FROM unnest($2::bigint[]) WITH ORDINALITY AS n (account_no, position)
+        LEFT JOIN ledger.balances b ON b.part = $1 AND b.account_no = n.account_no
+        ORDER BY n.position
+        "#,
+        part.number(),
+        &numbers,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(left.into_iter().map(whole).collect())
+}
+
 /// One journal with its transfers; `None` where there is none.
 pub async fn journal(pool: &PgPool, part: Part, seq: i64) -> Result<Option<JournalView>, Error> {
     let Some(found) = sqlx::query!(

@@ -261,15 +261,20 @@ async fn open_accounts(
         .iter()
         .map(|(_, it)| it.province.map(domain::Province::number))
         .collect();
+    let years: Vec<Option<i16>> = accounts
+        .iter()
+        .map(|(_, it)| it.year.map(domain::BudgetYear::number))
+        .collect();
     let normals: Vec<String> = accounts
         .iter()
         .map(|(_, it)| it.kind.normal().as_str().to_owned())
         .collect();
     sqlx::query!(
         r#"
-        INSERT INTO ledger.accounts (account_no, kind, programme, institution, province, normal)
+        INSERT INTO ledger.accounts
+            (account_no, kind, programme, institution, province, normal, budget_year)
         SELECT a.* FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::int[], $5::smallint[],
-            $6::text[]) AS a
+            $6::text[], $7::smallint[]) AS a
         ORDER BY 1
         ON CONFLICT DO NOTHING
         "#,
@@ -279,6 +284,7 @@ async fn open_accounts(
         &institutions as &[Option<i32>],
         &provinces as &[Option<i16>],
         &normals,
+        &years as &[Option<i16>],
     )
     .execute(tx)
     .await?;

@@ -7,9 +7,11 @@ mod account;
 mod iso;
 mod keys;
 mod law;
+mod ledger;
 mod officer;
 mod proposal;
 mod recon;
+mod run;
 mod sandbox;
 mod schedule;
 mod unknown;
@@ -18,8 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use domain::{Money, Officer, Period, Position, Programme, Province, RunNo};
-use payments::Guard;
+use domain::{Officer, Period, Programme};
 
 use crate::commands;
 use crate::output::Failure;
@@ -28,9 +29,11 @@ pub(crate) use account::{Account, Authorities, LinkKind, Steps};
 pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
+pub(crate) use ledger::Ledger;
 pub(crate) use officer::{Officers, Signing};
 pub(crate) use proposal::Proposals;
 pub(crate) use recon::Recon;
+pub(crate) use run::{Ordering, Run};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use schedule::{Orders, Schedule};
 pub(crate) use unknown::{End as UnknownEnd, Unknown};
@@ -223,180 +226,6 @@ pub(crate) struct By {
     /// Repeat a command safely: the same key is answered once
     #[arg(long)]
     pub idempotency_key: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Run {
-    /// Open a programme's run for a month
-    #[command(
-        before_help = "Example:  ansinh run open --programme HTXH --period 2026-12 --by nguyen.an"
-    )]
-    Open {
-        #[arg(long)]
-        programme: Programme,
-        #[arg(long)]
-        period: Period,
-        /// The day as of which the law is known and banks book; today in Viet Nam
-        #[arg(long)]
-        business_date: Option<chrono::NaiveDate>,
-        #[command(flatten)]
-        by: By,
-    },
-    /// One run on a screen
-    #[command(before_help = "Example:  ansinh run show R000001")]
-    Show { run: RunNo },
-    /// Follow a run until it is closed or waits for a person; Ctrl-C stops watching only
-    #[command(before_help = "Example:  ansinh run watch R000001")]
-    Watch { run: RunNo },
-    /// Lines of a run in order
-    #[command(before_help = "Example:  ansinh run lines R000001 --state returned --limit 20")]
-    Lines {
-        run: RunNo,
-        /// planned, in_transit, credited, returned, held or unknown
-        #[arg(long)]
-        state: Option<String>,
-        /// Continue behind this line
-        #[arg(long)]
-        after: Option<Position>,
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-    },
-    /// Lines that need a person
-    #[command(before_help = "Example:  ansinh run exceptions R000001")]
-    Exceptions { run: RunNo },
-    /// Set a line aside before approval
-    #[command(
-        before_help = "Example:  ansinh run hold R000001-07-0001-0042 --reason 'báo tử' --by le.binh"
-    )]
-    Hold {
-        line: Position,
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        by: By,
-    },
-    /// End what holds a line before approval; not by who changed where it is paid
-    #[command(
-        before_help = "Example:  ansinh run free R000001-07-0001-0042 --reason 'đã xác minh' --by le.binh"
-    )]
-    Free {
-        line: Position,
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        by: By,
-    },
-    /// Approve exactly this count, sum and root; not by the maker, not twice by one person
-    #[command(before_help = "Example:  ansinh run approve R000001 --by le.binh")]
-    Approve {
-        run: RunNo,
-        /// What you saw; as the run stands now where left out
-        #[arg(long, requires_all = ["lines", "total"])]
-        root: Option<String>,
-        #[arg(long)]
-        lines: Option<i64>,
-        #[arg(long)]
-        total: Option<Money>,
-        /// Why the run is right where a guard warns; once for each, e.g. many_stopped='rà soát'
-        #[arg(long = "reason", value_name = "GUARD=REASON", value_parser = guard_reason)]
-        reasons: Vec<(Guard, String)>,
-        #[command(flatten)]
-        signing: Signing,
-        #[command(flatten)]
-        by: By,
-    },
-    /// Do not approve, and say why; approvals given so far are void
-    #[command(
-        before_help = "Example:  ansinh run send-back R000001 --reason 'xem lại 12 người' --by le.binh"
-    )]
-    SendBack {
-        run: RunNo,
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        by: By,
-    },
-    /// Let a run that was sent back await approval again; not by who sent it back
-    #[command(
-        before_help = "Example:  ansinh run submit R000001 --reason 'đã giữ lại 2 người' --by nguyen.an"
-    )]
-    Submit {
-        run: RunNo,
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        by: By,
-    },
-    /// What a run does differently from the one before, and what its approver has to explain
-    #[command(before_help = "Example:  ansinh run preview R000002")]
-    Preview { run: RunNo },
-    /// Who did what to a run, and whether what they signed stands
-    #[command(before_help = "Example:  ansinh run acts R000001")]
-    Acts { run: RunNo },
-    /// Send a reserved run to the banks
-    #[command(before_help = "Example:  ansinh run release R000001 --by tran.chi")]
-    Release {
-        run: RunNo,
-        #[command(flatten)]
-        signing: Signing,
-        /// Why it goes out although its day is not worked or its cut-off is over
-        #[arg(long, value_name = "REASON")]
-        late: Option<String>,
-        #[command(flatten)]
-        by: By,
-    },
-    #[command(flatten)]
-    Unknown(Unknown),
-    /// Close a run whose every line has an end
-    #[command(before_help = "Example:  ansinh run close R000001 --by tran.chi")]
-    Close {
-        run: RunNo,
-        #[command(flatten)]
-        by: By,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Ledger {
-    /// Every account with its turnover
-    #[command(before_help = "Example:  ansinh ledger trial-balance")]
-    TrialBalance,
-    /// One account
-    #[command(before_help = "Example:  ansinh ledger account 50-01-970436-00")]
-    Account { number: ledger::AccountNo },
-    /// One journal with its transfers
-    #[command(before_help = "Example:  ansinh ledger journal 7/42")]
-    Journal {
-        /// Partition and number, e.g. 7/42
-        place: String,
-    },
-    /// Record an appropriation
-    #[command(
-        before_help = "Example:  ansinh ledger appropriate --programme HTXH --year 2026 \
-                       --amount 900000000000 --reference 'QĐ 100/2026' --by pham.dung"
-    )]
-    Appropriate {
-        #[arg(long)]
-        programme: Programme,
-        /// For the province's own level, e.g. 01; the programme's own fund where it is not said
-        #[arg(long)]
-        province: Option<Province>,
-        #[arg(long)]
-        year: i16,
-        #[arg(long)]
-        amount: Money,
-        #[arg(long)]
-        reference: String,
-        #[command(flatten)]
-        by: By,
-    },
-}
-
-/// `many_stopped=rà soát`
-fn guard_reason(text: &str) -> Result<(Guard, String), String> {
-    let (guard, reason) = text.split_once('=').ok_or("a reason is GUARD=REASON")?;
-    let guard = serde_json::from_value(guard.into()).map_err(|it| it.to_string())?;
-    Ok((guard, reason.to_owned()))
 }
 
 #[derive(Debug, Subcommand)]

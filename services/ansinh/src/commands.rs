@@ -20,6 +20,7 @@ mod sandbox;
 mod schedule;
 mod serve;
 mod servers;
+mod signer;
 mod unknown;
 
 use std::process::ExitCode;

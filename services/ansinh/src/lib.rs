@@ -1,5 +1,6 @@
 //! The one binary: every service, and the commands of people.
 
+mod budget;
 mod check;
 mod cli;
 mod commands;
@@ -9,6 +10,7 @@ pub mod servers;
 mod signing;
 mod target;
 
+pub use budget::{BudgetRow, budget};
 pub use check::{Invariant, check_all};
 pub use cli::{ServiceName, run};
 pub use process::{Services, start_services, start_some};

@@ -1,12 +1,17 @@
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, NaiveTime};
-use domain::{EndToEndId, Institution, Money, Officer, Period, Programme, Province, RunNo};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use domain::{
+    BudgetYear, EndToEndId, Institution, Money, Officer, Period, Programme, Province, RunNo,
+};
 use events::ResultStatus;
 use serde::{Deserialize, Serialize};
 
+use crate::funding::FundingOrder;
 use crate::preview::Guard;
 use crate::proposal::Proposed;
+use crate::release::{Scope, Waves};
+use crate::year_end::Surplus;
 
 /// `payments.do.appropriate`: money that a programme may spend, or a province for its own level.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -153,6 +158,41 @@ pub struct EndKey {
     pub reason: String,
 }
 
+/// `payments.do.fund-run`: money has come for an approved run that was short of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FundRun {
+    pub officer: Officer,
+    pub run_no: RunNo,
+    /// Only what fits, in this order; all or nothing where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<FundingOrder>,
+}
+
+/// `payments.do.close-year`: what becomes of what a fund has left when its year is over.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloseYear {
+    pub officer: Officer,
+    pub programme: Programme,
+    /// Whose fund it is; none for the programme's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub province: Option<Province>,
+    pub year: BudgetYear,
+    pub surplus: Surplus,
+    /// Number of the decision, or of the treasury's document; the same one counts once.
+    pub reference: String,
+}
+
+/// `payments.do.approve-closing`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveClosing {
+    /// Not who ordered it.
+    pub officer: Officer,
+    pub closing_no: i64,
+}
+
 /// `payments.do.release-run`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -201,6 +241,54 @@ pub struct DecideUnknown {
     /// Why it is refused; an acceptance needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// `payments.do.release-in-waves`: one signed act over the whole run, which goes out in portions.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseInWaves {
+    pub release: ReleaseRun,
+    pub waves: Waves,
+    /// As of a late release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `payments.do.continue-run`: the next wave may go out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContinueRun {
+    pub officer: Officer,
+    pub run_no: RunNo,
+}
+
+/// `payments.do.pause`, `.resume`, `.stop`: what of released runs goes out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRelease {
+    pub officer: Officer,
+    pub scope: Scope,
+    pub reason: String,
+}
+
+/// `payments.do.limit-institution`: how many lines a minute it is sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitInstitution {
+    pub officer: Officer,
+    pub institution: Institution,
+    pub lines_per_minute: i32,
+    pub holds_from: DateTime<Utc>,
+    pub reason: String,
+}
+
+/// `payments.do.approve-limit`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveLimit {
+    /// Not who ordered it.
+    pub officer: Officer,
+    pub limit_no: i64,
 }
 
 /// `payments.do.close-run`

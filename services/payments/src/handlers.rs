@@ -3,18 +3,23 @@
 mod acts;
 mod commands;
 mod enquiries;
+mod funding;
 mod keys;
+mod pauses;
 mod preparation;
 mod proposals;
 mod release;
 mod results;
 mod schedule;
 mod withdrawals;
+mod year_end;
 
 pub use commands::OnCommand;
 pub(crate) use commands::open_run;
 pub(crate) use enquiries::OnStandings;
+pub use pauses::{approve_limit, limit_institution, pause, resume, stop};
 pub use schedule::{approve_order, order_schedule, plan_schedule};
+pub use year_end::{approve_closing, close_year};
 
 use chrono::{DateTime, Utc};
 use domain::{Institution, Part};
@@ -25,7 +30,7 @@ use events::{
 use messaging::{Delivered, Handler};
 use sqlx::PgConnection;
 
-use crate::{Error, posting, store};
+use crate::{Error, breaker, posting, store};
 
 pub(crate) struct OnAccounts;
 
@@ -84,9 +89,11 @@ impl Handler for OnBank {
                 return Err(Error::WrongSpeaker(event.speaker.clone()));
             }
             if let Some(applied) = results::on_results(tx, message, now).await? {
-                said.push(Event::of(&applied, now));
+                said.push(applied);
             }
         }
+        breaker::on_answers(tx, (part, self.institution), &said, now).await?;
+        let said = said.iter().map(|it| Event::of(it, now)).collect();
         messaging::append(tx, said, now).await?;
         Ok(())
     }

@@ -2,21 +2,25 @@
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`, `standings`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
-//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
-//! `order-schedule`, `approve-order`, `register-key`, `end-key`, `send-back-run`, `submit-run`, `propose`,
-//! `decide-proposal`, `end-delegation`, `settle-unknown`, `decide-unknown`. Says `run-opened`, `results-applied`,
-//! `run-closed`, and to each bank `instructions` and `enquiries`.
+//! `open-run`, `fund-run`, `close-year`, `approve-closing`, `hold-line`, `free-line`, `approve-run`, `send-back-run`,
+//! `submit-run`, `release-run`, `release-late`, `release-in-waves`, `continue-run`, `pause`, `resume`, `stop`,
+//! `limit-institution`, `approve-limit`, `settle-unknown`, `decide-unknown`, `close-run`, `plan-schedule`,
+//! `order-schedule`, `approve-order`, `register-key`, `end-key`, `propose`, `decide-proposal`, `end-delegation`. Says
+//! `run-opened`, `results-applied`, `run-closed`, and to each bank `instructions` and `enquiries`.
 
 mod approval;
+mod breaker;
 mod command;
 mod enquiry;
 mod error;
+mod funding;
 mod handlers;
 mod holds;
 mod line;
 mod posting;
 mod preview;
 mod proposal;
+mod release;
 mod report;
 mod result;
 mod run;
@@ -25,23 +29,33 @@ mod scheduler;
 mod store;
 mod withdrawal;
 mod work;
+mod year_end;
+
+pub use work::work_once;
+pub use year_end::Surplus;
 
 pub use approval::{Delegation, KeyStatement, SignedAct, Statement};
 pub use command::{
-    Appropriate, ApproveOrder, ApproveRun, CloseRun, DecideProposal, DecideUnknown, EndDelegation,
-    EndKey, FreeLine, HoldLine, OpenRun, OrderSchedule, Ordered, PlanSchedule, Propose,
-    RegisterKey, ReleaseLate, ReleaseRun, SendBackRun, SettleUnknown, SubmitRun,
+    Appropriate, ApproveClosing, ApproveLimit, ApproveOrder, ApproveRun, CloseRun, CloseYear,
+    ContinueRun, DecideProposal, DecideUnknown, EndDelegation, EndKey, FreeLine, FundRun, HoldLine,
+    LimitInstitution, OpenRun, OrderRelease, OrderSchedule, Ordered, PlanSchedule, Propose,
+    RegisterKey, ReleaseInWaves, ReleaseLate, ReleaseRun, SendBackRun, SettleUnknown, SubmitRun,
 };
 pub use error::Error;
-pub use handlers::{OnCommand, approve_order, order_schedule, plan_schedule};
+pub use funding::{Fund, FundingOrder, Shortage};
+pub use handlers::{
+    OnCommand, approve_closing, approve_limit, approve_order, close_year, limit_institution,
+    order_schedule, pause, plan_schedule, resume, stop,
+};
 pub use line::{Line, LineLeaf};
 pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use proposal::{Decision, Proposed};
+pub use release::{Scope, Waves};
 pub use report::{
-    ActRow, AlarmRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview,
-    ProposalRow, RunSummary, ScheduleRow, StepRow, UnknownRow, acts, alarms, exceptions,
-    institutions, lent_by, lines, preview, proposals, run_summary, runs, schedule, schedule_next,
-    schedule_orders, schedule_steps, unknown, unsound_decisions, unsound_signatures,
+    ActRow, AlarmRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview, Progress,
+    ProposalRow, RunRow, RunSummary, ScheduleRow, StepRow, UnknownRow, acts, alarms, exceptions,
+    institutions, lent_by, lines, preview, proposals, run_list, run_summary, runs, schedule,
+    schedule_next, schedule_orders, schedule_steps, unknown, unsound_decisions, unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};
 pub use run::{Action, State};

@@ -1,14 +1,17 @@
 //! Which journal each step of a payment writes: the table of the books.
 
-use domain::{ChunkNo, Institution, Money, Part, PersonNo, Programme, Province, RunNo};
+use domain::{BudgetYear, ChunkNo, Institution, Money, Part, PersonNo, Programme, Province, RunNo};
 use events::{
     BreaksResolved, Resolution, ResolvedBreak, ResultStatus, StatementMatched, Suspense,
     WithdrawnLine,
 };
 use ledger::{Account, Journal, JournalKind, Transfer, TransferLine};
 
+use crate::Error;
+use crate::funding::{Fund, Need};
 use crate::line::Line;
 use crate::withdrawal::Obligated;
+use crate::year_end::{Closing, Surplus};
 
 /// A payment whose money moves because of an answer or its absence.
 #[derive(Debug, Clone, Copy)]
@@ -24,58 +27,56 @@ pub(crate) struct Answered {
     pub status: ResultStatus,
 }
 
-/// To the programme's fund, or to that of a province.
-pub(crate) fn appropriation(
-    programme: Programme,
-    province: Option<Province>,
-    amount: Money,
-    reference: &str,
-) -> Journal {
-    let fund = province.map_or(Account::programme_fund(programme), |it| {
-        Account::programme_fund_of(programme, it)
-    });
+/// Money that a level may spend in a year.
+pub(crate) fn appropriation(fund: Fund, amount: Money, reference: &str) -> Journal {
     control(
         JournalKind::Appropriate,
         format!("appropriation/{reference}"),
         RunNo(0),
-        vec![moved(Account::treasury_cash(), fund, amount)],
+        vec![moved(Account::treasury_cash(), fund.account(), amount)],
     )
 }
 
-/// A journal each fund that pays for the run, so that a refusal names the one that is short: the
-/// programme's for what is national, each province's for what is its own.
-pub(crate) fn commitments(
-    run_no: RunNo,
-    programme: Programme,
-    national: Money,
-    local: &[(Province, Money)],
-) -> Vec<Journal> {
-    let mut funds = vec![(
-        format!("{run_no}/commit"),
-        Account::programme_fund(programme),
-        Account::commitment(programme),
-        national,
-    )];
-    funds.extend(local.iter().map(|(province, amount)| {
-        (
-            format!("{run_no}/commit/{province}"),
-            Account::programme_fund_of(programme, *province),
-            Account::commitment_of(programme, *province),
-            *amount,
-        )
-    }));
-    funds.retain(|(_, _, _, amount)| !amount.is_zero());
-    let journal = |(reference, fund, commitment, amount)| {
-        let transfers = vec![moved(fund, commitment, amount)];
+/// What is left of a year goes back to the treasury, or to the next year's fund.
+pub(crate) fn year_closing(closing: &Closing, left: Money) -> Result<Journal, Error> {
+    let to = match closing.how {
+        Surplus::GivenBack => Account::treasury_cash(),
+        Surplus::CarriedOver => closing.next()?.account(),
+    };
+    let reference = format!("close-year/{}", closing.reference);
+    let transfers = vec![moved(closing.fund.account(), to, left)];
+    Ok(control(
+        JournalKind::CloseYear,
+        reference,
+        RunNo(0),
+        transfers,
+    ))
+}
+
+/// A journal each fund that pays for the run, so that a refusal names the one that is short.
+pub(crate) fn commitments(run_no: RunNo, step: i16, needs: &[Need]) -> Vec<Journal> {
+    let journal = |it: &Need| {
+        let mut reference = format!("{run_no}/commit");
+        if step > 1 {
+            reference.push_str(&format!("-{step}"));
+        }
+        if let Some(province) = it.fund.province {
+            reference.push_str(&format!("/{province}"));
+        }
+        let transfers = vec![moved(it.fund.account(), it.fund.commitment(), it.amount)];
         control(JournalKind::Commit, reference, run_no, transfers)
     };
-    funds.into_iter().map(journal).collect()
+    needs.iter().map(journal).collect()
 }
 
 /// One payable a line, from the programme's commitment and from that of the line's province.
-pub(crate) fn reservation(programme: Programme, chunk: &[Line]) -> Journal {
+pub(crate) fn reservation(
+    (programme, year): (Programme, BudgetYear),
+    step: i16,
+    chunk: &[Line],
+) -> Journal {
     let national = |it: &Line| Transfer {
-        debit: Account::commitment(programme),
+        debit: Account::commitment(programme, year),
         credit: payable(programme, it),
         amount: it
             .amount
@@ -84,17 +85,23 @@ pub(crate) fn reservation(programme: Programme, chunk: &[Line]) -> Journal {
         line: Some(transfer_line(it.person_no, it.position)),
     };
     let local = |it: &Line| Transfer {
-        debit: Account::commitment_of(programme, it.province),
+        debit: Account::commitment_of(programme, it.province, year),
         amount: it.local,
         ..national(it)
     };
     let transfers = chunk.iter().flat_map(|it| [national(it), local(it)]);
     let transfers = transfers.filter(|it| !it.amount.is_zero()).collect();
-    of_chunk(JournalKind::Reserve, "reserve", chunk, transfers)
+    // What was funded later is reserved later.
+    of_chunk(
+        JournalKind::Reserve,
+        &nth("reserve", step - 1),
+        chunk,
+        transfers,
+    )
 }
 
 /// The lines go out, and the treasury's cash for them goes with them.
-pub(crate) fn release(programme: Programme, chunk: &[Line]) -> Journal {
+pub(crate) fn release(programme: Programme, messages: i16, chunk: &[Line]) -> Journal {
     let institution = chunk[0].institution;
     let in_transit = Account::in_transit(programme, institution);
     let transfer = |it: &Line| Transfer {
@@ -107,7 +114,56 @@ pub(crate) fn release(programme: Programme, chunk: &[Line]) -> Journal {
     let total = Money::sum(chunk.iter().map(|it| it.amount));
     let at_institution = Account::treasury_cash_at(institution);
     transfers.push(moved(at_institution, Account::treasury_cash(), total));
-    of_chunk(JournalKind::Release, "release", chunk, transfers)
+    of_chunk(
+        JournalKind::Release,
+        &nth("release", messages),
+        chunk,
+        transfers,
+    )
+}
+
+/// The step of a chunk, with a number where it was taken before for other lines of it.
+fn nth(step: &str, before: i16) -> String {
+    if before > 0 {
+        format!("{step}-{}", before + 1)
+    } else {
+        step.to_owned()
+    }
+}
+
+/// Lines that do not go out are owed to nobody by this run: back to the commitments, of the country
+/// and of each line's province. `None` where there are none.
+pub(crate) fn stop((programme, year): (Programme, BudgetYear), lines: &[&Line]) -> Option<Journal> {
+    let first = lines.first()?;
+    let transfers = lines.iter().flat_map(|it| {
+        let national = it.amount.checked_sub(it.local);
+        let national = national.expect("the schema keeps the local part within the amount");
+        let of_province = Account::commitment_of(programme, it.province, year);
+        [
+            (Account::commitment(programme, year), national),
+            (of_province, it.local),
+        ]
+        .map(|(credit, amount)| Transfer {
+            debit: payable(programme, it),
+            credit,
+            amount,
+            line: Some(transfer_line(it.person_no, it.position)),
+        })
+    });
+    let transfers = transfers.filter(|it| !it.amount.is_zero()).collect();
+    let at = first.position;
+    let reference = format!("{}-{}-{:04}/stop", at.run, at.part, at.chunk.0);
+    Some(control(JournalKind::Stop, reference, at.run, transfers))
+}
+
+/// All that an order took back of a run is the funds' again; `None` where that is nothing.
+pub(crate) fn give_back(run_no: RunNo, order_no: i64, sums: &[Need]) -> Option<Journal> {
+    let sums = sums.iter();
+    let transfers: Vec<Transfer> = sums
+        .map(|it| moved(it.fund.commitment(), it.fund.account(), it.amount))
+        .collect();
+    let reference = format!("{run_no}/stop/{order_no}");
+    (!transfers.is_empty()).then(|| control(JournalKind::Stop, reference, run_no, transfers))
 }
 
 /// One journal a run that a bank's message speaks of.
@@ -315,6 +371,10 @@ mod tests {
 
     const PROGRAMME: Programme = Programme::SocialPension;
 
+    fn year() -> BudgetYear {
+        BudgetYear::from_number(2026).unwrap()
+    }
+
     fn line(number: i32, arrears_of: Option<&str>, amount: u64) -> Line {
         Line {
             position: domain::Position {
@@ -349,14 +409,14 @@ mod tests {
     fn a_chunk_keeps_the_month_and_its_arrears_apart() {
         let chunk = [line(1, None, 540_000), line(2, Some("2026-07"), 40_000)];
         assert_eq!(
-            sides(&reservation(PROGRAMME, &chunk)),
+            sides(&reservation((PROGRAMME, year()), 1, &chunk)),
             [
                 (Commitment, Payable, 540_000),
                 (Commitment, PayableArrears, 40_000),
             ]
         );
         assert_eq!(
-            sides(&release(PROGRAMME, &chunk)),
+            sides(&release(PROGRAMME, 0, &chunk)),
             [
                 (Payable, InTransit, 540_000),
                 (PayableArrears, InTransit, 40_000),
@@ -395,9 +455,9 @@ mod tests {
             line(3, None, 540_000),
         ];
         (chunk[0].local, chunk[1].local) = (Money::dong(110_000), Money::dong(40_000));
-        let journal = reservation(PROGRAMME, &chunk);
-        let national = Account::commitment(PROGRAMME);
-        let local = Account::commitment_of(PROGRAMME, province("79"));
+        let journal = reservation((PROGRAMME, year()), 1, &chunk);
+        let national = Account::commitment(PROGRAMME, year());
+        let local = Account::commitment_of(PROGRAMME, province("79"), year());
         let month = Account::payable(PROGRAMME);
         let past = Account::payable_arrears(PROGRAMME);
         let moved = journal.transfers.iter();
@@ -414,14 +474,34 @@ mod tests {
             (national, month, 540_000, 3),
         ];
         assert_eq!(moved, expected);
-        assert_eq!(sides(&release(PROGRAMME, &chunk)).len(), 3 + 1);
+        assert_eq!(sides(&release(PROGRAMME, 0, &chunk)).len(), 3 + 1);
+        let lines: Vec<&Line> = chunk.iter().collect();
+        let stopped = stop((PROGRAMME, year()), &lines).unwrap();
+        let back = stopped.transfers.iter();
+        let back: Vec<_> = back
+            .map(|it| {
+                let line = it.line.unwrap().line.0;
+                (it.credit, it.debit, it.amount.units(), line)
+            })
+            .collect();
+        assert_eq!(back, expected, "what was reserved, the other way");
+        assert_eq!(stop((PROGRAMME, year()), &[]), None);
 
-        let of_provinces = [
-            (province("01"), Money::dong(7)),
-            (province("79"), Money::dong(150_000)),
+        let need = |province, dong| Need {
+            fund: Fund {
+                programme: PROGRAMME,
+                province,
+                year: year(),
+            },
+            amount: Money::dong(dong),
+        };
+        let needs = [
+            need(None, 1),
+            need(Some(province("01")), 7),
+            need(Some(province("79")), 150_000),
         ];
-        let committed = |national: u64| {
-            let journals = commitments(RunNo(9), PROGRAMME, Money::dong(national), &of_provinces);
+        let committed = |step: i16| {
+            let journals = commitments(RunNo(9), step, &needs);
             let line = |it: Journal| {
                 assert_eq!(it.transfers.len(), 1);
                 let moved = it.transfers[0];
@@ -433,17 +513,14 @@ mod tests {
         let line = |reference: &str, sides: &str, amount: i128| {
             (reference.to_owned(), sides.to_owned(), amount)
         };
-        let of_provinces = [
-            line("R000009/commit/01", "20-01-000000-01 30-01-000000-01", 7),
-            line(
-                "R000009/commit/79",
-                "20-01-000000-79 30-01-000000-79",
-                150_000,
-            ),
-        ];
-        let whole = line("R000009/commit", "20-01-000000-00 30-01-000000-00", 1);
-        assert_eq!(committed(1), [&[whole][..], &of_provinces].concat());
-        assert_eq!(committed(0), of_provinces);
+        let expected = |commit: &str| {
+            [("", "00", 1), ("/01", "01", 7), ("/79", "79", 150_000)].map(|(of, level, dong)| {
+                let sides = format!("20-01-002026-{level} 30-01-002026-{level}");
+                line(&format!("R000009/{commit}{of}"), &sides, dong)
+            })
+        };
+        assert_eq!(committed(1), expected("commit"));
+        assert_eq!(committed(2), expected("commit-2"));
     }
 
     #[test]

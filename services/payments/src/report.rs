@@ -6,15 +6,16 @@ mod unknown;
 pub use unknown::UnknownRow;
 
 pub use store::{
-    acts, alarms, exceptions, institutions, lent_by, lines, preview, proposals, run_summary, runs,
-    schedule, schedule_next, schedule_orders, schedule_steps, unknown, unsound_decisions,
-    unsound_signatures,
+    acts, alarms, exceptions, institutions, lent_by, lines, preview, proposals, run_list,
+    run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps, unknown,
+    unsound_decisions, unsound_signatures,
 };
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use domain::{Channel, Institution, Money, Officer, Period, Position, Programme, RunNo};
 use serde::Serialize;
 
+use crate::funding::Shortage;
 use crate::preview::{Difference, Guard, Guarded};
 use crate::proposal::{Decision, Proposed};
 use crate::{Moment, MomentState};
@@ -46,6 +47,9 @@ pub struct RunSummary {
     pub held_total: Money,
     /// The held lines by why, the most frequent first; at most twenty reasons.
     pub held_by_reason: Vec<HeldRow>,
+    /// What no funding has covered yet of an approved run, by fund.
+    pub unfunded: Vec<Shortage>,
+    pub progress: Progress,
     pub cash_lines: i64,
     pub cash_total: Money,
     pub reserved_chunks: i64,
@@ -71,6 +75,36 @@ pub struct RunSummary {
     pub refused_results: i64,
     pub opened_at: DateTime<Utc>,
     pub closed_at: Option<DateTime<Utc>>,
+}
+
+/// What of a run is not out, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Progress {
+    /// To go out: reserved or being reserved, or behind a wave, a pause or a limit.
+    pub waiting_lines: i64,
+    pub stopped_lines: i64,
+    pub stopped_total: Money,
+    /// Waves that may go out, of those planned.
+    pub wave: i16,
+    pub waves: i64,
+    /// What is paused now and touches the run, by whom and why.
+    pub paused: Vec<String>,
+}
+
+/// A run among others.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunRow {
+    pub run_no: RunNo,
+    pub programme: Programme,
+    pub period: Period,
+    pub business_date: NaiveDate,
+    pub state: String,
+    pub lines: i64,
+    pub total: Money,
+    /// Approved, and no money there for it.
+    pub unfunded: Money,
+    /// Since the last approval, where it waits for money.
+    pub unfunded_days: Option<i64>,
 }
 
 /// What an approver looks at first: counters, by what changed since the run before.

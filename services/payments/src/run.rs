@@ -1,7 +1,8 @@
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::NaiveDate;
-use domain::{Money, Period, RunNo};
+use domain::{BudgetYear, Money, Period, Refusal, RunNo};
 use ledger::Root;
 use messaging::Problem;
 
@@ -17,6 +18,8 @@ pub enum State {
     AwaitingApproval,
     /// An approver did not approve, and said why; it awaits what is done about it.
     SentBack,
+    /// Approved, but a fund is short: it waits for money, under the approvals that it has.
+    Unfunded,
     /// Approved and committed; its chunks are being reserved.
     Approved,
     /// Every line's money is set aside.
@@ -37,7 +40,11 @@ pub enum Action {
     Approve,
     SendBack,
     Submit,
+    Fund,
     Release,
+    Continue,
+    Pause,
+    Stop,
     Close,
 }
 
@@ -48,6 +55,8 @@ pub(crate) struct Run {
     pub programme: domain::Programme,
     pub period: Period,
     pub business_date: NaiveDate,
+    /// Of which budget it is paid.
+    pub year: BudgetYear,
     pub state: State,
     pub approvals_required: i16,
     pub lines: i64,
@@ -64,6 +73,18 @@ pub(crate) struct Seen {
 }
 
 impl State {
+    pub const ALL: [State; 9] = [
+        State::Preparing,
+        State::AwaitingApproval,
+        State::SentBack,
+        State::Unfunded,
+        State::Approved,
+        State::Reserved,
+        State::Releasing,
+        State::Released,
+        State::Closed,
+    ];
+
     /// The whole of what people may do, on one screen; the console and every refusal show it.
     pub fn allowed_actions(self) -> &'static [Action] {
         match self {
@@ -75,9 +96,11 @@ impl State {
                 Action::SendBack,
             ],
             State::SentBack => &[Action::Submit, Action::Hold, Action::Free],
-            State::Reserved => &[Action::Release],
+            State::Unfunded => &[Action::Fund, Action::Stop],
+            State::Reserved => &[Action::Release, Action::Stop],
+            State::Releasing => &[Action::Continue, Action::Pause, Action::Stop],
             State::Released => &[Action::Close],
-            State::Approved | State::Releasing | State::Closed => &[],
+            State::Approved | State::Closed => &[],
         }
     }
 
@@ -86,6 +109,7 @@ impl State {
             State::Preparing => "preparing",
             State::AwaitingApproval => "awaiting_approval",
             State::SentBack => "sent_back",
+            State::Unfunded => "unfunded",
             State::Approved => "approved",
             State::Reserved => "reserved",
             State::Releasing => "releasing",
@@ -123,7 +147,11 @@ impl Action {
             Action::Approve => "approve",
             Action::SendBack => "send_back",
             Action::Submit => "submit",
+            Action::Fund => "fund",
             Action::Release => "release",
+            Action::Continue => "continue",
+            Action::Pause => "pause",
+            Action::Stop => "stop",
             Action::Close => "close",
         }
     }
@@ -164,6 +192,15 @@ impl Run {
     }
 }
 
+impl FromStr for State {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<State, Refusal> {
+        let state = State::ALL.into_iter().find(|it| it.as_str() == text);
+        state.ok_or_else(|| Refusal::new("run_state_invalid", "no run is in a state of this name"))
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -197,9 +234,11 @@ mod tests {
 
     #[test]
     fn every_pair_of_state_and_action_is_decided() {
-        use Action::{Approve, Close, Free, Hold, Release, SendBack, Submit};
+        use Action::{
+            Approve, Close, Continue, Free, Fund, Hold, Pause, Release, SendBack, Stop, Submit,
+        };
         use State::{
-            Approved, AwaitingApproval, Closed, Preparing, Released, Releasing, Reserved, SentBack,
+            AwaitingApproval, Preparing, Released, Releasing, Reserved, SentBack, Unfunded,
         };
         let allowed = [
             (AwaitingApproval, Approve),
@@ -210,20 +249,19 @@ mod tests {
             (SentBack, Hold),
             (SentBack, Free),
             (Preparing, Free),
+            (Unfunded, Fund),
+            (Unfunded, Stop),
+            (Reserved, Stop),
+            (Releasing, Continue),
+            (Releasing, Pause),
+            (Releasing, Stop),
             (Reserved, Release),
             (Released, Close),
         ];
-        for state in [
-            Preparing,
-            AwaitingApproval,
-            SentBack,
-            Approved,
-            Reserved,
-            Releasing,
-            Released,
-            Closed,
-        ] {
-            for action in [Hold, Free, Approve, SendBack, Submit, Release, Close] {
+        for state in State::ALL {
+            for action in [
+                Hold, Free, Approve, SendBack, Submit, Fund, Release, Continue, Pause, Stop, Close,
+            ] {
                 let expected = allowed.contains(&(state, action));
                 assert_eq!(state.allow(action).is_ok(), expected, "{state} {action}");
             }

@@ -3,32 +3,45 @@
 mod editors;
 mod enquiries;
 mod found;
+mod funding;
 mod holds;
 mod keys;
+mod limits;
 mod orders;
 mod overpayments;
+mod pauses;
 mod preparation;
 mod preview;
 mod proposals;
+mod release;
 mod results;
 mod runs;
 mod schedule;
 mod settlements;
 mod withdrawals;
 mod work;
+mod year_end;
 
 pub(crate) use editors::{insert_editors, is_editor};
 pub(crate) use enquiries::{
     UnknownLine, hand_over, insert_enquiries, insert_standings, longest_unknown, take_unknown,
 };
 pub(crate) use found::{FoundLine, find_lines};
+pub(crate) use funding::{
+    Funding, choose_lines, count_funded_lines, funded, hold_unfunded, holds_of_funded,
+    insert_funding, insert_needs, open_needs, unfunded_needs,
+};
 pub(crate) use holds::{
     EndedHold, HeldBy, Hold, Moved, ended_holds, free_lines, hold_lines, holds_of,
     parts_with_ended_holds,
 };
 pub(crate) use keys::{end_key, insert_key, key_of};
+pub(crate) use limits::{approve_limit, count_answer, insert_limit, lock_limit, take_tokens};
 pub(crate) use orders::{approve_order, insert_order, lock_order, timetable};
 pub(crate) use overpayments::{cancel_overpayments, open_overpayments};
+pub(crate) use pauses::{
+    lock_pause, lock_releasing, pause, paused_lines, resume, send_later, stop,
+};
 pub(crate) use preparation::{
     OpenChunk, Prepared, add_prepared, announce, finish_preparation, insert_lines,
     insert_obligation_exceptions, insert_obligations, obliged, open_chunks, set_roots,
@@ -40,6 +53,10 @@ pub(crate) use preview::{
 pub(crate) use proposals::{
     approvals_for, carry_out, delegation, end_delegation, insert_decision, insert_proposal,
     proposal,
+};
+pub(crate) use release::{
+    HeldFor, NextChunk, NotOut, chunk_sizes, next_chunks, not_out, open_wave, paused_provinces,
+    plan_waves, set_released, set_stopped, stopped_by,
 };
 pub(crate) use results::{
     Refusal, add_matched, add_resolved, close_unknown, count_answers, insert_breaks,
@@ -63,8 +80,9 @@ pub(crate) use withdrawals::{
 };
 pub(crate) use work::{
     PartWork, open_unknown, overdue_chunks, payable_after, payable_chunks, payable_lines,
-    set_overdue, set_released, set_reserved, take_part, unanswered,
+    set_overdue, set_reserved, take_part, unanswered,
 };
+pub(crate) use year_end::{approve_closing, insert_closing, lock_closing};
 
 use chrono::NaiveDate;
 use domain::{Institution, Position, Programme, Province};

@@ -1,19 +1,21 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use boot::Context;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ChunkNo, Money};
+use domain::{Money, Part, Province};
 use events::{Event, Instruction, Instructions};
 use ledger::{Journal, merkle_root};
 use privacy::{Field, Keys, Secret};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
 use tracing::Instrument;
 
+use crate::funding::{Fund, Need};
 use crate::line::Line;
 use crate::run::State;
-use crate::store::{self, PartWork};
+use crate::store::{self, HeldBy, HeldFor, Hold, NextChunk, NotOut, PartWork};
 use crate::{Error, posting};
 
 /// Partitions worked on at the same time by one process.
@@ -38,7 +40,7 @@ impl Work {
 /// Reserves approved runs and releases those that may go, until the process stops.
 pub(crate) async fn reserve_and_release(ctx: Context, work: Work) {
     while !ctx.stop.is_cancelled() {
-        let pause = match step(&ctx, Utc::now()).await {
+        let pause = match work_once(&ctx.pool, &ctx.keys, Utc::now()).await {
             Ok(true) => continue,
             Ok(false) => IDLE,
             Err(error) => {
@@ -55,9 +57,12 @@ pub(crate) async fn reserve_and_release(ctx: Context, work: Work) {
 }
 
 /// One transaction of the next partition that has something to do; false where there is none.
-async fn step(ctx: &Context, now: DateTime<Utc>) -> Result<bool, Error> {
-    let mut tx = ctx.pool.begin().await?;
-    let Some(work) = store::take_part(&mut tx).await? else {
+///
+/// # Errors
+/// What the database says, and what keeps a partition from being paid.
+pub async fn work_once(pool: &PgPool, keys: &Keys, now: DateTime<Utc>) -> Result<bool, Error> {
+    let mut tx = pool.begin().await?;
+    let Some(work) = store::take_part(&mut tx, now).await? else {
         return Ok(false);
     };
     let doing = if work.state == State::Approved {
@@ -74,68 +79,189 @@ async fn step(ctx: &Context, now: DateTime<Utc>) -> Result<bool, Error> {
     );
     messaging::follow_trace(&span, work.trace.as_deref());
     let done = async {
-        let chunks = store::payable_chunks(&mut tx, &work, CHUNKS).await?;
-        let Some((last, _)) = chunks.last() else {
-            return Err(Error::ControlTotals {
-                run: work.run_no,
-                part: work.part,
-                detail: format!("chunks after {} are missing", work.after.0),
-            });
-        };
-        let last = *last;
-        let chunks: Vec<Vec<Line>> = chunks
-            .into_iter()
-            .map(|(_, it)| it)
-            .filter(|it| !it.is_empty())
-            .collect();
         match work.state {
-            State::Approved => reserve(&mut tx, &work, &chunks, last, now).await,
-            _ => release(&mut tx, &ctx.keys, &work, &chunks, last, now).await,
+            State::Approved => reserve(&mut tx, &work, now).await,
+            _ => release(&mut tx, keys, &work, now).await,
         }
     };
-    done.instrument(span).await?;
+    let done = done.instrument(span).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(done)
 }
 
 async fn reserve(
     tx: &mut PgConnection,
     work: &PartWork,
-    chunks: &[Vec<Line>],
-    last: ChunkNo,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let journals: Vec<Journal> = chunks
-        .iter()
-        .map(|it| posting::reservation(work.programme, it))
+) -> Result<bool, Error> {
+    let chunks = store::payable_chunks(tx, work, CHUNKS).await?;
+    let Some((last, _)) = chunks.last() else {
+        return Err(Error::ControlTotals {
+            run: work.run_no,
+            part: work.part,
+            detail: format!("chunks after {} are missing", work.after.0),
+        });
+    };
+    let last = *last;
+    let lines = chunks.iter().map(|(_, it)| it).filter(|it| !it.is_empty());
+    let journals: Vec<Journal> = lines
+        .map(|it| posting::reservation((work.programme, work.year), work.step, it))
         .collect();
     ledger::post(tx, work.part, &journals, now).await?;
-    store::set_reserved(tx, work, last).await
+    store::set_reserved(tx, work, last).await?;
+    Ok(true)
 }
 
-/// Money and message leave together: the journal and the instructions are one transaction.
+/// Money and message leave together: the journal and the instructions are one transaction. False
+/// where nothing may go just now.
 async fn release(
     tx: &mut PgConnection,
     keys: &Keys,
     work: &PartWork,
-    chunks: &[Vec<Line>],
-    last: ChunkNo,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let mut journals = Vec::with_capacity(chunks.len());
-    let mut said = Vec::with_capacity(chunks.len());
-    for chunk in chunks {
-        journals.push(posting::release(work.programme, chunk));
-        said.push(Event::of(&instructions(keys, work, chunk)?, now));
+) -> Result<bool, Error> {
+    let mut next = store::next_chunks(tx, work, CHUNKS, now).await?;
+    // Institutions' limits are taken in one order by everybody.
+    next.sort_by_key(|it| (it.institution, it.chunk));
+    let paused = store::paused_provinces(tx).await?;
+    let (mut done, mut sent, mut journals, mut said) = (vec![], vec![], vec![], vec![]);
+    let mut orders = BTreeSet::new();
+    for it in &next {
+        let not_out = store::not_out(tx, work, it).await?;
+        if let Some(order_no) = it.stopped_by {
+            journals.extend(stop(tx, work, (it, order_no), &not_out, now).await?);
+            orders.insert(order_no);
+            continue;
+        }
+        let (held, going): (Vec<Line>, Vec<Line>) = not_out
+            .going
+            .into_iter()
+            .partition(|it| paused.contains(&it.province));
+        let goes = !going.is_empty();
+        if goes && !store::take_tokens(tx, it.institution, going.len(), now).await? {
+            continue;
+        }
+        hold_paused(tx, work.part, &held, now).await?;
+        done.push(it.chunk);
+        if goes {
+            journals.push(posting::release(work.programme, it.messages, &going));
+            said.push(Event::of(
+                &instructions(keys, work, it.messages, &going)?,
+                now,
+            ));
+            sent.push(going);
+        }
+    }
+    if done.is_empty() && orders.is_empty() {
+        return Ok(false);
     }
     ledger::post(tx, work.part, &journals, now).await?;
-    store::set_released(tx, work, chunks, last, now).await?;
+    store::set_released(tx, work, (&done, &sent), now).await?;
     messaging::append(tx, said, now).await?;
+    for order_no in orders {
+        give_back(tx, work, order_no, now).await?;
+    }
+    Ok(true)
+}
+
+/// Lines of a paused province stay here when their chunk leaves.
+async fn hold_paused(
+    tx: &mut PgConnection,
+    part: Part,
+    lines: &[Line],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let holds = lines.iter().map(|it| Hold {
+        position: it.position,
+        reason: "paused",
+        by: HeldBy::Pause,
+    });
+    let holds: Vec<Hold<'_>> = holds.collect();
+    if !holds.is_empty() {
+        store::hold_lines(tx, part, &holds, now).await?;
+    }
+    Ok(())
+}
+
+/// What of a chunk is not out is not paid by this run; gives back the journal that takes its money
+/// from the persons. Lines that were never funded have none.
+async fn stop(
+    tx: &mut PgConnection,
+    work: &PartWork,
+    (next, order_no): (&NextChunk, i64),
+    not_out: &NotOut,
+    now: DateTime<Utc>,
+) -> Result<Option<Journal>, Error> {
+    let aside = not_out.aside.iter();
+    let paused = aside.clone().filter(|(.., of)| *of == HeldFor::Pause);
+    let paid: Vec<&Line> = not_out
+        .going
+        .iter()
+        .chain(paused.map(|(line, ..)| line))
+        .filter(|_| work.is_funded)
+        .collect();
+    let lines: Vec<&Line> = not_out
+        .going
+        .iter()
+        .chain(aside.clone().map(|(line, ..)| line))
+        .collect();
+    let holds: Vec<i64> = aside.map(|(_, hold, _)| *hold).collect();
+    let mut by_level: BTreeMap<Option<Province>, Money> = BTreeMap::new();
+    for line in &paid {
+        let national = line.amount.checked_sub(line.local).expect("a part of it");
+        for (level, amount) in [(None, national), (Some(line.province), line.local)] {
+            let sum = by_level.entry(level).or_default();
+            *sum = Money::sum([*sum, amount]);
+        }
+    }
+    let paid_back: Vec<(Option<Province>, Money)> = by_level
+        .into_iter()
+        .filter(|(_, it)| !it.is_zero())
+        .collect();
+    store::set_stopped(
+        tx,
+        work,
+        (next, order_no),
+        (&lines, &holds),
+        &paid_back,
+        now,
+    )
+    .await?;
+    Ok(posting::stop((work.programme, work.year), &paid))
+}
+
+/// With its last chunk an order's money is the funds' again.
+async fn give_back(
+    tx: &mut PgConnection,
+    work: &PartWork,
+    order_no: i64,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let Some(sums) = store::stopped_by(tx, work.run_no, order_no).await? else {
+        return Ok(());
+    };
+    let need = |(province, amount)| Need {
+        fund: Fund {
+            programme: work.programme,
+            province,
+            year: work.year,
+        },
+        amount,
+    };
+    let sums: Vec<Need> = sums.into_iter().map(need).collect();
+    if let Some(journal) = posting::give_back(work.run_no, order_no, &sums) {
+        ledger::post(tx, Part::ZERO, &[journal], now).await?;
+    }
     Ok(())
 }
 
 /// What the bank is told, sealed anew for it alone.
-fn instructions(keys: &Keys, work: &PartWork, chunk: &[Line]) -> Result<Instructions, Error> {
+fn instructions(
+    keys: &Keys,
+    work: &PartWork,
+    messages: i16,
+    chunk: &[Line],
+) -> Result<Instructions, Error> {
     let institution = chunk[0].institution;
     let bank = keys.exchange(&institution.to_string());
     let mut lines = Vec::with_capacity(chunk.len());
@@ -160,6 +286,7 @@ fn instructions(keys: &Keys, work: &PartWork, chunk: &[Line]) -> Result<Instruct
         run_no: work.run_no,
         part: work.part,
         chunk: chunk[0].position.chunk,
+        message: (messages > 0).then_some(messages),
         business_date: work.business_date,
         count: i32::try_from(lines.len()).expect("at most a thousand"),
         total: Money::sum(chunk.iter().map(|it| it.amount)),

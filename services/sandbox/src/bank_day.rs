@@ -168,6 +168,7 @@ impl BankDay<'_> {
             run_no: RUN,
             part: self.part(chunk),
             chunk: ChunkNo(i32::try_from(chunk + 1).expect("a day has fewer messages")),
+            message: None,
             business_date: self.plan.date,
             count: i32::try_from(lines.len()).expect("a message is small"),
             total: Money::sum(lines.iter().map(|it| it.amount)),

@@ -324,6 +324,7 @@ pub(crate) mod tests {
             run_no: RunNo(1),
             part,
             chunk: ChunkNo(chunk),
+            message: None,
             business_date: NaiveDate::from_ymd_opt(2026, 12, 1).unwrap(),
             count: i32::try_from(lines.len()).unwrap(),
             total: Money::sum(lines.iter().map(|it| it.amount)),

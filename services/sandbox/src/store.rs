@@ -48,8 +48,8 @@ pub(crate) async fn insert_funds(
 ) -> Result<bool, Error> {
     let inserted = sqlx::query!(
         r#"
-        INSERT INTO sandbox.funds (institution, part, run_no, chunk, amount)
-        VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO sandbox.funds (institution, part, run_no, chunk, amount, message)
+        VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT DO NOTHING
         "#,
         message.institution.number(),
@@ -57,6 +57,7 @@ pub(crate) async fn insert_funds(
         message.run_no.0,
         message.chunk.0,
         message.total as Money,
+        message.message.unwrap_or_default(),
     )
     .execute(tx)
     .await?;

@@ -315,6 +315,7 @@ fn instructions_fact() -> Instructions {
         run_no: RUN,
         part: part(),
         chunk: CHUNK,
+        message: None,
         business_date: day(),
         count: 2,
         total: Money::dong(1_080_000),

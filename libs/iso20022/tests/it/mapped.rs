@@ -67,6 +67,7 @@ fn instructions() -> Instructions {
         run_no: RunNo(1),
         part: Part::try_from(7).expect("it is a partition"),
         chunk: ChunkNo(1),
+        message: None,
         business_date: day(),
         count: 2,
         total: Money::dong(1_080_000),

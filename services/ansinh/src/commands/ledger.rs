@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use domain::{Money, Part};
 use ledger::{AccountNo, JournalView, TrialBalanceRow};
-use payments::Appropriate;
+use payments::{Appropriate, ApproveClosing, CloseYear};
 use serde::Serialize;
 
 use crate::cli::{Ledger, Shared};
@@ -49,6 +49,7 @@ struct TransferRow {
     payment: Option<String>,
 }
 
+#[expect(clippy::too_many_lines, reason = "one short arm a command")]
 pub(super) async fn ledger(command: Ledger, shared: &Shared) -> Result<ExitCode, Failure> {
     let target = Target::find(&shared.home)?;
     match command {
@@ -70,6 +71,35 @@ pub(super) async fn ledger(command: Ledger, shared: &Shared) -> Result<ExitCode,
                 &journal_rows(found.ok_or_else(missing)?),
                 journal_table,
             )?;
+        }
+        Ledger::Budget { programme, year } => {
+            let rows = crate::budget::budget(&target.pool(None).await?, programme, year).await?;
+            show(shared.output, &rows, |rows| budget_table(rows))?;
+        }
+        Ledger::CloseYear {
+            programme,
+            province,
+            year,
+            surplus,
+            reference,
+            by,
+        } => {
+            let body = CloseYear {
+                officer: by.by.clone(),
+                programme,
+                province,
+                year,
+                surplus,
+                reference,
+            };
+            return super::ask(&target, shared.output, "close-year", &by, &body).await;
+        }
+        Ledger::ApproveClosing { closing_no, by } => {
+            let body = ApproveClosing {
+                officer: by.by.clone(),
+                closing_no,
+            };
+            return super::ask(&target, shared.output, "approve-closing", &by, &body).await;
         }
         Ledger::Appropriate {
             programme,
@@ -115,6 +145,9 @@ fn account_name(number: AccountNo) -> String {
             .info()
             .map_or_else(|| institution.to_string(), |it| it.name.to_owned());
         name.push_str(&format!(" {known}"));
+    }
+    if let Some(year) = account.year {
+        name.push_str(&format!(" {year}"));
     }
     if let Some(province) = account.province {
         name.push_str(&format!(" {}", province.name()));
@@ -169,6 +202,41 @@ fn balance_table(balance: &TrialBalance) -> comfy_table::Table {
         2,
         rows,
     )
+}
+
+fn budget_table(rows: &[crate::budget::BudgetRow]) -> comfy_table::Table {
+    let header = [
+        "year",
+        "programme",
+        "level",
+        "appropriated",
+        "carried in",
+        "carried out",
+        "given back",
+        "paid",
+        "in flight",
+        "payable",
+        "committed",
+        "left",
+    ];
+    let rows = rows.iter().map(|it| {
+        let level = it.fund.province.map_or("central", |it| it.name());
+        [
+            it.fund.year.to_string(),
+            it.fund.programme.to_string(),
+            level.to_owned(),
+            grouped(it.appropriated),
+            grouped(it.carried_in),
+            grouped(it.carried_out),
+            grouped(it.given_back),
+            grouped(it.paid),
+            grouped(it.in_flight),
+            grouped(it.payable),
+            grouped(it.committed),
+            grouped(it.left),
+        ]
+    });
+    table(&header, 3, rows)
 }
 
 fn journal_rows(it: JournalView) -> JournalRows {

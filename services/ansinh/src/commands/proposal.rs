@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use domain::Officer;
 use payments::{DecideProposal, EndDelegation, ProposalRow, Propose, Proposed};
 
-use super::run::own_key;
+use super::signer::own_key;
 use crate::cli::{By, Proposals, Shared};
 use crate::output::{Failure, say, show, table};
 use crate::target::Target;

@@ -1,19 +1,22 @@
+mod release;
+mod tables;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use domain::{Officer, Position, RunNo};
+use chrono::Utc;
+use domain::{Position, RunNo};
 use payments::{
-    ApproveRun, CloseRun, Delegation, FreeLine, Guard, HoldLine, OpenRun, ReleaseLate, ReleaseRun,
-    RunSummary, SendBackRun, SignedAct, Statement, SubmitRun,
+    ApproveLimit, ApproveRun, CloseRun, ContinueRun, FreeLine, FundRun, Guard, HoldLine,
+    LimitInstitution, OpenRun, ReleaseRun, RunSummary, SendBackRun, SignedAct, Statement,
+    SubmitRun,
 };
 use sqlx::PgPool;
 
-use crate::cli::{By, Output, Run, Shared, Signing};
+use super::signer::Signer;
+use crate::cli::{By, Output, Run, Shared};
 use crate::output::{Failure, grouped, print, say, show, table};
-use crate::signing::OfficerKey;
 use crate::target::Target;
 
 #[expect(clippy::too_many_lines, reason = "one short arm a command")]
@@ -44,6 +47,25 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
                 summary_table,
             )?;
             Ok(ExitCode::SUCCESS)
+        }
+        Run::List { state, limit } => {
+            let pool = target.pool(None).await?;
+            let rows = payments::run_list(&pool, state, Utc::now(), i64::from(limit)).await?;
+            show(output, &rows, |rows| tables::runs(rows))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Run::Fund {
+            run,
+            partial: _,
+            order,
+            by,
+        } => {
+            let body = FundRun {
+                officer: by.by.clone(),
+                run_no: run,
+                partial: order,
+            };
+            super::ask(&target, output, "fund-run", &by, &body).await
         }
         Run::Watch { run } => watch(&target.pool(None).await?, run).await,
         Run::Lines {
@@ -116,6 +138,8 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
             run,
             signing,
             late,
+            first,
+            waves,
             by,
         } => {
             let summary = summary(&target.pool(None).await?, run).await?;
@@ -127,13 +151,40 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
                 signature: signer.sign(statement).map(|(_, it)| it),
                 principal: signer.principal(),
             };
-            match late {
-                None => super::ask(&target, output, "release-run", &by, &release).await,
-                Some(reason) => {
-                    let body = ReleaseLate { release, reason };
-                    super::ask(&target, output, "release-late", &by, &body).await
-                }
-            }
+            release::release(&target, output, (release, late), (first, waves), &by).await
+        }
+        Run::Continue { run, by } => {
+            let body = ContinueRun {
+                officer: by.by.clone(),
+                run_no: run,
+            };
+            super::ask(&target, output, "continue-run", &by, &body).await
+        }
+        Run::Pause(order) => release::order(&target, output, "pause", order).await,
+        Run::Resume(order) => release::order(&target, output, "resume", order).await,
+        Run::Stop(order) => release::order(&target, output, "stop", order).await,
+        Run::Limit {
+            institution,
+            lines_per_minute,
+            from,
+            reason,
+            by,
+        } => {
+            let body = LimitInstitution {
+                officer: by.by.clone(),
+                institution,
+                lines_per_minute,
+                holds_from: from.unwrap_or_else(Utc::now),
+                reason,
+            };
+            super::ask(&target, output, "limit-institution", &by, &body).await
+        }
+        Run::ApproveLimit { limit_no, by } => {
+            let body = ApproveLimit {
+                officer: by.by.clone(),
+                limit_no,
+            };
+            super::ask(&target, output, "approve-limit", &by, &body).await
         }
         Run::Unknown(command) => super::unknown::unknown(command, &target, output).await,
         Run::Close { run, by } => {
@@ -159,7 +210,7 @@ async fn lines(
 
 async fn exceptions(pool: &PgPool, output: Output, run_no: RunNo) -> Result<ExitCode, Failure> {
     let rows = payments::exceptions(pool, run_no, 1000).await?;
-    show(output, &rows, |rows| exceptions_table(rows))?;
+    show(output, &rows, |rows| tables::exceptions(rows))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -208,59 +259,6 @@ async fn approve(
         principal: signer.principal(),
     };
     super::ask(target, output, "approve-run", by, &body).await
-}
-
-/// With which key an officer signs, and in whose place.
-struct Signer {
-    key: Option<OfficerKey>,
-    lent: Option<Delegation>,
-}
-
-impl Signer {
-    async fn of(
-        target: &Target,
-        shared: &Shared,
-        signing: Signing,
-        by: &By,
-    ) -> Result<Signer, Failure> {
-        let key = own_key(shared, signing.key, by)?;
-        let lent = match signing.principal {
-            None => None,
-            Some(principal) => {
-                let pool = target.pool(None).await?;
-                let found = payments::lent_by(&pool, &principal, &by.by, Utc::now()).await?;
-                Some(found.ok_or_else(|| {
-                    let told =
-                        format!("delegation_unknown: {principal} has lent {} nothing", by.by);
-                    Failure::Refused(told)
-                })?)
-            }
-        };
-        Ok(Signer { key, lent })
-    }
-
-    fn principal(&self) -> Option<Officer> {
-        self.lent.as_ref().map(|it| it.principal.clone())
-    }
-
-    /// What is signed, and the signature; `None` without a key.
-    fn sign(&self, statement: Statement) -> Option<(Statement, String)> {
-        let key = self.key.as_ref()?;
-        let statement = statement.in_place_of(self.lent.clone());
-        let signature = key.sign(&statement);
-        Some((statement, signature))
-    }
-}
-
-/// The key that was named, which must be there, or the one that lies in its place, if any.
-pub(super) fn own_key(
-    shared: &Shared,
-    named: Option<PathBuf>,
-    by: &By,
-) -> Result<Option<OfficerKey>, Failure> {
-    let place = OfficerKey::place(&shared.home, &by.by);
-    let file = named.or_else(|| place.exists().then_some(place));
-    Ok(file.map(|it| OfficerKey::read(&it)).transpose()?)
 }
 
 async fn preview(pool: &PgPool, output: Output, run_no: RunNo) -> Result<ExitCode, Failure> {
@@ -312,44 +310,12 @@ fn preview_table(it: &payments::Preview) -> comfy_table::Table {
 
 async fn acts(pool: &PgPool, output: Output, run_no: RunNo) -> Result<ExitCode, Failure> {
     let rows = payments::acts(pool, run_no).await?;
-    show(output, &rows, |rows| acts_table(rows))?;
+    show(output, &rows, |rows| tables::acts(rows))?;
     if rows.iter().any(|it| it.signature == Some("invalid")) {
         let told = format!("signature_invalid: a signature of {run_no} does not stand");
         return Err(Failure::Broken(told));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn acts_table(rows: &[payments::ActRow]) -> comfy_table::Table {
-    let header = [
-        "at",
-        "act",
-        "officer",
-        "lines",
-        "đồng",
-        "signature",
-        "key seen by",
-        "voided",
-    ];
-    let rows = rows.iter().map(|it| {
-        [
-            it.at.format("%Y-%m-%d %H:%M:%S").to_string(),
-            it.act.clone(),
-            match &it.principal {
-                Some(principal) => format!("{} for {principal}", it.officer),
-                None => it.officer.to_string(),
-            },
-            grouped(it.lines),
-            grouped(it.total),
-            it.signature.unwrap_or_default().to_owned(),
-            it.key_registered_by
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            if it.voided_at.is_some() { "yes" } else { "" }.to_owned(),
-        ]
-    });
-    table(&header, 3, rows)
 }
 
 pub(super) async fn summary(pool: &PgPool, run_no: RunNo) -> Result<RunSummary, Failure> {
@@ -378,8 +344,13 @@ async fn watch(pool: &PgPool, run_no: RunNo) -> Result<ExitCode, Failure> {
             last = line;
         }
         // While a run is prepared a held line may be set free, and nobody has to.
+        // While it goes out only a wave or a pause waits for somebody.
+        let goes_on = it.state == "preparing"
+            || it.state == "releasing"
+                && it.progress.paused.is_empty()
+                && i64::from(it.progress.wave) == it.progress.waves;
         let waits_for_a_person =
-            !it.allowed_actions.is_empty() && it.waiting_lines == 0 && it.state != "preparing";
+            !it.allowed_actions.is_empty() && it.waiting_lines == 0 && !goes_on;
         if it.state == "closed" || waits_for_a_person {
             if let Some(next) = it.allowed_actions.first() {
                 say(&format!("Next: ansinh run {next} {run_no} --by OFFICER"));
@@ -417,7 +388,21 @@ pub(super) fn summary_table(it: &RunSummary) -> comfy_table::Table {
         let local = grouped(it.local_total);
         rows.push(["  of it local".to_owned(), String::new(), local]);
     }
+    rows.extend(it.unfunded.iter().map(|short| {
+        let level = short
+            .fund
+            .province
+            .map_or_else(|| "central".to_owned(), |it| it.name().to_owned());
+        let name = format!("  missing of {level} {}", short.fund.year);
+        [name, String::new(), grouped(short.missing)]
+    }));
     rows.extend([
+        row("to go out", it.progress.waiting_lines, None),
+        row(
+            "stopped",
+            it.progress.stopped_lines,
+            Some(it.progress.stopped_total),
+        ),
         row("released", it.released_lines, Some(it.released_total)),
         row("credited", it.credited_lines, Some(it.credited_total)),
         row("  overpaid", it.overpayments, Some(it.overpayments_total)),
@@ -430,6 +415,13 @@ pub(super) fn summary_table(it: &RunSummary) -> comfy_table::Table {
     let title = format!("{} {} {}", it.run_no, it.programme, it.period);
     let mut table = table(&[&title, "lines", "đồng"], 1, rows);
     table.add_row([format!("state {}", it.state), String::new(), String::new()]);
+    if it.progress.waves > 1 {
+        let waves = format!("wave {} of {}", it.progress.wave, it.progress.waves);
+        table.add_row([waves, String::new(), String::new()]);
+    }
+    for scope in &it.progress.paused {
+        table.add_row([format!("paused: {scope}"), String::new(), String::new()]);
+    }
     let allowed = it.allowed_actions.join(", ");
     table.add_row([format!("allowed: {allowed}"), String::new(), String::new()]);
     if let Some(root) = &it.root {
@@ -464,28 +456,4 @@ fn lines_table(lines: &[payments::LineRow]) -> comfy_table::Table {
         "đồng",
     ];
     table(&header, 7, rows)
-}
-
-fn until(ends: DateTime<Utc>) -> String {
-    ends.format("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-fn exceptions_table(rows: &[payments::ExceptionRow]) -> comfy_table::Table {
-    let rows = rows.iter().map(|it| {
-        [
-            it.end_to_end_id
-                .map(|it| it.to_string())
-                .unwrap_or_default(),
-            it.kind.clone(),
-            it.detail.clone(),
-            it.hold_until.map(until).unwrap_or_default(),
-            if it.resolved_at.is_some() {
-                "resolved".to_owned()
-            } else {
-                "open".to_owned()
-            },
-            grouped(it.amount),
-        ]
-    });
-    table(&["line", "kind", "what", "until", "state", "đồng"], 5, rows)
 }

@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use domain::{Money, Part, RunNo};
+use domain::{BudgetYear, Money, Part, Refusal, RunNo};
 use events::{Event, RunClosed, RunOpened};
 use ledger::Root;
 use messaging::{Command, CommandHandler, Problem};
@@ -9,12 +9,18 @@ use sqlx::PgConnection;
 
 use super::acts::{act, changed_account, lent, on_send_back_run, on_submit_run};
 use super::enquiries::{on_decide_unknown, on_settle_unknown};
+use super::funding::{fund_approved, on_fund_run};
 use super::keys::{on_end_key, on_register_key};
+use super::pauses::{
+    approve_limit, begin_waves, limit_institution, on_continue_run, pause, resume, stop,
+};
 use super::proposals::{on_decide_proposal, on_end_delegation, on_propose};
-use super::release::{late, refuse_late};
+use super::release::{Asked, in_waves, late, plain, refuse_late};
 use super::schedule::{approve_order, order_schedule, plan_schedule};
+use super::year_end::{approve_closing, close_year};
 use crate::approval::{SignedAct, Statement};
-use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun, ReleaseRun};
+use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun};
+use crate::funding::Fund;
 use crate::holds::restate;
 use crate::preview::answered;
 use crate::run::{Action, Run, Seen, State, plausible};
@@ -50,8 +56,15 @@ impl CommandHandler for OnCommand {
             "hold-line" => on_hold_line(tx, read(command)?, now).await,
             "free-line" => on_free_line(tx, read(command)?, now).await,
             "approve-run" => on_approve_run(tx, read(command)?, signed, now).await,
-            "release-run" => on_release_run(tx, (read(command)?, None), signed, now).await,
+            "release-run" => on_release_run(tx, plain(read(command)?), signed, now).await,
             "release-late" => on_release_run(tx, late(read(command)?)?, signed, now).await,
+            "release-in-waves" => on_release_run(tx, in_waves(read(command)?), signed, now).await,
+            "continue-run" => on_continue_run(tx, read(command)?, now).await,
+            "pause" => pause(tx, read(command)?, now).await,
+            "resume" => resume(tx, read(command)?, now).await,
+            "stop" => stop(tx, read(command)?, now).await,
+            "limit-institution" => limit_institution(tx, read(command)?, now).await,
+            "approve-limit" => approve_limit(tx, read(command)?, now).await,
             "register-key" => on_register_key(tx, read(command)?, now).await,
             "end-key" => on_end_key(tx, read(command)?, now).await,
             "send-back-run" => on_send_back_run(tx, read(command)?, now).await,
@@ -61,6 +74,9 @@ impl CommandHandler for OnCommand {
             "end-delegation" => on_end_delegation(tx, read(command)?, now).await,
             "settle-unknown" => on_settle_unknown(tx, read(command)?, now).await,
             "decide-unknown" => on_decide_unknown(tx, read(command)?, now).await,
+            "fund-run" => on_fund_run(tx, read(command)?, now).await,
+            "close-year" => close_year(tx, read(command)?, now).await,
+            "approve-closing" => approve_closing(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
             "order-schedule" => order_schedule(tx, read(command)?, now).await,
@@ -80,6 +96,10 @@ fn read<T: DeserializeOwned>(command: &Command) -> Result<T, Error> {
         .map_err(|it| Problem::new(422, "command_malformed", it.to_string()).into())
 }
 
+fn refused(refusal: &Refusal) -> Problem {
+    Problem::new(422, refusal.code, refusal.to_string())
+}
+
 async fn on_appropriate(
     tx: &mut PgConnection,
     command: Appropriate,
@@ -88,18 +108,17 @@ async fn on_appropriate(
     if command.amount.is_zero() {
         return Err(Problem::new(422, "amount_zero", "an appropriation of 0 đồng is none").into());
     }
+    let year = BudgetYear::try_from(command.budget_year).map_err(|it| refused(&it))?;
     if !store::insert_appropriation(tx, &command, now).await? {
         let detail = format!("the decision {} is recorded already", command.reference);
         return Err(Problem::new(409, "appropriation_repeated", detail).into());
     }
-    let Appropriate {
-        programme,
-        province,
-        amount,
-        reference,
-        ..
-    } = &command;
-    let journal = posting::appropriation(*programme, *province, *amount, reference);
+    let fund = Fund {
+        programme: command.programme,
+        province: command.province,
+        year,
+    };
+    let journal = posting::appropriation(fund, command.amount, &command.reference);
     ledger::post(tx, Part::ZERO, &[journal], now).await?;
     Ok(json!({ "reference": command.reference, "amount": command.amount }))
 }
@@ -129,6 +148,7 @@ pub(crate) async fn open_run(
     now: DateTime<Utc>,
 ) -> Result<Option<RunNo>, Error> {
     plausible(opening.period, opening.business_date)?;
+    BudgetYear::of(opening.business_date).map_err(|it| refused(&it))?;
     let trace = messaging::current_trace();
     let run_no = store::insert_run(tx, opening, approvals_required, trace, now).await?;
     let Some(run_no) = run_no else {
@@ -260,9 +280,7 @@ async fn on_approve_run(
     let required = store::approvals_for(tx, run.total).await?;
     let required = required.max(run.approvals_required);
     if approvals >= i64::from(required) {
-        commit(tx, &run, now).await?;
-        store::set_state(tx, run.run_no, State::Approved).await?;
-        run.state = State::Approved;
+        run.state = fund_approved(tx, &run, now).await?;
     }
     let mut answer = shown(&run);
     answer["approvals"] = json!(approvals);
@@ -270,26 +288,13 @@ async fn on_approve_run(
     Ok(answer)
 }
 
-/// Every fund that pays for the run commits its part, or none does.
-async fn commit(tx: &mut PgConnection, run: &Run, now: DateTime<Utc>) -> Result<(), Error> {
-    let local = store::local_by_province(tx, run.run_no).await?;
-    let all_local = Money::sum(local.iter().map(|(_, amount)| *amount));
-    let national = run.total.checked_sub(all_local);
-    let national = national.ok_or_else(|| Error::ControlTotals {
-        run: run.run_no,
-        part: Part::ZERO,
-        detail: format!("{all_local} đồng are local, of {} in all", run.total),
-    })?;
-    // One at a time: the ledger names a paying account of what it is given.
-    for journal in posting::commitments(run.run_no, run.programme, national, &local) {
-        ledger::post(tx, Part::ZERO, &[journal], now).await?;
-    }
-    Ok(())
-}
-
 async fn on_release_run(
     tx: &mut PgConnection,
-    (command, late): (ReleaseRun, Option<String>),
+    Asked {
+        release: command,
+        late,
+        waves,
+    }: Asked,
     must_sign: bool,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
@@ -307,6 +312,7 @@ async fn on_release_run(
         ..Act::new(run.run_no, &command.officer, "release").bound_to(&run)
     };
     act(tx, release, now).await?;
+    begin_waves(tx, &run, waves.as_ref(), &command.officer, now).await?;
     store::set_state(tx, run.run_no, State::Releasing).await?;
     run.state = State::Releasing;
     let mut answer = shown(&run);

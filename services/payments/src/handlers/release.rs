@@ -1,19 +1,47 @@
-//! Releases that come too late.
+//! Releases as they are asked for, and those that come too late.
 
 use chrono::{DateTime, Utc};
 use messaging::Problem;
 use sqlx::PgConnection;
 
-use crate::command::{ReleaseLate, ReleaseRun};
+use crate::command::{ReleaseInWaves, ReleaseLate, ReleaseRun};
+use crate::release::Waves;
 use crate::run::Run;
 use crate::{Error, store};
 
+/// A release as it was asked for.
+pub(super) struct Asked {
+    pub release: ReleaseRun,
+    /// Why it comes late.
+    pub late: Option<String>,
+    pub waves: Option<Waves>,
+}
+
+pub(super) fn plain(release: ReleaseRun) -> Asked {
+    Asked {
+        release,
+        late: None,
+        waves: None,
+    }
+}
+
+pub(super) fn in_waves(command: ReleaseInWaves) -> Asked {
+    Asked {
+        release: command.release,
+        late: command.reason.filter(|it| !it.trim().is_empty()),
+        waves: Some(command.waves),
+    }
+}
+
 /// A late release and why it is one.
-pub(super) fn late(command: ReleaseLate) -> Result<(ReleaseRun, Option<String>), Error> {
+pub(super) fn late(command: ReleaseLate) -> Result<Asked, Error> {
     if command.reason.trim().is_empty() {
         return Err(Problem::new(422, "reason_missing", "a late release has a reason").into());
     }
-    Ok((command.release, Some(command.reason)))
+    Ok(Asked {
+        late: Some(command.reason),
+        ..plain(command.release)
+    })
 }
 
 /// Why a release comes too late, by a code. What the schedule opened has a day to keep, so that it

@@ -2,29 +2,33 @@
 
 mod acts;
 mod preview;
+mod progress;
 mod proposals;
 mod schedule;
+mod unfunded;
 mod unknown;
 
 pub use acts::{acts, unsound_signatures};
 pub use preview::preview;
 pub use proposals::{lent_by, proposals, unsound_decisions};
 pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};
+pub use unfunded::run_list;
 pub use unknown::unknown;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Channel, ChunkNo, LineNo, Money, Officer, Part, Period, Position, RunNo};
 use sqlx::{PgConnection, PgPool};
 
-use super::{ExceptionRow, HeldRow, InstitutionRow, LineRow, RunSummary};
+use super::{ExceptionRow, HeldRow, InstitutionRow, LineRow, Progress, RunSummary};
 use crate::Error;
+use crate::funding::Shortage;
 use crate::run::State;
 use crate::store::Ends;
 
 /// `None` where there is no such run.
 pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSummary>, Error> {
     let row = sqlx::query_as!(
-        RunRow,
+        RunColumns,
         r#"
         SELECT r.programme, r.period AS "period: Period", r.business_date,
             r.state AS "state: State", r.maker AS "maker: Officer", r.root,
@@ -74,7 +78,15 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
     let ends = crate::store::run_ends(&mut connection, run_no).await?;
     // On the connection in hand: many who each hold one and want a second would wait for ever.
     let held = held_by_reason(&mut connection, run_no).await?;
-    Ok(Some(summary_of(run_no, row, &ends, held)))
+    let unfunded = unfunded::unfunded(&mut connection, run_no).await?;
+    let programme = crate::store::programme_of(row.programme);
+    let progress = progress::progress(&mut connection, run_no, programme).await?;
+    Ok(Some(summary_of(
+        run_no,
+        row,
+        &ends,
+        (held, unfunded, progress),
+    )))
 }
 
 async fn held_by_reason(
@@ -96,7 +108,7 @@ async fn held_by_reason(
 }
 
 /// A run's own row and the sums of its partitions and chunks.
-struct RunRow {
+struct RunColumns {
     programme: i16,
     period: Period,
     business_date: NaiveDate,
@@ -127,7 +139,12 @@ struct RunRow {
     cash_total: Money,
 }
 
-fn summary_of(run_no: RunNo, row: RunRow, ends: &Ends, held: Vec<HeldRow>) -> RunSummary {
+fn summary_of(
+    run_no: RunNo,
+    row: RunColumns,
+    ends: &Ends,
+    (held, unfunded, progress): (Vec<HeldRow>, Vec<Shortage>, Progress),
+) -> RunSummary {
     let answered = ends.credited_lines + ends.returned_lines + ends.unknown_lines;
     RunSummary {
         run_no,
@@ -158,6 +175,8 @@ fn summary_of(run_no: RunNo, row: RunRow, ends: &Ends, held: Vec<HeldRow>) -> Ru
         local_total: row.local_total,
         overpayments: row.overpayments,
         overpayments_total: row.overpayments_total,
+        unfunded,
+        progress,
         cash_lines: row.cash_lines,
         cash_total: row.cash_total,
         reserved_chunks: row.reserved,
@@ -243,7 +262,11 @@ pub async fn lines(
                 CASE WHEN a.status = 'credited' THEN 'credited'
                     WHEN a.status = 'rejected' THEN 'returned'
                     WHEN x.kind IS NOT NULL THEN x.kind
-                    WHEN c.released_at IS NOT NULL THEN 'in_transit'
+                    WHEN c.released_at IS NOT NULL AND NOT EXISTS (
+                        SELECT FROM payments.later_lines n
+                        WHERE (n.run_no, n.part, n.chunk, n.line)
+                            = (l.run_no, l.part, l.chunk, l.line) AND n.message >= c.messages)
+                        THEN 'in_transit'
                     ELSE 'planned' END AS state
             FROM payments.lines l
             JOIN payments.runs r USING (run_no)
@@ -253,7 +276,7 @@ pub async fn lines(
                 -- A line may be held for more than one reason.
                 SELECT x.kind FROM payments.exceptions x
                 WHERE (x.run_no, x.part, x.chunk, x.line) = (l.run_no, l.part, l.chunk, l.line)
-                    AND x.kind IN ('held', 'unknown') AND x.resolved_at IS NULL
+                    AND x.kind IN ('held', 'unknown', 'stopped') AND x.resolved_at IS NULL
                 ORDER BY x.kind LIMIT 1
             ) x ON true
             WHERE l.run_no = $1 AND (l.part, l.chunk, l.line) > ($2, $3, $4)

@@ -135,9 +135,14 @@ async fn standing_of(
     let (mut standing, mut recalls) = (HashMap::new(), HashMap::new());
     let exceptions = sqlx::query!(
         r#"
-        SELECT line AS "line!: LineNo", kind, withdrawal_no FROM payments.exceptions
+        SELECT line AS "line!: LineNo", kind AS "kind!", withdrawal_no FROM payments.exceptions
         WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = ANY($4)
-            AND kind IN ('held', 'unknown', 'recall') AND resolved_at IS NULL
+            AND kind IN ('held', 'unknown', 'recall', 'stopped') AND resolved_at IS NULL
+        UNION ALL
+        SELECT n.line, 'later', NULL FROM payments.later_lines n
+        JOIN payments.chunks c USING (run_no, part, chunk)
+        WHERE n.run_no = $1 AND n.part = $2 AND n.chunk = $3 AND n.line = ANY($4)
+            AND n.message >= c.messages
         "#,
         run.0,
         part.number(),
@@ -168,7 +173,8 @@ async fn standing_of(
         standing.insert(it.line, Standing::Answered(it.status));
     }
     // A line set aside never left, whatever a bank says of it.
-    for it in exceptions.iter().filter(|it| it.kind == "held") {
+    let aside = ["held", "stopped", "later"];
+    for it in exceptions.iter().filter(|it| aside.contains(&&it.kind[..])) {
         standing.insert(it.line, Standing::NotReleased);
     }
     Ok((standing, recalls))

@@ -25,6 +25,8 @@ pub(crate) enum HeldBy {
     Officer,
     /// What restores the obligation.
     Withdrawal(i64),
+    /// Who resumes what was paused.
+    Pause,
 }
 
 /// What came of setting lines aside.
@@ -61,20 +63,21 @@ impl HeldBy {
             HeldBy::Account { .. } => "account",
             HeldBy::Officer => "officer",
             HeldBy::Withdrawal(_) => "withdrawal",
+            HeldBy::Pause => "pause",
         }
     }
 
     fn until(self) -> Option<DateTime<Utc>> {
         match self {
             HeldBy::Account { until } => until,
-            HeldBy::Officer | HeldBy::Withdrawal(_) => None,
+            HeldBy::Officer | HeldBy::Withdrawal(_) | HeldBy::Pause => None,
         }
     }
 
     fn withdrawal_no(self) -> Option<i64> {
         match self {
             HeldBy::Withdrawal(number) => Some(number),
-            HeldBy::Account { .. } | HeldBy::Officer => None,
+            HeldBy::Account { .. } | HeldBy::Officer | HeldBy::Pause => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Runs and who acted on them.
 
 use chrono::{DateTime, Utc};
-use domain::{Money, Officer, Part, Period, Province, RunNo};
+use domain::{BudgetYear, Money, Officer, Part, Period, Province, RunNo};
 use ledger::Root;
 use messaging::Problem;
 use sqlx::PgConnection;
@@ -142,7 +142,8 @@ pub(crate) async fn insert_run(
 pub(crate) async fn lock_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run, Error> {
     let row = sqlx::query!(
         r#"
-        SELECT programme, period AS "period: Period", business_date, state AS "state: State",
+        SELECT programme, period AS "period: Period", business_date,
+            budget_year AS "budget_year: BudgetYear", state AS "state: State",
             approvals_required, lines, total AS "total: Money", root
         FROM payments.runs WHERE run_no = $1 FOR NO KEY UPDATE
         "#,
@@ -157,6 +158,7 @@ pub(crate) async fn lock_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run
         programme: programme_of(row.programme),
         period: row.period,
         business_date: row.business_date,
+        year: row.budget_year,
         state: row.state,
         approvals_required: row.approvals_required,
         lines: row.lines,

@@ -194,7 +194,10 @@ pub(crate) async fn obligated(
         SELECT n.withdrawal_no AS "withdrawal_no!", o.run_no AS "run_no: RunNo",
             o.chunk AS "chunk: ChunkNo", o.line AS "line: LineNo", l.amount AS "amount: Money",
             l.province, l.period <> r.period AS "is_arrears!", r.state AS "state: State",
-            p.released >= o.chunk AS "is_gone!", c.released_at IS NOT NULL AS "is_released!",
+            c.standing <> 'waiting' OR c.messages > 0 AS "is_gone!",
+            c.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM payments.later_lines n
+                WHERE n.run_no = o.run_no AND n.part = $1 AND n.chunk = o.chunk
+                    AND n.line = o.line AND n.message >= c.messages) AS "is_released!",
             EXISTS (SELECT FROM payments.exceptions x
                 WHERE x.run_no = o.run_no AND x.part = $1 AND x.chunk = o.chunk
                     AND x.line = o.line AND x.kind = 'held' AND x.resolved_at IS NULL)
@@ -215,7 +218,6 @@ pub(crate) async fn obligated(
             OFFSET 0
         ) l
         JOIN payments.chunks c ON c.run_no = o.run_no AND c.part = $1 AND c.chunk = o.chunk
-        JOIN payments.run_parts p ON p.run_no = o.run_no AND p.part = $1
         JOIN payments.runs r ON r.run_no = o.run_no
         "#,
         part.number(),

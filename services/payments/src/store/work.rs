@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
-    ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, Programme, RunNo,
+    BudgetYear, ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, Programme,
+    RunNo,
 };
 use ledger::TransferLine;
 use privacy::{BlindIndex, Sealed};
@@ -23,10 +24,16 @@ pub(crate) struct PartWork {
     pub part: Part,
     pub programme: Programme,
     pub business_date: NaiveDate,
+    pub year: BudgetYear,
     pub state: State,
-    /// The last chunk that is done.
+    /// The last chunk that is reserved.
     pub after: ChunkNo,
     pub chunks: i32,
+    /// Of its funding the latest, and whether that is of some lines only.
+    pub step: i16,
+    pub by_lines: bool,
+    /// Whether any money was committed to it.
+    pub is_funded: bool,
     pub trace: Option<String>,
 }
 
@@ -40,18 +47,37 @@ pub(crate) struct OverdueChunk {
     pub institution: Institution,
 }
 
-pub(crate) async fn take_part(tx: &mut PgConnection) -> Result<Option<PartWork>, Error> {
+/// The first partition of a run in which something is to be reserved, or may go out now.
+pub(crate) async fn take_part(
+    tx: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<Option<PartWork>, Error> {
     let row = sqlx::query!(
         r#"
         SELECT p.run_no AS "run_no: RunNo", p.part AS "part: Part", r.programme, r.business_date,
-            r.state AS "state: State", p.chunks, r.trace,
-            CASE r.state WHEN 'approved' THEN p.reserved ELSE p.released END AS "after!: ChunkNo"
+            r.budget_year AS "budget_year: BudgetYear", r.state AS "state: State", p.chunks,
+            r.trace, p.reserved AS "after: ChunkNo", coalesce(f.step, 1::smallint) AS "step!",
+            coalesce(f.step > 1 OR f.rule <> 'whole', false) AS "by_lines!",
+            f.step IS NOT NULL
+                OR NOT EXISTS (SELECT FROM payments.needs n WHERE n.run_no = r.run_no)
+                AS "is_funded!"
         FROM payments.run_parts p JOIN payments.runs r USING (run_no)
+        LEFT JOIN LATERAL (
+            SELECT step, rule FROM payments.fundings f WHERE f.run_no = r.run_no
+            ORDER BY step DESC LIMIT 1
+        ) f ON true
         WHERE r.state = 'approved' AND p.reserved < p.chunks
-            OR r.state = 'releasing' AND p.released < p.chunks
+            OR r.state = 'releasing' AND EXISTS (
+                SELECT FROM payments.chunks c
+                WHERE c.run_no = p.run_no AND c.part = p.part AND c.standing = 'waiting'
+                    AND (c.stopped_by IS NOT NULL OR c.wave <= r.wave
+                        AND NOT payments.is_paused(c.run_no, c.institution, r.programme)
+                        AND NOT EXISTS (SELECT FROM payments.rate_buckets b
+                            WHERE b.institution = c.institution AND b.next_at > $1)))
         ORDER BY p.run_no, p.part LIMIT 1
         FOR NO KEY UPDATE OF p SKIP LOCKED
-        "#
+        "#,
+        now,
     )
     .fetch_optional(tx)
     .await?;
@@ -60,15 +86,19 @@ pub(crate) async fn take_part(tx: &mut PgConnection) -> Result<Option<PartWork>,
         part: it.part,
         programme: programme_of(it.programme),
         business_date: it.business_date,
+        year: it.budget_year,
         state: it.state,
         after: it.after,
         chunks: it.chunks,
+        step: it.step,
+        by_lines: it.by_lines,
+        is_funded: it.is_funded,
         trace: it.trace,
     }))
 }
 
 /// The lines of the next chunks, held ones included, in order.
-async fn lines_after(
+pub(super) async fn lines_after(
     tx: &mut PgConnection,
     run_no: RunNo,
     part: Part,
@@ -130,16 +160,43 @@ async fn lines_after(
     Ok(chunked)
 }
 
-/// The next chunks of the work in hand. What was held before the approval is out of both; what was
-/// held after it is reserved, being approved, and not released.
+/// The next chunks to be reserved. What was held before the approval is out of it; what was held
+/// after it is reserved, being approved; what was funded in parts is reserved step by step.
 pub(crate) async fn payable_chunks(
     tx: &mut PgConnection,
     work: &PartWork,
     chunks: i64,
 ) -> Result<Vec<(ChunkNo, Vec<Line>)>, Error> {
-    let after_approval = work.state != State::Approved;
     let next = lines_after(tx, work.run_no, work.part, work.after, chunks).await?;
-    without_held(tx, (work.run_no, work.part), next, after_approval).await
+    if !work.by_lines {
+        return without_held(tx, (work.run_no, work.part), next, false).await;
+    }
+    let mut next = next;
+    for (chunk, lines) in &mut next {
+        let funded = funded_lines(tx, work, *chunk).await?;
+        lines.retain(|it| funded.contains(&it.position.line));
+    }
+    Ok(next)
+}
+
+async fn funded_lines(
+    tx: &mut PgConnection,
+    work: &PartWork,
+    chunk: ChunkNo,
+) -> Result<HashSet<LineNo>, Error> {
+    let rows = sqlx::query_scalar!(
+        r#"
+        SELECT line AS "line: LineNo" FROM payments.funded_lines
+        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND step = $4
+        "#,
+        work.run_no.0,
+        work.part.number(),
+        chunk.0,
+        work.step,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// The next chunks after one without the lines that are held.
@@ -207,77 +264,33 @@ pub(crate) async fn set_reserved(
     .execute(&mut *tx)
     .await?;
     if last.0 == work.chunks {
-        finish(tx, work.run_no, State::Reserved).await?;
+        finish(tx, work.run_no).await?;
     }
     Ok(())
 }
 
-pub(crate) async fn set_released(
-    tx: &mut PgConnection,
-    work: &PartWork,
-    chunks: &[Vec<Line>],
-    last: ChunkNo,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let numbers: Vec<i32> = chunks.iter().map(|it| it[0].position.chunk.0).collect();
-    sqlx::query!(
-        r#"
-        UPDATE payments.chunks SET released_at = $4
-        WHERE run_no = $1 AND part = $2 AND chunk = ANY($3)
-        "#,
-        work.run_no.0,
-        work.part.number(),
-        &numbers,
-        now,
-    )
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query!(
-        r#"
-        INSERT INTO payments.tallies AS t
-            (run_no, part, institution, released_lines, released_total)
-        SELECT $1, $2, institution, sum(lines), sum(total) FROM payments.chunks
-        WHERE run_no = $1 AND part = $2 AND chunk = ANY($3)
-        GROUP BY institution ORDER BY institution
-        ON CONFLICT (run_no, part, institution) DO UPDATE
-        SET released_lines = t.released_lines + excluded.released_lines,
-            released_total = t.released_total + excluded.released_total
-        "#,
-        work.run_no.0,
-        work.part.number(),
-        &numbers,
-    )
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query!(
-        "UPDATE payments.run_parts SET released = $3 WHERE run_no = $1 AND part = $2",
-        work.run_no.0,
-        work.part.number(),
-        last.0,
-    )
-    .execute(&mut *tx)
-    .await?;
-    if last.0 == work.chunks {
-        finish(tx, work.run_no, State::Released).await?;
-    }
-    Ok(())
-}
-
-/// With the last partition the run moves on. Two that end together take turns on the run's row.
-async fn finish(tx: &mut PgConnection, run_no: RunNo, next: State) -> Result<(), Error> {
+/// With the last partition the run is reserved; one that was released goes on with what was funded
+/// since. Two partitions that end together take turns on the run's row.
+async fn finish(tx: &mut PgConnection, run_no: RunNo) -> Result<(), Error> {
     runs::lock_run(tx, run_no).await?;
-    let left = sqlx::query_scalar!(
+    let row = sqlx::query!(
         r#"
-        SELECT count(*) AS "left!" FROM payments.run_parts
-        WHERE run_no = $1 AND chunks > CASE $2 WHEN 'reserved' THEN reserved ELSE released END
+        SELECT count(*) FILTER (WHERE chunks > reserved) AS "left!",
+            EXISTS (SELECT FROM payments.acts
+                WHERE run_no = $1 AND act = 'release' AND voided_at IS NULL) AS "is_released!"
+        FROM payments.run_parts WHERE run_no = $1
         "#,
         run_no.0,
-        next.as_str(),
     )
     .fetch_one(&mut *tx)
     .await?;
-    if left == 0 {
-        runs::set_state(tx, run_no, next).await?;
+    if row.left == 0 {
+        let state = if row.is_released {
+            State::Releasing
+        } else {
+            State::Reserved
+        };
+        runs::set_state(tx, run_no, state).await?;
     }
     Ok(())
 }
@@ -292,7 +305,7 @@ pub(crate) async fn overdue_chunks(
         SELECT c.run_no AS "run_no: RunNo", c.part AS "part: Part", c.chunk AS "chunk: ChunkNo",
             r.programme, c.institution
         FROM payments.chunks c JOIN payments.runs r USING (run_no)
-        WHERE r.state IN ('releasing', 'released') AND c.released_at < $1 AND c.answered < c.lines
+        WHERE r.state <> 'closed' AND c.released_at < $1 AND c.answered < c.lines
             AND c.overdue_at IS NULL
         ORDER BY c.released_at LIMIT $2
         "#,
@@ -335,9 +348,14 @@ pub(crate) async fn unanswered(
         LEFT JOIN payments.results a USING (run_no, part, chunk, line)
         LEFT JOIN payments.exceptions x
             ON (x.run_no, x.part, x.chunk, x.line) = (l.run_no, l.part, l.chunk, l.line)
-            AND x.kind IN ('held', 'unknown') AND x.resolved_at IS NULL
+            AND x.kind IN ('held', 'unknown', 'stopped') AND x.resolved_at IS NULL
         WHERE l.run_no = $1 AND l.part = $2 AND l.chunk = $3
             AND a.line IS NULL AND x.line IS NULL
+            -- What goes with a later message is not with the institution yet.
+            AND NOT EXISTS (SELECT FROM payments.later_lines n
+                JOIN payments.chunks c USING (run_no, part, chunk)
+                WHERE (n.run_no, n.part, n.chunk, n.line) = (l.run_no, l.part, l.chunk, l.line)
+                    AND n.message >= c.messages)
         ORDER BY l.line
         "#,
         chunk.run_no.0,
