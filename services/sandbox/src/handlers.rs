@@ -55,7 +55,7 @@ impl Handler for InstructionsHeard {
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
         let in_force = scenario(tx, self.bank.institution).await?;
-        if in_force.is_some_and(|it| it.is_offline()) {
+        if in_force.is_some_and(Scenario::is_offline) {
             return Err(Error::Offline(self.bank.institution));
         }
         let mut said = Vec::new();
@@ -63,7 +63,7 @@ impl Handler for InstructionsHeard {
             let envelope = Envelope::parse(&delivered.body)?;
             if envelope.is::<Instructions>() {
                 let message = envelope.read()?;
-                let bank = (&self.bank, in_force.as_ref());
+                let bank = (&self.bank, in_force);
                 said.extend(on_instructions(tx, bank, self.delay, &message, now).await?);
             } else if envelope.is::<Enquiries>() {
                 let message = envelope.read()?;
@@ -120,7 +120,7 @@ impl CommandHandler for OnCommand {
 /// Pays what it is told to, once, and gives back what it answers at once.
 async fn on_instructions(
     tx: &mut PgConnection,
-    (bank, in_force): (&Bank, Option<&Scenario>),
+    (bank, in_force): (&Bank, Option<Scenario>),
     delay: Duration,
     message: &Instructions,
     now: DateTime<Utc>,

@@ -101,7 +101,7 @@ impl ScenarioKind {
 
 impl Scenario {
     /// What is wrong with a line, if it is hit.
-    pub fn deviation(&self, id: EndToEndId, amount: Money) -> Option<Deviation> {
+    pub fn deviation(self, id: EndToEndId, amount: Money) -> Option<Deviation> {
         let hash: [u8; 32] = Sha256::new()
             .chain_update("scenario")
             .chain_update(self.seed.to_be_bytes())
@@ -143,11 +143,11 @@ impl Scenario {
         })
     }
 
-    pub(crate) fn is_offline(&self) -> bool {
+    pub(crate) fn is_offline(self) -> bool {
         self.kind == ScenarioKind::Offline
     }
 
-    pub(crate) fn says_again(&self) -> bool {
+    pub(crate) fn says_again(self) -> bool {
         self.kind == ScenarioKind::Duplicates
     }
 }
@@ -185,7 +185,7 @@ pub(crate) async fn set_scenario(
     }))
 }
 
-fn scenario(setting: &Setting) -> Result<Option<Scenario>, Problem> {
+fn scenario(setting: &Setting) -> Result<Option<Scenario>, Error> {
     if setting.scenario == "none" {
         return Ok(None);
     }
@@ -194,7 +194,7 @@ fn scenario(setting: &Setting) -> Result<Option<Scenario>, Problem> {
     let share_per_mille = setting.share_per_mille.unwrap_or(kind.usual_share());
     if share_per_mille > 1_000 {
         let detail = "of a thousand lines at most a thousand are hit";
-        return Err(Problem::new(422, "share_invalid", detail));
+        return Err(Problem::new(422, "share_invalid", detail).into());
     }
     Ok(Some(Scenario {
         kind,
@@ -319,7 +319,7 @@ mod tests {
                 seed: 3,
                 share_per_mille: share,
             };
-            super::scenario(&setting).map_err(|it| it.code)
+            super::scenario(&setting).map_err(|it| Problem::from(it).code)
         };
         assert_eq!(set("none", None), Ok(None));
         let share = |it: Option<Scenario>| it.map(|it| (it.kind, it.share_per_mille));

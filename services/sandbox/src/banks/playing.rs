@@ -13,7 +13,7 @@ impl Bank {
     pub(crate) fn play(
         &self,
         message: &Instructions,
-        scenario: &Scenario,
+        scenario: Scenario,
     ) -> Result<CarriedOut, Error> {
         self.verify(message)?;
         self.read(message)?;
@@ -135,7 +135,7 @@ mod tests {
             seed: 7,
             share_per_mille: 300,
         };
-        let carried = bank.play(&message, &scenario).unwrap();
+        let carried = bank.play(&message, scenario).unwrap();
         let mut told: BTreeMap<i32, Told> = BTreeMap::new();
         for it in &carried.entries {
             let paid = (it.status == Status::Credited).then_some(it.amount);
