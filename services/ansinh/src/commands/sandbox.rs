@@ -73,12 +73,8 @@ pub(super) async fn sandbox(command: Sandbox, shared: &Shared) -> Result<ExitCod
             seed,
             share_per_mille,
         } => {
-            let body = json!({
-                "institution": institution,
-                "scenario": scenario,
-                "seed": seed,
-                "share_per_mille": share_per_mille,
-            });
+            let body = json!({ "institution": institution, "scenario": scenario, "seed": seed,
+                "share_per_mille": share_per_mille });
             ask(shared, "set-scenario", &body).await?;
         }
         Sandbox::EndOfDay { date } => ask(shared, "end-of-day", &json!({ "date": date })).await?,
