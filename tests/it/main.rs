@@ -28,6 +28,7 @@ mod programme;
 mod recon;
 mod redelivery;
 mod registry;
+mod reissue;
 mod rights;
 mod rotation;
 mod scenario;

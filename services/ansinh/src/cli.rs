@@ -8,6 +8,7 @@ mod iso;
 mod keys;
 mod law;
 mod recon;
+mod reissue;
 mod schedule;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
 pub(crate) use recon::Recon;
+pub(crate) use reissue::Again;
 pub(crate) use schedule::{Orders, Schedule};
 
 /// Pays pensions and allowances, exactly once, and can prove it.
@@ -317,6 +319,8 @@ pub(crate) enum Run {
         #[command(flatten)]
         by: By,
     },
+    #[command(flatten)]
+    Again(Again),
 }
 
 #[derive(Debug, Subcommand)]

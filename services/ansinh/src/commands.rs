@@ -14,6 +14,7 @@ mod payout;
 mod programme;
 mod recon;
 mod registry;
+mod reissue;
 mod run;
 mod sandbox;
 mod schedule;

@@ -32,6 +32,23 @@ pub struct OpenRun {
     pub business_date: NaiveDate,
 }
 
+/// `payments.do.open-reissue`: a run that pays again what runs of the same period have left unpaid.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenReissue {
+    pub officer: Officer,
+    pub programme: Programme,
+    pub period: Period,
+    /// The day on which the banks are to book.
+    pub business_date: NaiveDate,
+    /// Only these; all that can be paid where none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<EndToEndId>,
+    /// Only what these runs have left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<RunNo>,
+}
+
 /// `payments.do.hold-line`: sets a line aside before the run is approved.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

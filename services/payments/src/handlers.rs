@@ -3,6 +3,7 @@
 mod commands;
 mod keys;
 mod preparation;
+mod reissue;
 mod release;
 mod results;
 mod schedule;

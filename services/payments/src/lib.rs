@@ -2,7 +2,7 @@
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
-//! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
+//! `open-run`, `open-reissue`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
 //! `order-schedule`, `approve-order`, `register-key`, `end-key`. Says `run-opened`, `results-applied`, `run-closed`,
 //! and to each bank `instructions`.
 
@@ -14,6 +14,7 @@ mod holds;
 mod line;
 mod posting;
 mod preview;
+mod reissue;
 mod report;
 mod result;
 mod run;
@@ -25,17 +26,17 @@ mod work;
 
 pub use approval::{KeyStatement, SignedAct, Statement};
 pub use command::{
-    Appropriate, ApproveOrder, ApproveRun, CloseRun, EndKey, FreeLine, HoldLine, OpenRun,
-    OrderSchedule, Ordered, PlanSchedule, RegisterKey, ReleaseLate, ReleaseRun,
+    Appropriate, ApproveOrder, ApproveRun, CloseRun, EndKey, FreeLine, HoldLine, OpenReissue,
+    OpenRun, OrderSchedule, Ordered, PlanSchedule, RegisterKey, ReleaseLate, ReleaseRun,
 };
 pub use error::Error;
 pub use handlers::{approve_order, order_schedule, plan_schedule};
 pub use line::{Line, LineLeaf};
 pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use report::{
-    ActRow, AlarmRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview,
-    RunSummary, ScheduleRow, StepRow, acts, alarms, exceptions, institutions, lines, preview,
-    run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps,
+    ActRow, AlarmRow, AttemptRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow,
+    Preview, RunSummary, ScheduleRow, StepRow, acts, alarms, exceptions, institutions, lineage,
+    lines, preview, run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps,
     unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};

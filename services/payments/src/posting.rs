@@ -1,6 +1,8 @@
 //! Which journal each step of a payment writes: the table of the books.
 
-use domain::{ChunkNo, Institution, Money, Part, PersonNo, Programme, Province, RunNo};
+use std::collections::{BTreeMap, HashMap};
+
+use domain::{ChunkNo, Institution, Money, Part, PersonNo, Position, Programme, Province, RunNo};
 use events::{
     BreaksResolved, Resolution, ResolvedBreak, ResultStatus, StatementMatched, Suspense,
     WithdrawnLine,
@@ -8,6 +10,7 @@ use events::{
 use ledger::{Account, Journal, JournalKind, Transfer, TransferLine};
 
 use crate::line::Line;
+use crate::store::Begun;
 use crate::withdrawal::Obligated;
 
 /// A payment whose money moves because of an answer or its absence.
@@ -93,8 +96,13 @@ pub(crate) fn reservation(programme: Programme, chunk: &[Line]) -> Journal {
     of_chunk(JournalKind::Reserve, "reserve", chunk, transfers)
 }
 
-/// The lines go out, and the treasury's cash for them goes with them.
-pub(crate) fn release(programme: Programme, chunk: &[Line]) -> Journal {
+/// The lines go out, and the treasury's cash for them goes with them, from where an earlier attempt
+/// has left it.
+pub(crate) fn release(
+    programme: Programme,
+    chunk: &[Line],
+    begun: &HashMap<Position, Begun>,
+) -> Journal {
     let institution = chunk[0].institution;
     let in_transit = Account::in_transit(programme, institution);
     let transfer = |it: &Line| Transfer {
@@ -104,9 +112,18 @@ pub(crate) fn release(programme: Programme, chunk: &[Line]) -> Journal {
         line: Some(transfer_line(it.person_no, it.position)),
     };
     let mut transfers: Vec<Transfer> = chunk.iter().map(transfer).collect();
-    let total = Money::sum(chunk.iter().map(|it| it.amount));
+    let mut cash: BTreeMap<Option<Institution>, Money> = BTreeMap::new();
+    for line in chunk {
+        let lies_at = begun.get(&line.position).and_then(|it| it.cash_at);
+        let sum = cash.entry(lies_at).or_default();
+        *sum = Money::sum([*sum, line.amount]);
+    }
+    cash.remove(&Some(institution));
     let at_institution = Account::treasury_cash_at(institution);
-    transfers.push(moved(at_institution, Account::treasury_cash(), total));
+    transfers.extend(cash.into_iter().map(|(lies_at, sum)| {
+        let from = lies_at.map_or(Account::treasury_cash(), Account::treasury_cash_at);
+        moved(at_institution, from, sum)
+    }));
     of_chunk(JournalKind::Release, "release", chunk, transfers)
 }
 
@@ -297,7 +314,7 @@ fn of_chunk(kind: JournalKind, step: &str, chunk: &[Line], transfers: Vec<Transf
     control(kind, reference, at.run, transfers)
 }
 
-pub(crate) fn transfer_line(person_no: PersonNo, position: domain::Position) -> TransferLine {
+pub(crate) fn transfer_line(person_no: PersonNo, position: Position) -> TransferLine {
     TransferLine {
         person_no,
         chunk: position.chunk,
@@ -317,7 +334,7 @@ mod tests {
 
     fn line(number: i32, arrears_of: Option<&str>, amount: u64) -> Line {
         Line {
-            position: domain::Position {
+            position: Position {
                 run: RunNo(9),
                 part: Part::ZERO,
                 chunk: ChunkNo(1),
@@ -356,7 +373,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            sides(&release(PROGRAMME, &chunk)),
+            sides(&release(PROGRAMME, &chunk, &HashMap::new())),
             [
                 (Payable, InTransit, 540_000),
                 (PayableArrears, InTransit, 40_000),
@@ -414,7 +431,10 @@ mod tests {
             (national, month, 540_000, 3),
         ];
         assert_eq!(moved, expected);
-        assert_eq!(sides(&release(PROGRAMME, &chunk)).len(), 3 + 1);
+        assert_eq!(
+            sides(&release(PROGRAMME, &chunk, &HashMap::new())).len(),
+            3 + 1
+        );
 
         let of_provinces = [
             (province("01"), Money::dong(7)),

@@ -3,7 +3,7 @@
 mod store;
 
 pub use store::{
-    acts, alarms, exceptions, institutions, lines, preview, run_summary, runs, schedule,
+    acts, alarms, exceptions, institutions, lineage, lines, preview, run_summary, runs, schedule,
     schedule_next, schedule_orders, schedule_steps, unsound_signatures,
 };
 
@@ -20,6 +20,8 @@ pub struct RunSummary {
     pub run_no: RunNo,
     pub programme: Programme,
     pub period: Period,
+    /// 0 is the regular run of its period; the others pay again what was not paid.
+    pub series: i16,
     pub business_date: NaiveDate,
     pub state: String,
     pub allowed_actions: Vec<&'static str>,
@@ -119,6 +121,21 @@ pub struct InstitutionRow {
     pub returned_lines: i64,
     pub unknown_lines: i64,
     pub matched_lines: i64,
+}
+
+/// An attempt at an obligation, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptRow {
+    pub attempt: i16,
+    pub end_to_end_id: Position,
+    pub series: i16,
+    pub run_state: String,
+    pub institution: Institution,
+    pub channel: Channel,
+    pub amount: Money,
+    pub state: String,
+    pub reason: Option<String>,
+    pub booked_on: Option<NaiveDate>,
 }
 
 /// A line for people: no name, no account.

@@ -43,6 +43,8 @@ pub(crate) struct Run {
     pub run_no: RunNo,
     pub programme: domain::Programme,
     pub period: domain::Period,
+    /// 0 is the regular run of its period; the others pay again what was not paid.
+    pub series: i16,
     pub business_date: NaiveDate,
     pub state: State,
     pub approvals_required: i16,

@@ -1,5 +1,6 @@
 //! All SQL of payments, by the step of a payment's life.
 
+mod attempts;
 mod editors;
 mod found;
 mod holds;
@@ -14,6 +15,10 @@ mod schedule;
 mod withdrawals;
 mod work;
 
+pub(crate) use attempts::{
+    Begun, Key, Successor, attempts_at, begun, failed_ways, insert_attempts, latest_attempts,
+    uncommitted, unpaid_lines,
+};
 pub(crate) use editors::{insert_editors, is_editor};
 pub(crate) use found::{FoundLine, find_lines};
 pub(crate) use holds::{
@@ -36,8 +41,9 @@ pub(crate) use results::{
     insert_result_refusals, insert_results, lock_chunks, open_contradictions,
 };
 pub(crate) use runs::{
-    Act, Ends, acts_of, close_run, count_approvals, insert_act, insert_appropriation, insert_run,
-    local_by_province, lock_parts, lock_run, lock_unreleased, restate_run, run_ends, set_state,
+    Act, Ends, SeriesRun, acts_of, close_run, count_approvals, insert_act, insert_appropriation,
+    insert_run, local_by_province, lock_parts, lock_run, lock_series, lock_unreleased, restate_run,
+    run_ends, series_of, set_state,
 };
 pub(crate) use schedule::{
     PassedDeadline, Settled, booked_on, lock_schedule, plan, planned_years, raise_alarms, run_of,

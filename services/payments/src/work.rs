@@ -1,11 +1,12 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use boot::Context;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ChunkNo, Money};
+use domain::{ChunkNo, Money, Position};
 use events::{Event, Instruction, Instructions};
-use ledger::{Journal, merkle_root};
+use ledger::merkle_root;
 use privacy::{Field, Keys, Secret};
 use sqlx::PgConnection;
 use tokio::sync::Notify;
@@ -13,7 +14,7 @@ use tracing::Instrument;
 
 use crate::line::Line;
 use crate::run::State;
-use crate::store::{self, PartWork};
+use crate::store::{self, Begun, PartWork};
 use crate::{Error, posting};
 
 /// Partitions worked on at the same time by one process.
@@ -98,6 +99,19 @@ async fn step(ctx: &Context, now: DateTime<Utc>) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// What earlier attempts left; a regular run has none.
+async fn begun(
+    tx: &mut PgConnection,
+    work: &PartWork,
+    chunks: &[Vec<Line>],
+) -> Result<HashMap<Position, Begun>, Error> {
+    if work.series == 0 {
+        return Ok(HashMap::new());
+    }
+    let chunks: Vec<ChunkNo> = chunks.iter().map(|it| it[0].position.chunk).collect();
+    store::begun(tx, (work.run_no, work.part), &chunks).await
+}
+
 async fn reserve(
     tx: &mut PgConnection,
     work: &PartWork,
@@ -105,10 +119,15 @@ async fn reserve(
     last: ChunkNo,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let journals: Vec<Journal> = chunks
-        .iter()
-        .map(|it| posting::reservation(work.programme, it))
-        .collect();
+    let begun = begun(tx, work, chunks).await?;
+    let mut journals = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        let reserved = |it: &Line| begun.get(&it.position).is_some_and(|it| it.is_reserved);
+        let fresh: Vec<Line> = chunk.iter().filter(|it| !reserved(it)).cloned().collect();
+        if !fresh.is_empty() {
+            journals.push(posting::reservation(work.programme, &fresh));
+        }
+    }
     ledger::post(tx, work.part, &journals, now).await?;
     store::set_reserved(tx, work, last).await
 }
@@ -122,10 +141,11 @@ async fn release(
     last: ChunkNo,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    let begun = begun(tx, work, chunks).await?;
     let mut journals = Vec::with_capacity(chunks.len());
     let mut said = Vec::with_capacity(chunks.len());
     for chunk in chunks {
-        journals.push(posting::release(work.programme, chunk));
+        journals.push(posting::release(work.programme, chunk, &begun));
         said.push(Event::of(&instructions(keys, work, chunk)?, now));
     }
     ledger::post(tx, work.part, &journals, now).await?;

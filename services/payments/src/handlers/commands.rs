@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::keys::{on_end_key, on_register_key};
+use super::reissue::on_open_reissue;
 use super::release::{late, refuse_late};
 use super::schedule::{approve_order, order_schedule, plan_schedule};
 use crate::approval::{SignedAct, Statement};
@@ -40,6 +41,7 @@ impl CommandHandler for OnCommand {
         let answer = match command.name.as_str() {
             "appropriate" => on_appropriate(tx, read(command)?, now).await,
             "open-run" => on_open_run(tx, read(command)?, required, now).await,
+            "open-reissue" => on_open_reissue(tx, read(command)?, required, now).await,
             "hold-line" => on_hold_line(tx, read(command)?, now).await,
             "free-line" => on_free_line(tx, read(command)?, now).await,
             "approve-run" => on_approve_run(tx, read(command)?, signed, now).await,
@@ -115,7 +117,7 @@ pub(crate) async fn open_run(
     now: DateTime<Utc>,
 ) -> Result<Option<RunNo>, Error> {
     let trace = messaging::current_trace();
-    let run_no = store::insert_run(tx, opening, approvals_required, trace, now).await?;
+    let run_no = store::insert_run(tx, opening, 0, approvals_required, trace, now).await?;
     let Some(run_no) = run_no else {
         return Ok(None);
     };
@@ -254,13 +256,18 @@ async fn on_approve_run(
 
 /// Every fund that pays for the run commits its part, or none does.
 async fn commit(tx: &mut PgConnection, run: &Run, now: DateTime<Utc>) -> Result<(), Error> {
-    let local = store::local_by_province(tx, run.run_no).await?;
+    let (total, local) = if run.series == 0 {
+        let local = store::local_by_province(tx, run.run_no).await?;
+        (run.total, local)
+    } else {
+        store::uncommitted(tx, run.run_no).await?
+    };
     let all_local = Money::sum(local.iter().map(|(_, amount)| *amount));
-    let national = run.total.checked_sub(all_local);
+    let national = total.checked_sub(all_local);
     let national = national.ok_or_else(|| Error::ControlTotals {
         run: run.run_no,
         part: Part::ZERO,
-        detail: format!("{all_local} đồng are local, of {} in all", run.total),
+        detail: format!("{all_local} đồng are local, of {total} in all"),
     })?;
     // One at a time: the ledger names a paying account of what it is given.
     for journal in posting::commitments(run.run_no, run.programme, national, &local) {
@@ -341,7 +348,7 @@ async fn on_close_run(
 
 /// Remembers who acts, and refuses who may not: maker, checkers and releaser are different
 /// persons, and none of them changed where somebody is paid. The database refuses as well, should two act at the same moment.
-async fn act(tx: &mut PgConnection, act: Act, now: DateTime<Utc>) -> Result<(), Error> {
+pub(super) async fn act(tx: &mut PgConnection, act: Act, now: DateTime<Utc>) -> Result<(), Error> {
     let before = store::acts_of(tx, act.run_no, &act.officer).await?;
     if matches!(act.act, "approve" | "release")
         && let Some(earlier) = before

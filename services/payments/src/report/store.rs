@@ -1,10 +1,12 @@
 //! SQL of the reports.
 
 mod acts;
+mod lineage;
 mod preview;
 mod schedule;
 
 pub use acts::{acts, unsound_signatures};
+pub use lineage::lineage;
 pub use preview::preview;
 pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};
 
@@ -22,7 +24,7 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
     let row = sqlx::query_as!(
         RunRow,
         r#"
-        SELECT r.programme, r.period AS "period: Period", r.business_date,
+        SELECT r.programme, r.period AS "period: Period", r.series, r.business_date,
             r.state AS "state: State", r.maker AS "maker: Officer", r.root,
             greatest(r.approvals_required, (SELECT max(approvals) FROM payments.approval_levels
                 WHERE from_total <= r.total)) AS "approvals_required!",
@@ -95,6 +97,7 @@ async fn held_by_reason(
 struct RunRow {
     programme: i16,
     period: Period,
+    series: i16,
     business_date: NaiveDate,
     state: State,
     maker: Officer,
@@ -130,6 +133,7 @@ fn summary_of(run_no: RunNo, row: RunRow, ends: &Ends, held: Vec<HeldRow>) -> Ru
         programme: domain::Programme::from_number(row.programme)
             .expect("only programmes are stored"),
         period: row.period,
+        series: row.series,
         business_date: row.business_date,
         state: row.state.to_string(),
         allowed_actions: row

@@ -199,7 +199,7 @@ pub(crate) async fn insert_obligations(
 pub(crate) async fn insert_obligation_exceptions(
     tx: &mut PgConnection,
     (run_no, part, period): (RunNo, Part, Period),
-    refused: &[PayeeLine],
+    (refused, detail): (&[PayeeLine], &str),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     if refused.is_empty() {
@@ -216,7 +216,7 @@ pub(crate) async fn insert_obligation_exceptions(
         r#"
         INSERT INTO payments.exceptions
             (run_no, part, kind, detail, opened_at, person_no, amount, period, determination_no)
-        SELECT $1, $2, 'obligation_exists', 'owed by another run already', $3, x.*
+        SELECT $1, $2, 'obligation_exists', $8, $3, x.*
         FROM unnest($4::bigint[], $5::numeric[], $6::date[], $7::smallint[]) AS x
         "#,
         run_no.0,
@@ -226,6 +226,7 @@ pub(crate) async fn insert_obligation_exceptions(
         &amounts,
         &periods,
         &determinations,
+        detail,
     )
     .execute(tx)
     .await?;

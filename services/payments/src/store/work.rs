@@ -24,6 +24,8 @@ pub(crate) struct PartWork {
     pub programme: Programme,
     pub business_date: NaiveDate,
     pub state: State,
+    /// 0 is the regular run of its period.
+    pub series: i16,
     /// The last chunk that is done.
     pub after: ChunkNo,
     pub chunks: i32,
@@ -44,7 +46,7 @@ pub(crate) async fn take_part(tx: &mut PgConnection) -> Result<Option<PartWork>,
     let row = sqlx::query!(
         r#"
         SELECT p.run_no AS "run_no: RunNo", p.part AS "part: Part", r.programme, r.business_date,
-            r.state AS "state: State", p.chunks, r.trace,
+            r.state AS "state: State", r.series, p.chunks, r.trace,
             CASE r.state WHEN 'approved' THEN p.reserved ELSE p.released END AS "after!: ChunkNo"
         FROM payments.run_parts p JOIN payments.runs r USING (run_no)
         WHERE r.state = 'approved' AND p.reserved < p.chunks
@@ -61,6 +63,7 @@ pub(crate) async fn take_part(tx: &mut PgConnection) -> Result<Option<PartWork>,
         programme: programme_of(it.programme),
         business_date: it.business_date,
         state: it.state,
+        series: it.series,
         after: it.after,
         chunks: it.chunks,
         trace: it.trace,
