@@ -45,3 +45,60 @@ ALTER TABLE accounts.links
     DROP CONSTRAINT links_channel_check1,
     ADD CONSTRAINT links_channel_check1
         CHECK (channel IN ('bank_account', 'wallet', 'mobile_money'));
+
+-- Where the beneficiary of a cash line lives: what is paid in cash is listed by commune.
+ALTER TABLE payments.lines ADD COLUMN commune integer;
+
+-- Lists that an agent gave back, each with the text that was signed; the rows are results.
+CREATE TABLE payments.cash_returns (
+    institution integer        NOT NULL,
+    return_no   text           NOT NULL,
+    run_no      bigint         NOT NULL REFERENCES payments.runs,
+    paid_on     date           NOT NULL,
+    rows        integer        NOT NULL CHECK (rows > 0),
+    handed_over numeric(20, 0) NOT NULL,
+    paid        numeric(20, 0) NOT NULL CHECK (paid BETWEEN 0 AND handed_over),
+    officer     text           NOT NULL,
+    key_no      bigint         NOT NULL REFERENCES payments.officer_keys,
+    statement   text           NOT NULL,
+    signature   bytea          NOT NULL CHECK (octet_length(signature) = 64),
+    recorded_at timestamptz    NOT NULL,
+    PRIMARY KEY (institution, return_no)
+);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payments.cash_returns
+    FOR EACH STATEMENT EXECUTE FUNCTION messaging.refuse_change();
+GRANT SELECT, INSERT ON payments.cash_returns TO ansinh_payments;
+
+-- After how many months an entry of a cash list is unclaimed, counted from when it was first not
+-- fetched. As for the suspension of who has not fetched three months in a row.
+CREATE TABLE payments.cash_terms (
+    unclaimed_after_months smallint NOT NULL CHECK (unclaimed_after_months > 0)
+);
+INSERT INTO payments.cash_terms VALUES (3);
+-- Lines whose money was set aside for who has not fetched it; one that is followed by another attempt
+-- was claimed.
+CREATE TABLE payments.unclaimed (
+    run_no  bigint      NOT NULL,
+    part    smallint    NOT NULL,
+    chunk   integer     NOT NULL,
+    line    integer     NOT NULL,
+    officer text        NOT NULL,
+    aged_at timestamptz NOT NULL,
+    PRIMARY KEY (run_no, part, chunk, line)
+);
+DO $$
+DECLARE
+    kept text;
+BEGIN
+    FOREACH kept IN ARRAY ARRAY['cash_terms', 'unclaimed'] LOOP
+        EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+            ON payments.%I FOR EACH STATEMENT EXECUTE FUNCTION messaging.refuse_change()', kept);
+    END LOOP;
+END $$;
+GRANT SELECT ON payments.cash_terms TO ansinh_payments;
+GRANT SELECT, INSERT ON payments.unclaimed TO ansinh_payments;
+ALTER TABLE payments.alarms
+    DROP CONSTRAINT alarms_kind_check,
+    ADD CONSTRAINT alarms_kind_check CHECK (kind IN (
+        'opening_missed', 'list_not_frozen', 'not_approved', 'not_released', 'not_reported',
+        'unclaimed'));

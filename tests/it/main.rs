@@ -7,6 +7,7 @@ mod bank_files;
 mod bank_messages;
 mod by_hand;
 mod canary;
+mod cash;
 mod chance;
 mod console;
 mod delivery;

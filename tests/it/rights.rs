@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 60] = [
+const APPEND_ONLY: [&str; 63] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -89,6 +89,8 @@ const APPEND_ONLY: [&str; 60] = [
     "payments.approval_levels",
     "payments.attempts",
     "payments.breaks",
+    "payments.cash_returns",
+    "payments.cash_terms",
     "payments.differences",
     "payments.editors",
     "payments.guard_answers",
@@ -100,6 +102,7 @@ const APPEND_ONLY: [&str; 60] = [
     "payments.result_refusals",
     "payments.results",
     "payments.schedule_steps",
+    "payments.unclaimed",
     "payments.withdrawals",
     "privacy.access_log",
     "reconciliation.breaks",

@@ -28,6 +28,8 @@ pub(crate) struct Channels {
     /// Sealed for the person's number.
     pub name_sealed: Sealed,
     pub authority_no: Option<i16>,
+    /// Where the person lives, where the registry says so.
+    pub commune: Option<i32>,
     /// In the order of their rank.
     pub candidates: Vec<Candidate>,
 }
@@ -224,6 +226,7 @@ mod tests {
         Channels {
             name_sealed: Sealed::from(vec![0]),
             authority_no: None,
+            commune: None,
             candidates,
         }
     }

@@ -1,5 +1,6 @@
 //! One `on_…` per event heard or command taken.
 
+mod cash;
 mod commands;
 mod keys;
 mod preparation;
@@ -39,7 +40,8 @@ impl Handler for OnAccounts {
         for event in batch {
             let envelope = Envelope::parse(&event.body)?;
             if envelope.is::<PayeesResolved>() {
-                preparation::on_payees_resolved(tx, envelope.read()?, now).await?;
+                let resolved = envelope.read()?;
+                journals.extend(preparation::on_payees_resolved(tx, resolved, now).await?);
             } else if envelope.is::<PartResolved>() {
                 preparation::on_part_resolved(tx, &envelope.read()?, now).await?;
             } else if envelope.is::<PayeesWithdrawn>() {

@@ -2,11 +2,12 @@
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
-//! `open-run`, `open-reissue`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
+//! `open-run`, `open-reissue`, `take-cash`, `move-cash`, `cash-return`, `age-cash`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
 //! `order-schedule`, `approve-order`, `register-key`, `end-key`. Says `run-opened`, `results-applied`, `run-closed`,
 //! and to each bank `instructions`.
 
 mod approval;
+mod cash;
 mod command;
 mod error;
 mod handlers;
@@ -21,23 +22,26 @@ mod run;
 mod schedule;
 mod scheduler;
 mod store;
+mod unclaimed;
 mod withdrawal;
 mod work;
 
 pub use approval::{KeyStatement, SignedAct, Statement};
+pub use cash::CashStatement;
 pub use command::{
-    Appropriate, ApproveOrder, ApproveRun, CloseRun, EndKey, FreeLine, HoldLine, OpenReissue,
-    OpenRun, OrderSchedule, Ordered, PlanSchedule, RegisterKey, ReleaseLate, ReleaseRun,
+    AgeCash, Appropriate, ApproveOrder, ApproveRun, CashReturn, CashRow, CloseRun, EndKey,
+    FreeLine, HoldLine, MoveCash, OpenReissue, OpenRun, OrderSchedule, Ordered, PlanSchedule,
+    RegisterKey, ReleaseLate, ReleaseRun, TakeCash,
 };
 pub use error::Error;
 pub use handlers::{approve_order, order_schedule, plan_schedule};
 pub use line::{Line, LineLeaf};
 pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use report::{
-    ActRow, AlarmRow, AttemptRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow,
-    Preview, RunSummary, ScheduleRow, StepRow, acts, alarms, exceptions, institutions, lineage,
-    lines, preview, run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps,
-    unsound_signatures,
+    ActRow, AlarmRow, AttemptRow, CashEntry, CashList, CashListQuery, ExceptionRow, HeldRow,
+    InstitutionRow, LineRow, OrderRow, Preview, RunSummary, ScheduleRow, StepRow, acts, alarms,
+    cash_list, exceptions, institutions, lineage, lines, preview, run_summary, runs, schedule,
+    schedule_next, schedule_orders, schedule_steps, unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};
 pub use run::{Action, State};

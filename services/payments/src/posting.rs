@@ -1,6 +1,6 @@
 //! Which journal each step of a payment writes: the table of the books.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use domain::{ChunkNo, Institution, Money, Part, PersonNo, Position, Programme, Province, RunNo};
 use events::{
@@ -10,6 +10,7 @@ use events::{
 use ledger::{Account, Journal, JournalKind, Transfer, TransferLine};
 
 use crate::line::Line;
+use crate::reissue::cash_by_place;
 use crate::store::Begun;
 use crate::withdrawal::Obligated;
 
@@ -112,12 +113,7 @@ pub(crate) fn release(
         line: Some(transfer_line(it.person_no, it.position)),
     };
     let mut transfers: Vec<Transfer> = chunk.iter().map(transfer).collect();
-    let mut cash: BTreeMap<Option<Institution>, Money> = BTreeMap::new();
-    for line in chunk {
-        let lies_at = begun.get(&line.position).and_then(|it| it.cash_at);
-        let sum = cash.entry(lies_at).or_default();
-        *sum = Money::sum([*sum, line.amount]);
-    }
+    let mut cash = cash_by_place(chunk, begun);
     cash.remove(&Some(institution));
     let at_institution = Account::treasury_cash_at(institution);
     transfers.extend(cash.into_iter().map(|(lies_at, sum)| {
@@ -352,6 +348,7 @@ mod tests {
             account: None,
             account_index: None,
             holder: privacy::Sealed::from(Vec::new()),
+            commune: None,
         }
     }
 

@@ -1,9 +1,13 @@
 //! Whether what was not paid may be paid again, by how its latest attempt ended.
 
+use std::collections::{BTreeMap, HashMap};
+
 use domain::{Institution, Money, Period, PersonNo, Position, Province};
 use events::ResultStatus;
 
+use crate::line::Line;
 use crate::result::Standing;
+use crate::store::Begun;
 
 /// Lines that one run pays again at most; what is left is for the next one.
 pub(crate) const REISSUED_MAX: i64 = 50_000;
@@ -17,6 +21,10 @@ const REPORTED_DEAD: &str = "MD07";
 
 /// An attempt at paying an obligation, with its line and how that stands.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the line"
+)]
 pub(crate) struct Attempt {
     pub position: Position,
     /// 1 is the obligation's own line.
@@ -36,6 +44,8 @@ pub(crate) struct Attempt {
     pub is_left_behind: bool,
     pub holds: Holds,
     pub doubt: Doubt,
+    /// Set aside, because nobody has fetched it for months.
+    pub is_unclaimed: bool,
     /// Another attempt follows it already.
     pub is_succeeded: bool,
     /// An earlier attempt left its money in payable.
@@ -73,6 +83,20 @@ pub(crate) struct Succession {
     pub cash_at: Option<Institution>,
 }
 
+/// Where the treasury's cash for lines lies, and how much of it; none while it is in its own hands.
+pub(crate) fn cash_by_place(
+    lines: &[Line],
+    begun: &HashMap<Position, Begun>,
+) -> BTreeMap<Option<Institution>, Money> {
+    let mut cash: BTreeMap<Option<Institution>, Money> = BTreeMap::new();
+    for line in lines {
+        let lies_at = begun.get(&line.position).and_then(|it| it.cash_at);
+        let sum = cash.entry(lies_at).or_default();
+        *sum = Money::sum([*sum, line.amount]);
+    }
+    cash
+}
+
 impl Attempt {
     /// What the next attempt begins with, or by a stable code why there may be none. `is_named` says
     /// that an officer named this very line.
@@ -90,6 +114,9 @@ impl Attempt {
             Standing::Answered(ResultStatus::Rejected) => {
                 if self.reason.as_deref() == Some(REPORTED_DEAD) && !is_named {
                     return Err("reported_dead");
+                }
+                if self.is_unclaimed && !is_named {
+                    return Err("unclaimed");
                 }
                 Ok(Succession {
                     is_reserved: true,
@@ -140,6 +167,7 @@ mod tests {
             is_left_behind: true,
             holds: Holds::default(),
             doubt: Doubt::Nothing,
+            is_unclaimed: false,
             is_succeeded: false,
             was_reserved: false,
             cash_at: None,
@@ -181,8 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn the_reported_dead_are_paid_again_by_name_only() {
+    fn the_reported_dead_and_the_unclaimed_are_paid_again_by_name_only() {
         let mut it = attempt(Standing::Answered(Rejected));
+        it.is_unclaimed = true;
+        assert_eq!(it.succession(false), Err("unclaimed"));
         it.reason = Some("MD07".to_owned());
         assert_eq!(it.succession(false), Err("reported_dead"));
         assert!(it.succession(true).is_ok());

@@ -3,8 +3,8 @@
 mod store;
 
 pub use store::{
-    acts, alarms, exceptions, institutions, lineage, lines, preview, run_summary, runs, schedule,
-    schedule_next, schedule_orders, schedule_steps, unsound_signatures,
+    acts, alarms, cash_list, exceptions, institutions, lineage, lines, preview, run_summary, runs,
+    schedule, schedule_next, schedule_orders, schedule_steps, unsound_signatures,
 };
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -121,6 +121,40 @@ pub struct InstitutionRow {
     pub returned_lines: i64,
     pub unknown_lines: i64,
     pub matched_lines: i64,
+}
+
+/// Whose list is asked for, and by whom.
+#[derive(Debug, Clone)]
+pub struct CashListQuery {
+    pub officer: Officer,
+    pub run_no: RunNo,
+    /// All communes where none is named.
+    pub commune: Option<i32>,
+    /// Names in clear.
+    pub unmask: bool,
+}
+
+/// What a run pays in cash at a commune, or at all of them.
+#[derive(Debug, Clone, Serialize)]
+pub struct CashList {
+    pub run_no: RunNo,
+    pub programme: Programme,
+    pub period: Period,
+    pub place: String,
+    pub entries: Vec<CashEntry>,
+    pub total: Money,
+    pub in_words: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct CashEntry {
+    pub line: Position,
+    pub commune: Option<i32>,
+    pub place: String,
+    /// Of who signs for it: masked, where it was not asked for in clear.
+    pub name: String,
+    pub state: String,
+    pub amount: Money,
 }
 
 /// An attempt at an obligation, for people.

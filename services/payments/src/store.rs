@@ -1,6 +1,7 @@
 //! All SQL of payments, by the step of a payment's life.
 
 mod attempts;
+mod cash;
 mod editors;
 mod found;
 mod holds;
@@ -18,6 +19,10 @@ mod work;
 pub(crate) use attempts::{
     Begun, Key, Successor, attempts_at, begun, failed_ways, insert_attempts, latest_attempts,
     uncommitted, unpaid_lines,
+};
+pub(crate) use cash::{
+    SignedReturn, count_results, insert_cash_return, insert_unclaimed, raise_unclaimed,
+    unfetched_lines,
 };
 pub(crate) use editors::{insert_editors, is_editor};
 pub(crate) use found::{FoundLine, find_lines};

@@ -312,6 +312,7 @@ fn payees() -> PayeesResolved {
         payee_no: None,
         hold: None,
         changed_by: Vec::new(),
+        commune: None,
     };
     PayeesResolved {
         run_no: RUN,

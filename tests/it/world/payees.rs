@@ -238,6 +238,7 @@ impl Ear {
             payee_no: paid.payee_no,
             hold: paid.hold,
             changed_by: paid.changed_by,
+            commune: None,
         }
     }
 }

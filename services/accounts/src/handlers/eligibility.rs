@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use domain::{Money, Part, PersonNo, Programme};
+use domain::{Channel, Money, Part, PersonNo, Programme};
 use events::{
     EntitlementLine, EntitlementsDetermined, EntitlementsWithdrawn, Envelope, Event, FailedWay,
     PartDetermined, PartResolved, PayeeLine, PayeesResolved, PayeesWithdrawn, PersonsRegistered,
@@ -60,7 +60,7 @@ pub(crate) async fn on_entitlements_determined(
     let period = determined.period.first_day();
     store::insert_run(tx, determined.run_no, programme, period).await?;
     let of_lines = determined.lines.iter().zip(&ways);
-    let rows = of_lines.map(|(line, destination)| Way {
+    let rows = of_lines.map(|(line, (destination, _))| Way {
         person_no: line.person_no,
         determination_no: line.determination_no,
         destination,
@@ -96,27 +96,28 @@ impl From<&EntitlementLine> for Asked<'_> {
     }
 }
 
-/// The way of each: the person's own, or that of who may take it for them.
+/// The way of each: the person's own, or that of who may take it for them; and for cash the commune
+/// of the beneficiary.
 pub(super) async fn ways_of(
     tx: &mut PgConnection,
     part: Part,
     programme: Programme,
     asked: &[Asked<'_>],
     now: DateTime<Utc>,
-) -> Result<Vec<Destination>, Error> {
+) -> Result<Vec<(Destination, Option<i32>)>, Error> {
     let mut persons: Vec<PersonNo> = asked.iter().map(|it| it.person_no).collect();
     // Arrears stand beside the month's line of the same person.
     persons.dedup();
     let channels = store::channels_of(tx, part, &persons).await?;
     let led = Led::read(tx, &channels, now).await?;
-    let way = |it: &Asked| -> Result<Destination, Error> {
+    let way = |it: &Asked| -> Result<(Destination, Option<i32>), Error> {
         let own = channels.get(&it.person_no);
         let own = own.ok_or(Error::PersonUnknown(it.person_no))?;
         let authority = led.authorities.get(&it.person_no);
         let covering = authority.filter(|it| it.covers(programme));
         let payee = covering.and_then(|it| Some((it, led.payees.get(&it.payee_no)?)));
         let left = |channels: &Channels| destination::without_failed(channels.clone(), it.failed);
-        Ok(match (payee, it.failed.is_empty()) {
+        let way = match (payee, it.failed.is_empty()) {
             (Some((authority, payee)), true) => {
                 destination::through(authority, programme, payee, it.amount, now)
             }
@@ -125,7 +126,9 @@ pub(super) async fn ways_of(
             }
             (None, true) => destination::choose(it.person_no, programme, own, now),
             (None, false) => destination::choose(it.person_no, programme, &left(own), now),
-        })
+        };
+        let commune = own.commune.filter(|_| way.channel == Channel::Cash);
+        Ok((way, commune))
     };
     asked.iter().map(way).collect()
 }
@@ -164,7 +167,7 @@ impl Led {
     }
 }
 
-fn payee_line(line: &EntitlementLine, way: Destination) -> PayeeLine {
+fn payee_line(line: &EntitlementLine, (way, commune): (Destination, Option<i32>)) -> PayeeLine {
     PayeeLine {
         line: line.line,
         person_no: line.person_no,
@@ -182,6 +185,7 @@ fn payee_line(line: &EntitlementLine, way: Destination) -> PayeeLine {
         payee_no: Some(way.payee_no).filter(|it| *it != line.person_no),
         hold: way.hold,
         changed_by: way.changed_by.into_iter().collect(),
+        commune,
     }
 }
 

@@ -84,7 +84,7 @@ impl<'a> From<&'a ReissueLine> for Asked<'a> {
     }
 }
 
-fn payee_line(line: &ReissueLine, way: Destination) -> PayeeLine {
+fn payee_line(line: &ReissueLine, (way, commune): (Destination, Option<i32>)) -> PayeeLine {
     PayeeLine {
         line: line.line,
         person_no: line.person_no,
@@ -102,5 +102,6 @@ fn payee_line(line: &ReissueLine, way: Destination) -> PayeeLine {
         payee_no: Some(way.payee_no).filter(|it| *it != line.person_no),
         hold: way.hold,
         changed_by: way.changed_by.into_iter().collect(),
+        commune,
     }
 }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::cash::{on_age_cash, on_cash_return, on_move_cash, on_take_cash};
 use super::keys::{on_end_key, on_register_key};
 use super::reissue::on_open_reissue;
 use super::release::{late, refuse_late};
@@ -42,6 +43,10 @@ impl CommandHandler for OnCommand {
             "appropriate" => on_appropriate(tx, read(command)?, now).await,
             "open-run" => on_open_run(tx, read(command)?, required, now).await,
             "open-reissue" => on_open_reissue(tx, read(command)?, required, now).await,
+            "take-cash" => on_take_cash(tx, read(command)?, now).await,
+            "move-cash" => on_move_cash(tx, read(command)?, now).await,
+            "age-cash" => on_age_cash(tx, &read(command)?, now).await,
+            "cash-return" => on_cash_return(tx, read(command)?, now).await,
             "hold-line" => on_hold_line(tx, read(command)?, now).await,
             "free-line" => on_free_line(tx, read(command)?, now).await,
             "approve-run" => on_approve_run(tx, read(command)?, signed, now).await,

@@ -6,7 +6,7 @@ use domain::{
     Programme, RunNo,
 };
 use events::{PartResolved, PayeeHold, PayeeLine, PayeesResolved};
-use ledger::{Root, merkle_root};
+use ledger::{Journal, Root, merkle_root};
 use sqlx::PgConnection;
 
 use super::reissue::Followed;
@@ -19,7 +19,7 @@ pub(super) async fn on_payees_resolved(
     tx: &mut PgConnection,
     resolved: PayeesResolved,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<Vec<Journal>, Error> {
     let (run_no, part) = (resolved.run_no, resolved.part);
     let (programme, period) = (resolved.programme, resolved.period);
     let taken = Taken::read(tx, &resolved).await?;
@@ -39,7 +39,7 @@ pub(super) async fn on_payees_resolved(
         }
     }
     store::insert_lines(tx, period, &lines).await?;
-    let why = taken.write(tx, (part, programme, period), &lines).await?;
+    let (why, journals) = taken.write(tx, (part, programme, period), &lines).await?;
     let aside = (&refused[..], why);
     store::insert_obligation_exceptions(tx, (run_no, part, period), aside, now).await?;
     store::upsert_chunks(tx, run_no, part, &layout.touched()).await?;
@@ -60,7 +60,7 @@ pub(super) async fn on_payees_resolved(
         // Owed and in their places like all others, and out of what is to be paid from the start.
         store::hold_lines(tx, part, &holds, now).await?;
     }
-    Ok(())
+    Ok(journals)
 }
 
 /// A hold that has ended by the time the line is prepared is none.
@@ -101,21 +101,21 @@ impl Taken {
         }
     }
 
-    /// Gives back why the others were refused.
+    /// Gives back why the others were refused, and the journals to be posted.
     async fn write(
         &self,
         tx: &mut PgConnection,
         of: (Part, Programme, Period),
         lines: &[Line],
-    ) -> Result<&'static str, Error> {
+    ) -> Result<(&'static str, Vec<Journal>), Error> {
         match self {
             Taken::First(_) => {
                 store::insert_obligations(tx, of, lines).await?;
-                Ok("owed by another run already")
+                Ok(("owed by another run already", Vec::new()))
             }
             Taken::Again(followed) => {
-                followed.write(tx, of, lines).await?;
-                Ok("not to be paid again any more")
+                let journals = followed.write(tx, of, lines).await?;
+                Ok(("not to be paid again any more", journals))
             }
         }
     }
@@ -267,6 +267,7 @@ impl Layout {
             account: payee.account,
             account_index: payee.account_index,
             holder: payee.holder,
+            commune: payee.commune,
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, LineNo, Money, Part, Period, Position, Programme, RunNo};
 use events::{Event, FailedWay, PayeeLine, PayeesResolved, ReissueLine, ReissuesOpened};
+use ledger::Journal;
 use messaging::Problem;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -14,6 +15,7 @@ use crate::command::{OpenReissue, OpenRun};
 use crate::reissue::{Attempt, EVENT_LINES_MAX, NAMED_MAX, REISSUED_MAX, Succession};
 use crate::run::State;
 use crate::store::{self, Act, Key, SeriesRun, Successor};
+use crate::unclaimed::{self, Unfetched};
 use crate::{Error, Line};
 
 /// The ways that a line is told to have failed.
@@ -229,12 +231,13 @@ impl Followed {
         self.0.get(key).is_some_and(|(it, _)| it.amount == amount)
     }
 
+    /// Gives back what takes unclaimed money back, to be posted when the batch is through.
     pub async fn write(
         &self,
         tx: &mut PgConnection,
         resolved: (Part, Programme, Period),
         lines: &[Line],
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Journal>, Error> {
         let (part, programme, period) = resolved;
         let successors = lines.iter().filter_map(|line| {
             let period = line.arrears_of.unwrap_or(period);
@@ -247,6 +250,19 @@ impl Followed {
             })
         });
         let successors: Vec<Successor> = successors.collect();
-        store::insert_attempts(tx, (part, programme), &successors).await
+        store::insert_attempts(tx, (part, programme), &successors).await?;
+        let claims = successors.iter().filter(|it| it.before.is_unclaimed);
+        let mut claims: Vec<Unfetched> = claims
+            .map(|it| Unfetched {
+                position: it.before.position,
+                programme,
+                person_no: it.before.person_no,
+                is_arrears: it.before.period != period,
+                amount: it.before.amount,
+            })
+            .collect();
+        claims.sort_by_key(|it| it.position);
+        let by = lines.first().map(|it| it.position.run);
+        Ok(by.map_or_else(Vec::new, |by| unclaimed::claimed(by, &claims)))
     }
 }

@@ -1,11 +1,13 @@
 //! SQL of the reports.
 
 mod acts;
+mod cash;
 mod lineage;
 mod preview;
 mod schedule;
 
 pub use acts::{acts, unsound_signatures};
+pub use cash::cash_list;
 pub use lineage::lineage;
 pub use preview::preview;
 pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};

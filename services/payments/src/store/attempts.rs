@@ -168,6 +168,9 @@ pub(crate) async fn attempts_at(
                 WHERE (b.run_no, b.part, b.chunk, b.line) = (l.run_no, l.part, l.chunk, l.line)
                     AND b.kind IN ('debited_though_rejected', 'contradicting_result'))
                 AS "is_contradicted!",
+            EXISTS (SELECT FROM payments.unclaimed u
+                WHERE (u.run_no, u.part, u.chunk, u.line) = (l.run_no, l.part, l.chunk, l.line))
+                AS "is_unclaimed!",
             EXISTS (SELECT FROM payments.attempts s
                 WHERE (s.before_run_no, s.part, s.before_chunk, s.before_line)
                     = (l.run_no, l.part, l.chunk, l.line)) AS "is_succeeded!",
@@ -207,6 +210,10 @@ pub(crate) async fn attempts_at(
 }
 
 /// An attempt's row.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the line"
+)]
 struct AttemptRow {
     run_no: RunNo,
     chunk: ChunkNo,
@@ -230,6 +237,7 @@ struct AttemptRow {
     is_unknown: bool,
     is_not_owed: bool,
     is_contradicted: bool,
+    is_unclaimed: bool,
     is_succeeded: bool,
     was_reserved: bool,
     cash_at: Option<i32>,
@@ -275,6 +283,7 @@ impl AttemptRow {
                 after_approval: self.after_approval,
             },
             doubt,
+            is_unclaimed: self.is_unclaimed,
             is_succeeded: self.is_succeeded,
             was_reserved: self.was_reserved,
             cash_at: self.cash_at.map(institution_of),

@@ -138,8 +138,8 @@ pub(crate) async fn insert_lines(
     let mut copied = bulk::Rows::into(
         "COPY payments.lines (run_no, part, chunk, line, person_no, determination_no, amount,
             province, rate_no, account_sealed, account_index, holder_sealed, period, local,
-            payee_no) FROM STDIN (FORMAT binary)",
-        15,
+            payee_no, commune) FROM STDIN (FORMAT binary)",
+        16,
     );
     for line in lines {
         let at = line.position;
@@ -160,6 +160,7 @@ pub(crate) async fn insert_lines(
             .with(line.arrears_of.unwrap_or(period).first_day())
             .with(line.local.decimal())
             .with(line.payee_no.map(|it| it.0))
+            .with(line.commune)
             .end();
     }
     copied.send(tx).await?;

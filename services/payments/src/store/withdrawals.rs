@@ -181,6 +181,7 @@ pub(crate) async fn turns(
 }
 
 /// The lines that these obligations became, by the number of the turn.
+#[expect(clippy::too_many_lines, reason = "one statement and what it gives")]
 pub(crate) async fn obligated(
     tx: &mut PgConnection,
     part: Part,

@@ -83,7 +83,7 @@ async fn lines_after(
         r#"
         SELECT l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo", c.institution,
             l.person_no AS "person_no: PersonNo", l.payee_no AS "payee_no: PersonNo",
-            l.determination_no, l.amount AS "amount: Money", l.local AS "local: Money", l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed,
+            l.determination_no, l.amount AS "amount: Money", l.local AS "local: Money", l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed, l.commune,
             nullif(l.period, (SELECT period FROM payments.runs WHERE run_no = $1))
                 AS "arrears_of: Period"
         FROM (
@@ -124,6 +124,7 @@ async fn lines_after(
             account: row.account_sealed.map(Sealed::from),
             account_index: row.account_index.as_deref().map(index_of),
             holder: Sealed::from(row.holder_sealed),
+            commune: row.commune,
         };
         match chunked.last_mut() {
             Some((chunk, lines)) if *chunk == row.chunk => lines.push(line),

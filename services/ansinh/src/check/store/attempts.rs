@@ -1,5 +1,5 @@
 /// As the other statements: about what is paid again.
-pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 2] = [
+pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 3] = [
     (
         "one_living_attempt",
         "each attempt at an obligation follows the one before it, which was rejected or had been held \
@@ -47,5 +47,24 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 2] = [
                 IS DISTINCT FROM (a.person_no, a.period, a.determination_no, b.amount, b.local,
                     b.province, a.programme)
             OR r.series = 0",
+    ),
+    (
+        "unclaimed_is_named",
+        "what is unclaimed is what the lines add up to that were set aside and that nobody has claimed",
+        "SELECT coalesce(b.part, c.part) || '/' || coalesce(b.account_no, c.account_no) FROM (
+            SELECT part, account_no, credits - debits AS stands FROM ledger.balances
+            WHERE account_no / 10000000000 = 45
+        ) b FULL JOIN (
+            SELECT u.part, (4500 + r.programme) * 100000000::bigint AS account_no,
+                sum(l.amount) AS stands
+            FROM payments.unclaimed u
+            JOIN payments.lines l USING (run_no, part, chunk, line)
+            JOIN payments.runs r USING (run_no)
+            LEFT JOIN payments.attempts s
+                ON (s.before_run_no, s.part, s.before_chunk, s.before_line)
+                = (u.run_no, u.part, u.chunk, u.line)
+            WHERE s.line IS NULL GROUP BY u.part, r.programme
+        ) c USING (part, account_no)
+        WHERE coalesce(b.stands, 0) <> coalesce(c.stands, 0)",
     ),
 ];
