@@ -319,7 +319,7 @@ const RACES: usize = 1_000;
 #[tokio::test(flavor = "multi_thread")]
 async fn of_cash_and_transfer_exactly_one_wins() -> anyhow::Result<()> {
     let world = World::with_hand_played_banks(|it| it.payments.result_sla_ms = 600_000).await?;
-    let (registry, _) = pensioners(&vec![None; RACES]);
+    let (registry, _) = pensioners(&[None; RACES]);
     world.register(registry).await?;
     let run_no = world.released(PROGRAMME).await?;
     let cash = world.instructions(CASH_AGENT).await?;
