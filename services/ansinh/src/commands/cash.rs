@@ -17,6 +17,7 @@ use crate::target::Target;
 /// The columns of a list that is given out and comes back.
 const HEADER: [&str; 5] = ["line", "commune", "name", "amount", "paid"];
 
+#[expect(clippy::too_many_lines, reason = "one short arm a command")]
 pub(super) async fn cash(command: Cash, shared: &Shared) -> Result<ExitCode, Failure> {
     let target = Target::find(&shared.home)?;
     let output = shared.output;
