@@ -16,7 +16,7 @@ use samples::{Sample, instructions, registered, said_at, samples};
 const RULE: &str = "a new optional field keeps the version, anything else is a new vN";
 
 /// Keys of amounts, in whatever event they stand.
-const AMOUNTS: [&str; 15] = [
+const AMOUNTS: [&str; 16] = [
     "amount",
     "closing",
     "credited",
@@ -25,6 +25,7 @@ const AMOUNTS: [&str; 15] = [
     "held",
     "in_transit",
     "opening",
+    "part_total",
     "received",
     "released",
     "returned",

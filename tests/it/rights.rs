@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 78] = [
+const APPEND_ONLY: [&str; 82] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -88,8 +88,11 @@ const APPEND_ONLY: [&str; 78] = [
     "payments.answers",
     "payments.appropriations",
     "payments.approval_levels",
+    "payments.attempts",
     "payments.breaker_limits",
     "payments.breaks",
+    "payments.cash_returns",
+    "payments.cash_terms",
     "payments.delegation_ends",
     "payments.delegations",
     "payments.differences",
@@ -116,6 +119,7 @@ const APPEND_ONLY: [&str; 78] = [
     "payments.settlements",
     "payments.standings",
     "payments.stops",
+    "payments.unclaimed",
     "payments.wave_openings",
     "payments.waves",
     "payments.withdrawals",

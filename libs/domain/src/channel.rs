@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
 
-/// The way money reaches a person.
+/// The way money reaches a person; in the order in which a payment that came back tries them.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
 )]
@@ -14,6 +14,7 @@ use crate::Refusal;
 pub enum Channel {
     BankAccount,
     Wallet,
+    MobileMoney,
     Cash,
 }
 
@@ -22,6 +23,7 @@ impl fmt::Display for Channel {
         f.write_str(match self {
             Channel::BankAccount => "bank_account",
             Channel::Wallet => "wallet",
+            Channel::MobileMoney => "mobile_money",
             Channel::Cash => "cash",
         })
     }

@@ -55,6 +55,9 @@ pub struct PayeeLine {
     /// Officers who changed where this person is paid and so may not approve or release it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed_by: Vec<Officer>,
+    /// Where the beneficiary lives, for the list of a commune; told of cash only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commune: Option<i32>,
 }
 
 /// A line is owed and has a place, and waits all the same.

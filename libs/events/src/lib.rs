@@ -31,7 +31,8 @@ pub use eligibility::{
 pub use enquiry::{Enquiries, Enquiry, StandingAtBank, StandingLine, Standings, bank_in_standings};
 pub use envelope::{CONTENT_TYPE, Envelope, Event, Fact, MalformedEvent};
 pub use payments::{
-    AppliedResult, ClearingTold, RefusedResult, ResultsApplied, RunClosed, RunOpened,
+    AppliedResult, ClearingTold, FailedWay, RefusedResult, ReissueLine, ReissuesOpened,
+    ResultsApplied, RunClosed, RunOpened,
 };
 pub use population::{LifeEventTold, LifeEventsTold};
 pub use reconciliation::{

@@ -1,5 +1,9 @@
 use chrono::NaiveDate;
-use domain::{ChunkNo, EndToEndId, Institution, LineNo, Money, Part, Period, Programme, RunNo};
+use domain::{
+    Channel, ChunkNo, EndToEndId, Institution, LineNo, Money, Part, Period, PersonNo, Programme,
+    Province, RunNo,
+};
+use privacy::BlindIndex;
 use serde::{Deserialize, Serialize};
 
 use crate::{Fact, PAYMENTS, ResultStatus};
@@ -13,6 +17,55 @@ pub struct RunOpened {
     pub period: Period,
     /// The day as of which rates are known and ages count; data, not a clock.
     pub business_date: NaiveDate,
+}
+
+/// What is to be paid again in one partition of a run, a chunk of it: accounts finds each another way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReissuesOpened {
+    pub run_no: RunNo,
+    pub part: Part,
+    /// From 1 to `chunks`.
+    pub chunk: ChunkNo,
+    pub programme: Programme,
+    pub period: Period,
+    pub lines: Vec<ReissueLine>,
+    pub total: Money,
+    /// Control totals of the whole partition; a partition without lines has one empty chunk.
+    pub chunks: i32,
+    pub part_lines: i64,
+    pub part_total: Money,
+}
+
+/// What is owed still, as it was determined once, and the ways that have failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReissueLine {
+    pub line: LineNo,
+    pub person_no: PersonNo,
+    pub determination_no: i16,
+    pub amount: Money,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<Money>,
+    pub province: Province,
+    pub rate_no: i32,
+    /// The past period whose arrears this is; the run's own where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<Period>,
+    /// The latest last; at most the latest four.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<FailedWay>,
+}
+
+/// A way that did not bring the money to its person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedWay {
+    pub channel: Channel,
+    pub institution: Institution,
+    /// Keyed blind index of the account number, hex; none for cash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_index: Option<BlindIndex>,
+    /// The ISO 20022 reason; none where it was never handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What a bank's message changed in the books, and what of it contradicts them.
@@ -110,6 +163,22 @@ impl Fact for RunOpened {
 
     fn key(&self) -> String {
         format!("{}-{}", self.run_no, self.part)
+    }
+}
+
+impl Fact for ReissuesOpened {
+    const NAME: &'static str = "reissues-opened.v1";
+
+    fn speaker(&self) -> String {
+        PAYMENTS.to_owned()
+    }
+
+    fn part(&self) -> Part {
+        self.part
+    }
+
+    fn key(&self) -> String {
+        format!("{}-{}-{:04}", self.run_no, self.part, self.chunk.0)
     }
 }
 

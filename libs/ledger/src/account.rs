@@ -17,6 +17,8 @@ pub enum AccountKind {
     Payable,
     /// Owed to beneficiaries for past periods, shown apart.
     PayableArrears,
+    /// Owed to beneficiaries who have not fetched it for months; payable again when they ask.
+    Unclaimed,
     /// Handed to an institution, outcome not known yet.
     InTransit,
     /// An institution never answered: not paid, not failed, to be enquired about.
@@ -64,12 +66,13 @@ pub struct Account {
 pub struct AccountNo(pub i64);
 
 impl AccountKind {
-    pub const ALL: [AccountKind; 13] = [
+    pub const ALL: [AccountKind; 14] = [
         AccountKind::TreasuryCash,
         AccountKind::ProgrammeFund,
         AccountKind::Commitment,
         AccountKind::Payable,
         AccountKind::PayableArrears,
+        AccountKind::Unclaimed,
         AccountKind::InTransit,
         AccountKind::Unknown,
         AccountKind::Paid,
@@ -87,6 +90,7 @@ impl AccountKind {
             AccountKind::Commitment => 30,
             AccountKind::Payable => 40,
             AccountKind::PayableArrears => 41,
+            AccountKind::Unclaimed => 45,
             AccountKind::InTransit => 50,
             AccountKind::Unknown => 55,
             AccountKind::Paid => 60,
@@ -105,6 +109,7 @@ impl AccountKind {
             AccountKind::Commitment => "commitment",
             AccountKind::Payable => "payable to beneficiaries",
             AccountKind::PayableArrears => "payable to beneficiaries, arrears",
+            AccountKind::Unclaimed => "unclaimed by beneficiaries",
             AccountKind::InTransit => "in transit",
             AccountKind::Unknown => "unknown at institution",
             AccountKind::Paid => "paid",
@@ -132,6 +137,7 @@ impl AccountKind {
             AccountKind::ProgrammeFund
             | AccountKind::Payable
             | AccountKind::PayableArrears
+            | AccountKind::Unclaimed
             | AccountKind::InTransit
             | AccountKind::Unknown
             | AccountKind::Paid
@@ -209,6 +215,13 @@ impl Account {
     pub fn payable_arrears(programme: Programme) -> Account {
         Account {
             kind: AccountKind::PayableArrears,
+            ..Account::payable(programme)
+        }
+    }
+
+    pub fn unclaimed(programme: Programme) -> Account {
+        Account {
+            kind: AccountKind::Unclaimed,
             ..Account::payable(programme)
         }
     }

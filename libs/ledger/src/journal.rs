@@ -23,6 +23,8 @@ pub enum JournalKind {
     Overdue,
     /// What was credited is not owed, or is owed again after all.
     Overpayment,
+    /// Cash was not fetched for months, or is claimed after all.
+    Unclaimed,
     /// An institution's statement.
     Statement,
     /// A break of a statement was resolved.
@@ -41,6 +43,7 @@ impl JournalKind {
             JournalKind::Results => "results",
             JournalKind::Overdue => "overdue",
             JournalKind::Overpayment => "overpayment",
+            JournalKind::Unclaimed => "unclaimed",
             JournalKind::Statement => "statement",
             JournalKind::Resolution => "resolution",
         }

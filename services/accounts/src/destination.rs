@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{CASH_AGENT, Channel, Institution, Money, Officer, PersonNo, Programme};
-use events::{HoldReason, PayeeHold};
+use events::{FailedWay, HoldReason, PayeeHold};
 use privacy::{BlindIndex, Sealed};
 
 use crate::authority::Authority;
@@ -28,6 +28,8 @@ pub(crate) struct Channels {
     /// Sealed for the person's number.
     pub name_sealed: Sealed,
     pub authority_no: Option<i16>,
+    /// Where the person lives, where the registry says so.
+    pub commune: Option<i32>,
     /// In the order of their rank.
     pub candidates: Vec<Candidate>,
 }
@@ -119,6 +121,28 @@ pub(crate) fn choose(
     }
 }
 
+/// Reasons after which an account is not tried again: it is wrong, closed, blocked or another's, it
+/// takes no such payment, or its holder wants none there. All others may pass.
+const CONDEMNS: [&str; 10] = [
+    "AC01", "AC04", "AC06", "AG01", "AM02", "BE01", "CUST", "MD07", "RC01", "RR04",
+];
+/// So often an account may fail for a reason that passes, before the next one is tried.
+const FAILURES_MAX: usize = 2;
+
+/// The channels that are left after some have failed, in the order in which they are tried: bank
+/// accounts, wallets, mobile money. Cash stays behind them, and always.
+pub(crate) fn without_failed(mut channels: Channels, failed: &[FailedWay]) -> Channels {
+    channels.candidates.retain(|it| {
+        let of_account = failed.iter().filter(|failure| {
+            failure.institution == it.institution && failure.account_index == Some(it.account_index)
+        });
+        let reasons: Vec<&str> = of_account.filter_map(|it| it.reason.as_deref()).collect();
+        reasons.len() < FAILURES_MAX && !reasons.iter().any(|it| CONDEMNS.contains(it))
+    });
+    channels.candidates.sort_by_key(|it| (it.channel, it.rank));
+    channels
+}
+
 /// The same for a beneficiary whose payment an authority leads to somebody else.
 pub(crate) fn through(
     authority: &Authority,
@@ -153,14 +177,14 @@ fn cash(person_no: PersonNo, channels: &Channels) -> Destination {
 }
 
 /// Law 41/2024/QH15, article 93, pays social insurance to bank accounts, in cash or through the
-/// employer; it names no wallets. The other programmes may go to any electronic account.
+/// employer; it names neither wallets nor mobile money. The other programmes may go to any electronic account.
 fn takes(programme: Programme, channel: Channel) -> bool {
     match programme {
         Programme::RetirementPension
         | Programme::RetirementLumpSum
         | Programme::SurvivorAllowance
         | Programme::SurvivorLumpSum
-        | Programme::InsuranceFuneral => channel != Channel::Wallet,
+        | Programme::InsuranceFuneral => !matches!(channel, Channel::Wallet | Channel::MobileMoney),
         Programme::SocialPension
         | Programme::SocialAssistance
         | Programme::MeritAllowance
@@ -202,6 +226,7 @@ mod tests {
         Channels {
             name_sealed: Sealed::from(vec![0]),
             authority_no: None,
+            commune: None,
             candidates,
         }
     }
@@ -269,6 +294,57 @@ mod tests {
         changed.linked_at = now() - TimeDelta::days(GUARD_DAYS) + TimeDelta::seconds(1);
         let changed_by = way(vec![changed]).changed_by.unwrap();
         assert_eq!(changed_by.as_str(), "le.an");
+    }
+
+    #[test]
+    fn what_came_back_goes_down_the_waterfall() {
+        use Channel::{BankAccount, MobileMoney, Wallet};
+        let mut all = vec![
+            candidate(1, Wallet),
+            candidate(2, MobileMoney),
+            candidate(3, BankAccount),
+            candidate(4, BankAccount),
+        ];
+        for it in &mut all {
+            let index = [u8::try_from(it.rank).unwrap(); 32];
+            it.account_index = BlindIndex::try_from(&index[..]).unwrap();
+        }
+        let failed = |rank: usize, reason: Option<&str>| FailedWay {
+            channel: all[rank - 1].channel,
+            institution: all[rank - 1].institution,
+            account_index: Some(all[rank - 1].account_index),
+            reason: reason.map(str::to_owned),
+        };
+        let next = |failures: &[FailedWay]| {
+            let left = without_failed(channels(all.clone()), failures);
+            choose(PERSON, Programme::SocialPension, &left, now()).channel
+        };
+        let first = |failures: &[FailedWay]| {
+            let left = without_failed(channels(all.clone()), failures);
+            left.candidates.first().map(|it| it.rank)
+        };
+        // Never handed over, or for a reason that may pass: the same account, once more.
+        assert_eq!(first(&[]), Some(3));
+        assert_eq!(first(&[failed(3, None), failed(3, None)]), Some(3));
+        assert_eq!(first(&[failed(3, Some("AB05"))]), Some(3));
+        assert_eq!(
+            first(&[failed(3, Some("AB05")), failed(3, Some("TM01"))]),
+            Some(4)
+        );
+        let mut failures = Vec::new();
+        for (rank, channel) in [
+            (3, BankAccount),
+            (4, Wallet),
+            (1, MobileMoney),
+            (2, Channel::Cash),
+        ] {
+            failures.push(failed(rank, Some("AC04")));
+            assert_eq!(next(&failures), channel);
+        }
+        // The same number at another institution is another account.
+        let mut elsewhere = failed(3, Some("AC04"));
+        elsewhere.institution = "970405".parse().unwrap();
+        assert_eq!(first(&[elsewhere]), Some(3));
     }
 
     #[test]

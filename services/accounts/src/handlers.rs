@@ -6,6 +6,7 @@ mod citizen;
 mod commands;
 mod eligibility;
 mod officer;
+mod payments;
 mod queries;
 
 pub(crate) use banks::{OnBank, rank_of};
@@ -14,4 +15,5 @@ pub(crate) use citizen::CitizenDoor;
 pub(crate) use commands::OnCommand;
 pub(crate) use eligibility::{OnEligibility, on_entitlements_determined};
 pub(crate) use officer::OfficerDoor;
+pub(crate) use payments::OnPayments;
 pub(crate) use queries::OnQuery;

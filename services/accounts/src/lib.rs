@@ -1,8 +1,8 @@
 //! Where each person is paid: the national register of social-security accounts.
 //!
 //! Owns schema `accounts`. Hears eligibility: `persons-registered`, `entitlements-determined`,
-//! `part-determined`, `entitlements-withdrawn`; each bank: `verifications`; the central bank:
-//! `suspicions-told`. Takes `accounts.do.*` of citizens and officers and answers
+//! `part-determined`, `entitlements-withdrawn`; payments: `reissues-opened`; each bank:
+//! `verifications`; the central bank: `suspicions-told`. Takes `accounts.do.*` of citizens and officers and answers
 //! `accounts.get.*`. Says `payees-resolved`, `part-resolved`, `payees-withdrawn`,
 //! `links-changed`, and to each bank `verification-requests`. A person without an account is paid
 //! in cash: nobody is ever without a channel.
@@ -72,6 +72,14 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
             wires.clone(),
             hears(events::ELIGIBILITY.to_owned()),
             handlers::OnEligibility,
+        ),
+    );
+    ctx.spawn(
+        "accounts hears payments",
+        consume(
+            wires.clone(),
+            hears(events::PAYMENTS.to_owned()),
+            handlers::OnPayments,
         ),
     );
     let (pool, keys, stop) = (ctx.pool.clone(), ctx.keys.clone(), ctx.stop.clone());

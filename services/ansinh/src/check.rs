@@ -28,7 +28,8 @@ pub async fn check_all(pool: &PgPool) -> anyhow::Result<Vec<Invariant>> {
     invariants.push(store::outbox_chain(pool).await?);
     invariants.push(store::run_roots(pool).await?);
     invariants.push(signatures(pool).await?);
-    for (name, sentence, statement) in store::STATEMENTS {
+    let statements = store::STATEMENTS.into_iter().chain(store::OF_ATTEMPTS);
+    for (name, sentence, statement) in statements {
         invariants.push(store::holds(pool, name, sentence, statement).await?);
     }
     Ok(invariants)

@@ -4,6 +4,7 @@
 )]
 
 mod account;
+mod cash;
 mod iso;
 mod keys;
 mod law;
@@ -11,6 +12,8 @@ mod ledger;
 mod officer;
 mod proposal;
 mod recon;
+mod registry;
+mod reissue;
 mod run;
 mod sandbox;
 mod schedule;
@@ -26,6 +29,7 @@ use crate::commands;
 use crate::output::Failure;
 
 pub(crate) use account::{Account, Authorities, LinkKind, Steps};
+pub(crate) use cash::{Cash, To};
 pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
@@ -33,6 +37,8 @@ pub(crate) use ledger::Ledger;
 pub(crate) use officer::{Officers, Signing};
 pub(crate) use proposal::Proposals;
 pub(crate) use recon::Recon;
+pub(crate) use registry::{Events, Intake, Registry};
+pub(crate) use reissue::Again;
 pub(crate) use run::{Ordering, Run};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use schedule::{Orders, Schedule};
@@ -139,6 +145,9 @@ pub(crate) enum Top {
     /// What one officer proposes and another decides: limits, and rights that are lent
     #[command(subcommand)]
     Proposal(Proposals),
+    /// What is paid in cash at communes
+    #[command(subcommand)]
+    Cash(Cash),
     /// When runs are due: the engine opens them, and tells of what was not done in time
     #[command(subcommand)]
     Schedule(Schedule),
@@ -178,44 +187,6 @@ pub enum ServiceName {
     Console,
     Sandbox,
     All,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Registry {
-    /// Print a file to fill in, with an example row for each programme
-    #[command(before_help = "Example:  ansinh registry template --programme HTXH > people.csv")]
-    Template {
-        /// Only what this programme asks for
-        #[arg(long)]
-        programme: Option<Programme>,
-    },
-    /// Import people; each row is accepted, refused with its place, or a duplicate
-    #[command(before_help = "Example:  ansinh registry import people.xlsx --report refused.xlsx")]
-    Import(Intake),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Events {
-    /// Import what happened to people, or never did: event_id, citizen_number, kind, happened_on,
-    /// revokes; where to somebody moved, province, commune
-    #[command(before_help = "Example:  ansinh event import deaths.csv --report refused.csv")]
-    Import(Intake),
-}
-
-/// A file of rows from outside.
-#[derive(Debug, Args)]
-pub(crate) struct Intake {
-    /// CSV in UTF-8, or an Excel workbook
-    pub file: PathBuf,
-    /// Sheet of a workbook; its first one where left out
-    #[arg(long)]
-    pub sheet: Option<String>,
-    /// Write the refused rows here, beside what is wrong with each; a new .csv or .xlsx
-    #[arg(long, value_name = "OUT")]
-    pub report: Option<PathBuf>,
-    /// Report the other rows as well
-    #[arg(long, requires = "report")]
-    pub all: bool,
 }
 
 #[derive(Debug, Args)]

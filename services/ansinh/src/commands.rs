@@ -2,6 +2,7 @@
 
 mod account;
 mod bench;
+mod cash;
 mod check;
 mod demo;
 mod eligibility;
@@ -15,6 +16,7 @@ mod programme;
 mod proposal;
 mod recon;
 mod registry;
+mod reissue;
 mod run;
 mod sandbox;
 mod schedule;
@@ -71,6 +73,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Account(command) => account::account(command, &shared).await,
         Top::Run(command) => run::run(command, &shared).await,
         Top::Proposal(command) => proposal::proposal(command, &shared).await,
+        Top::Cash(command) => cash::cash(command, &shared).await,
         Top::Schedule(command) => schedule::schedule(command, &shared).await,
         Top::Recon(command) => recon::recon(command, &shared).await,
         Top::Ledger(command) => ledger::ledger(command, &shared).await,

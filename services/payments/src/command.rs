@@ -39,6 +39,80 @@ pub struct OpenRun {
     pub business_date: NaiveDate,
 }
 
+/// `payments.do.open-reissue`: a run that pays again what runs of the same period have left unpaid.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenReissue {
+    pub officer: Officer,
+    pub programme: Programme,
+    pub period: Period,
+    /// The day on which the banks are to book.
+    pub business_date: NaiveDate,
+    /// Only these; all that can be paid where none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<EndToEndId>,
+    /// Only what these runs have left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<RunNo>,
+}
+
+/// `payments.do.take-cash`: an entry of a cash list was paid at the commune.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakeCash {
+    pub officer: Officer,
+    pub line: EndToEndId,
+    /// Number of the receipt that was signed for it.
+    pub receipt: String,
+    pub paid_on: NaiveDate,
+}
+
+/// `payments.do.move-cash`: an entry of a cash list is not to be paid in cash any more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoveCash {
+    pub officer: Officer,
+    pub line: EndToEndId,
+    pub moved_on: NaiveDate,
+}
+
+/// `payments.do.age-cash`: cash that was not fetched for as long as terms say is set aside as unclaimed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgeCash {
+    pub officer: Officer,
+    /// The day that counts.
+    pub as_of: NaiveDate,
+}
+
+/// `payments.do.cash-return`: an agent's list comes back, rows and their control totals.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CashReturn {
+    /// Who signs it.
+    pub officer: Officer,
+    pub institution: Institution,
+    pub run_no: RunNo,
+    /// The agent's number of it; the same one counts once.
+    pub return_no: String,
+    pub paid_on: NaiveDate,
+    pub handed_over: Money,
+    pub paid: Money,
+    /// Handed over less paid.
+    pub balance: Money,
+    pub rows: Vec<CashRow>,
+    /// Of the officer's key over the [`CashStatement`](crate::CashStatement), in hex.
+    pub signature: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CashRow {
+    pub line: EndToEndId,
+    pub is_paid: bool,
+    pub amount: Money,
+}
+
 /// `payments.do.hold-line`: sets a line aside before the run is approved.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,7 @@
 //! One `on_…` per event heard or command taken.
 
 mod acts;
+mod cash;
 mod commands;
 mod enquiries;
 mod funding;
@@ -8,6 +9,7 @@ mod keys;
 mod pauses;
 mod preparation;
 mod proposals;
+mod reissue;
 mod release;
 mod results;
 mod schedule;
@@ -48,7 +50,8 @@ impl Handler for OnAccounts {
         for event in batch {
             let envelope = Envelope::parse(&event.body)?;
             if envelope.is::<PayeesResolved>() {
-                preparation::on_payees_resolved(tx, envelope.read()?, now).await?;
+                let resolved = envelope.read()?;
+                journals.extend(preparation::on_payees_resolved(tx, resolved, now).await?);
             } else if envelope.is::<PartResolved>() {
                 preparation::on_part_resolved(tx, &envelope.read()?, now).await?;
             } else if envelope.is::<PayeesWithdrawn>() {

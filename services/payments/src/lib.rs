@@ -2,14 +2,16 @@
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`, `standings`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
-//! `open-run`, `fund-run`, `close-year`, `approve-closing`, `hold-line`, `free-line`, `approve-run`, `send-back-run`,
-//! `submit-run`, `release-run`, `release-late`, `release-in-waves`, `continue-run`, `pause`, `resume`, `stop`,
-//! `limit-institution`, `approve-limit`, `settle-unknown`, `decide-unknown`, `close-run`, `plan-schedule`,
-//! `order-schedule`, `approve-order`, `register-key`, `end-key`, `propose`, `decide-proposal`, `end-delegation`. Says
-//! `run-opened`, `results-applied`, `run-closed`, and to each bank `instructions` and `enquiries`.
+//! `open-run`, `open-reissue`, `fund-run`, `close-year`, `approve-closing`, `hold-line`, `free-line`, `approve-run`,
+//! `send-back-run`, `submit-run`, `release-run`, `release-late`, `release-in-waves`, `continue-run`, `pause`, `resume`,
+//! `stop`, `limit-institution`, `approve-limit`, `take-cash`, `move-cash`, `cash-return`, `age-cash`, `settle-unknown`,
+//! `decide-unknown`, `close-run`, `plan-schedule`, `order-schedule`, `approve-order`, `register-key`, `end-key`,
+//! `propose`, `decide-proposal`, `end-delegation`. Says `run-opened`, `reissues-opened`, `results-applied`,
+//! `run-closed`, and to each bank `instructions` and `enquiries`.
 
 mod approval;
 mod breaker;
+mod cash;
 mod command;
 mod enquiry;
 mod error;
@@ -20,6 +22,7 @@ mod line;
 mod posting;
 mod preview;
 mod proposal;
+mod reissue;
 mod release;
 mod report;
 mod result;
@@ -27,6 +30,7 @@ mod run;
 mod schedule;
 mod scheduler;
 mod store;
+mod unclaimed;
 mod withdrawal;
 mod work;
 mod year_end;
@@ -35,11 +39,13 @@ pub use work::work_once;
 pub use year_end::Surplus;
 
 pub use approval::{Delegation, KeyStatement, SignedAct, Statement};
+pub use cash::CashStatement;
 pub use command::{
-    Appropriate, ApproveClosing, ApproveLimit, ApproveOrder, ApproveRun, CloseRun, CloseYear,
-    ContinueRun, DecideProposal, DecideUnknown, EndDelegation, EndKey, FreeLine, FundRun, HoldLine,
-    LimitInstitution, OpenRun, OrderRelease, OrderSchedule, Ordered, PlanSchedule, Propose,
-    RegisterKey, ReleaseInWaves, ReleaseLate, ReleaseRun, SendBackRun, SettleUnknown, SubmitRun,
+    AgeCash, Appropriate, ApproveClosing, ApproveLimit, ApproveOrder, ApproveRun, CashReturn,
+    CashRow, CloseRun, CloseYear, ContinueRun, DecideProposal, DecideUnknown, EndDelegation,
+    EndKey, FreeLine, FundRun, HoldLine, LimitInstitution, MoveCash, OpenReissue, OpenRun,
+    OrderRelease, OrderSchedule, Ordered, PlanSchedule, Propose, RegisterKey, ReleaseInWaves,
+    ReleaseLate, ReleaseRun, SendBackRun, SettleUnknown, SubmitRun, TakeCash,
 };
 pub use error::Error;
 pub use funding::{Fund, FundingOrder, Shortage};
@@ -52,10 +58,11 @@ pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use proposal::{Decision, Proposed};
 pub use release::{Scope, Waves};
 pub use report::{
-    ActRow, AlarmRow, ExceptionRow, HeldRow, InstitutionRow, LineRow, OrderRow, Preview, Progress,
-    ProposalRow, RunRow, RunSummary, ScheduleRow, StepRow, UnknownRow, acts, alarms, exceptions,
-    institutions, lent_by, lines, preview, proposals, run_list, run_summary, runs, schedule,
-    schedule_next, schedule_orders, schedule_steps, unknown, unsound_decisions, unsound_signatures,
+    ActRow, AlarmRow, AttemptRow, CashEntry, CashList, CashListQuery, ExceptionRow, HeldRow,
+    InstitutionRow, LineRow, OrderRow, Preview, Progress, ProposalRow, RunRow, RunSummary,
+    ScheduleRow, StepRow, UnknownRow, acts, alarms, cash_list, exceptions, institutions, lent_by,
+    lineage, lines, preview, proposals, run_list, run_summary, runs, schedule, schedule_next,
+    schedule_orders, schedule_steps, unknown, unsound_decisions, unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};
 pub use run::{Action, State};

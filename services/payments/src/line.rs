@@ -24,6 +24,8 @@ pub struct Line {
     pub account_index: Option<BlindIndex>,
     /// Sealed for the payee, as the account is.
     pub holder: Sealed,
+    /// Of the beneficiary, for cash lists.
+    pub commune: Option<i32>,
 }
 
 /// Who is paid how much and where, as far as an approval binds it.

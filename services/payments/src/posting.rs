@@ -1,6 +1,10 @@
 //! Which journal each step of a payment writes: the table of the books.
 
-use domain::{BudgetYear, ChunkNo, Institution, Money, Part, PersonNo, Programme, Province, RunNo};
+use std::collections::HashMap;
+
+use domain::{
+    BudgetYear, ChunkNo, Institution, Money, Part, PersonNo, Position, Programme, Province, RunNo,
+};
 use events::{
     BreaksResolved, Resolution, ResolvedBreak, ResultStatus, StatementMatched, Suspense,
     WithdrawnLine,
@@ -10,6 +14,8 @@ use ledger::{Account, Journal, JournalKind, Transfer, TransferLine};
 use crate::Error;
 use crate::funding::{Fund, Need};
 use crate::line::Line;
+use crate::reissue::cash_by_place;
+use crate::store::Begun;
 use crate::withdrawal::Obligated;
 use crate::year_end::{Closing, Surplus};
 
@@ -100,8 +106,14 @@ pub(crate) fn reservation(
     )
 }
 
-/// The lines go out, and the treasury's cash for them goes with them.
-pub(crate) fn release(programme: Programme, messages: i16, chunk: &[Line]) -> Journal {
+/// The lines go out, and the treasury's cash for them goes with them, from where an earlier attempt
+/// has left it.
+pub(crate) fn release(
+    programme: Programme,
+    messages: i16,
+    chunk: &[Line],
+    begun: &HashMap<Position, Begun>,
+) -> Journal {
     let institution = chunk[0].institution;
     let in_transit = Account::in_transit(programme, institution);
     let transfer = |it: &Line| Transfer {
@@ -111,9 +123,13 @@ pub(crate) fn release(programme: Programme, messages: i16, chunk: &[Line]) -> Jo
         line: Some(transfer_line(it.person_no, it.position)),
     };
     let mut transfers: Vec<Transfer> = chunk.iter().map(transfer).collect();
-    let total = Money::sum(chunk.iter().map(|it| it.amount));
+    let mut cash = cash_by_place(chunk, begun);
+    cash.remove(&Some(institution));
     let at_institution = Account::treasury_cash_at(institution);
-    transfers.push(moved(at_institution, Account::treasury_cash(), total));
+    transfers.extend(cash.into_iter().map(|(lies_at, sum)| {
+        let from = lies_at.map_or(Account::treasury_cash(), Account::treasury_cash_at);
+        moved(at_institution, from, sum)
+    }));
     of_chunk(
         JournalKind::Release,
         &nth("release", messages),
@@ -353,7 +369,7 @@ fn of_chunk(kind: JournalKind, step: &str, chunk: &[Line], transfers: Vec<Transf
     control(kind, reference, at.run, transfers)
 }
 
-pub(crate) fn transfer_line(person_no: PersonNo, position: domain::Position) -> TransferLine {
+pub(crate) fn transfer_line(person_no: PersonNo, position: Position) -> TransferLine {
     TransferLine {
         person_no,
         chunk: position.chunk,

@@ -6,8 +6,8 @@ mod unknown;
 pub use unknown::UnknownRow;
 
 pub use store::{
-    acts, alarms, exceptions, institutions, lent_by, lines, preview, proposals, run_list,
-    run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps, unknown,
+    acts, alarms, cash_list, exceptions, institutions, lent_by, lineage, lines, preview, proposals,
+    run_list, run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps, unknown,
     unsound_decisions, unsound_signatures,
 };
 
@@ -26,6 +26,8 @@ pub struct RunSummary {
     pub run_no: RunNo,
     pub programme: Programme,
     pub period: Period,
+    /// 0 is the regular run of its period; the others pay again what was not paid.
+    pub series: i16,
     pub business_date: NaiveDate,
     pub state: String,
     pub allowed_actions: Vec<&'static str>,
@@ -191,6 +193,55 @@ pub struct InstitutionRow {
     pub returned_lines: i64,
     pub unknown_lines: i64,
     pub matched_lines: i64,
+}
+
+/// Whose list is asked for, and by whom.
+#[derive(Debug, Clone)]
+pub struct CashListQuery {
+    pub officer: Officer,
+    pub run_no: RunNo,
+    /// All communes where none is named.
+    pub commune: Option<i32>,
+    /// Names in clear.
+    pub unmask: bool,
+}
+
+/// What a run pays in cash at a commune, or at all of them.
+#[derive(Debug, Clone, Serialize)]
+pub struct CashList {
+    pub run_no: RunNo,
+    pub programme: Programme,
+    pub period: Period,
+    pub place: String,
+    pub entries: Vec<CashEntry>,
+    pub total: Money,
+    pub in_words: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct CashEntry {
+    pub line: Position,
+    pub commune: Option<i32>,
+    pub place: String,
+    /// Of who signs for it: masked, where it was not asked for in clear.
+    pub name: String,
+    pub state: String,
+    pub amount: Money,
+}
+
+/// An attempt at an obligation, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptRow {
+    pub attempt: i16,
+    pub end_to_end_id: Position,
+    pub series: i16,
+    pub run_state: String,
+    pub institution: Institution,
+    pub channel: Channel,
+    pub amount: Money,
+    pub state: String,
+    pub reason: Option<String>,
+    pub booked_on: Option<NaiveDate>,
 }
 
 /// A line for people: no name, no account.

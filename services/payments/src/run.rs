@@ -54,6 +54,8 @@ pub(crate) struct Run {
     pub run_no: RunNo,
     pub programme: domain::Programme,
     pub period: Period,
+    /// 0 is the regular run of its period; the others pay again what was not paid.
+    pub series: i16,
     pub business_date: NaiveDate,
     /// Of which budget it is paid.
     pub year: BudgetYear,

@@ -1,5 +1,7 @@
 //! All SQL of payments, by the step of a payment's life.
 
+mod attempts;
+mod cash;
 mod editors;
 mod enquiries;
 mod found;
@@ -22,6 +24,14 @@ mod withdrawals;
 mod work;
 mod year_end;
 
+pub(crate) use attempts::{
+    Begun, Key, Successor, attempts_at, begun, failed_ways, insert_attempts, latest_attempts,
+    uncommitted, unpaid_lines,
+};
+pub(crate) use cash::{
+    SignedReturn, count_results, insert_cash_return, insert_unclaimed, raise_unclaimed,
+    unfetched_lines,
+};
 pub(crate) use editors::{insert_editors, is_editor};
 pub(crate) use enquiries::{
     UnknownLine, hand_over, insert_enquiries, insert_standings, longest_unknown, take_unknown,
@@ -63,9 +73,9 @@ pub(crate) use results::{
     insert_result_refusals, insert_results, lock_chunks, open_contradictions,
 };
 pub(crate) use runs::{
-    Act, Ends, acts_of, close_run, count_approvals, insert_act, insert_appropriation, insert_run,
-    local_by_province, lock_parts, lock_run, lock_unreleased, restate_run, run_ends, sent_back_by,
-    set_state, void_approvals,
+    Act, Ends, SeriesRun, acts_of, close_run, count_approvals, insert_act, insert_appropriation,
+    insert_run, local_by_province, lock_parts, lock_run, lock_series, lock_unreleased, restate_run,
+    run_ends, sent_back_by, series_of, set_state, void_approvals,
 };
 pub(crate) use schedule::{
     PassedDeadline, Settled, booked_on, lock_schedule, plan, planned_years, raise_alarms, run_of,

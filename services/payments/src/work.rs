@@ -1,12 +1,12 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use boot::Context;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Money, Part, Province};
+use domain::{ChunkNo, Money, Part, Position, Province};
 use events::{Event, Instruction, Instructions};
-use ledger::{Journal, merkle_root};
+use ledger::merkle_root;
 use privacy::{Field, Keys, Secret};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
@@ -15,7 +15,7 @@ use tracing::Instrument;
 use crate::funding::{Fund, Need};
 use crate::line::Line;
 use crate::run::State;
-use crate::store::{self, HeldBy, HeldFor, Hold, NextChunk, NotOut, PartWork};
+use crate::store::{self, Begun, HeldBy, HeldFor, Hold, NextChunk, NotOut, PartWork};
 use crate::{Error, posting};
 
 /// Partitions worked on at the same time by one process.
@@ -89,6 +89,18 @@ pub async fn work_once(pool: &PgPool, keys: &Keys, now: DateTime<Utc>) -> Result
     Ok(done)
 }
 
+/// What earlier attempts left; a regular run has none.
+async fn begun(
+    tx: &mut PgConnection,
+    work: &PartWork,
+    chunks: &[ChunkNo],
+) -> Result<HashMap<Position, Begun>, Error> {
+    if work.series == 0 {
+        return Ok(HashMap::new());
+    }
+    store::begun(tx, (work.run_no, work.part), chunks).await
+}
+
 async fn reserve(
     tx: &mut PgConnection,
     work: &PartWork,
@@ -103,10 +115,17 @@ async fn reserve(
         });
     };
     let last = *last;
-    let lines = chunks.iter().map(|(_, it)| it).filter(|it| !it.is_empty());
-    let journals: Vec<Journal> = lines
-        .map(|it| posting::reservation((work.programme, work.year), work.step, it))
-        .collect();
+    let numbers: Vec<ChunkNo> = chunks.iter().map(|(chunk, _)| *chunk).collect();
+    let begun = begun(tx, work, &numbers).await?;
+    let mut journals = Vec::with_capacity(chunks.len());
+    for (_, lines) in &chunks {
+        let reserved = |it: &Line| begun.get(&it.position).is_some_and(|it| it.is_reserved);
+        let fresh: Vec<Line> = lines.iter().filter(|it| !reserved(it)).cloned().collect();
+        if !fresh.is_empty() {
+            let paid_from = (work.programme, work.year);
+            journals.push(posting::reservation(paid_from, work.step, &fresh));
+        }
+    }
     ledger::post(tx, work.part, &journals, now).await?;
     store::set_reserved(tx, work, last).await?;
     Ok(true)
@@ -124,6 +143,8 @@ async fn release(
     // Institutions' limits are taken in one order by everybody.
     next.sort_by_key(|it| (it.institution, it.chunk));
     let paused = store::paused_provinces(tx).await?;
+    let numbers: Vec<ChunkNo> = next.iter().map(|it| it.chunk).collect();
+    let begun = begun(tx, work, &numbers).await?;
     let (mut done, mut sent, mut journals, mut said) = (vec![], vec![], vec![], vec![]);
     let mut orders = BTreeSet::new();
     for it in &next {
@@ -144,7 +165,12 @@ async fn release(
         hold_paused(tx, work.part, &held, now).await?;
         done.push(it.chunk);
         if goes {
-            journals.push(posting::release(work.programme, it.messages, &going));
+            journals.push(posting::release(
+                work.programme,
+                it.messages,
+                &going,
+                &begun,
+            ));
             said.push(Event::of(
                 &instructions(keys, work, it.messages, &going)?,
                 now,

@@ -10,12 +10,12 @@ use domain::{
 };
 use events::{
     AppliedResult, Break, BreakKind, BreaksResolved, ClearingTold, EntitlementLine,
-    EntitlementsDetermined, EntitlementsWithdrawn, EntryKind, Envelope, Event, Fact, Instruction,
-    Instructions, LifeEventTold, LifeEventsTold, MatchedRun, PartDetermined, PartResolved,
-    PayeeLine, PayeesResolved, PayeesWithdrawn, PersonsRegistered, RateCited, RefusedResult,
-    RegisteredPerson, Resolution, ResolvedBreak, ResultLine, ResultStatus, Results, ResultsApplied,
-    RunClosed, RunOpened, SettledLine, StatementEntry, StatementMatched, StatementPage,
-    WithdrawnLine,
+    EntitlementsDetermined, EntitlementsWithdrawn, EntryKind, Envelope, Event, Fact, FailedWay,
+    Instruction, Instructions, LifeEventTold, LifeEventsTold, MatchedRun, PartDetermined,
+    PartResolved, PayeeLine, PayeesResolved, PayeesWithdrawn, PersonsRegistered, RateCited,
+    RefusedResult, RegisteredPerson, ReissueLine, ReissuesOpened, Resolution, ResolvedBreak,
+    ResultLine, ResultStatus, Results, ResultsApplied, RunClosed, RunOpened, SettledLine,
+    StatementEntry, StatementMatched, StatementPage, WithdrawnLine,
 };
 use privacy::{BlindIndex, Sealed};
 
@@ -96,6 +96,33 @@ fn of_payments() -> Vec<Sample> {
             programme: Programme::SocialPension,
             period: period(),
             business_date: day(),
+        }),
+        sample(&ReissuesOpened {
+            run_no: RUN,
+            part: part(),
+            chunk: ChunkNo(1),
+            programme: Programme::SocialPension,
+            period: period(),
+            lines: vec![ReissueLine {
+                line: LineNo(1),
+                person_no: PersonNo(23),
+                determination_no: 1,
+                amount: Money::dong(540_000),
+                local: Some(Money::dong(110_000)),
+                province: province(),
+                rate_no: 3,
+                period: Some(period()),
+                failed: vec![FailedWay {
+                    channel: Channel::BankAccount,
+                    institution: bank(),
+                    account_index: Some(index(0xa1)),
+                    reason: Some("AC04".to_owned()),
+                }],
+            }],
+            total: Money::dong(540_000),
+            chunks: 1,
+            part_lines: 1,
+            part_total: Money::dong(540_000),
         }),
         sample(&ResultsApplied {
             part: part(),
@@ -287,6 +314,7 @@ fn payees() -> PayeesResolved {
         payee_no: None,
         hold: None,
         changed_by: Vec::new(),
+        commune: None,
     };
     PayeesResolved {
         run_no: RUN,

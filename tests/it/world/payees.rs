@@ -8,6 +8,7 @@ use domain::{Channel, Officer, Part, PersonName, PersonNo};
 use events::{
     EntitlementLine, EntitlementsDetermined, EntitlementsWithdrawn, Envelope, Event,
     PartDetermined, PartResolved, PayeeHold, PayeeLine, PayeesResolved, PayeesWithdrawn,
+    ReissuesOpened,
 };
 use messaging::{Delivered, Handler, Judged, Relay, Subscription, Verdict, Wires, consume};
 use privacy::{Field, Keys};
@@ -34,7 +35,7 @@ pub const PAYING_BANK: &str = "970436";
 /// Stands where accounts stands between eligibility and payments.
 pub struct HandPlayedAccounts {
     stop: CancellationToken,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 /// The account number of the pensioner with this number.
@@ -57,16 +58,21 @@ impl HandPlayedAccounts {
             watermark: Duration::from_millis(200),
             poll: Duration::from_millis(50),
         };
-        let hears = Subscription {
-            consumer: "accounts",
-            speaker: events::ELIGIBILITY.to_owned(),
-        };
         let keys = Arc::new(world.target.keys()?);
-        let ear = consume(wires.clone(), hears, Ear { keys, says });
-        let relay = Relay::new(wires, speakers).run();
+        let ear = |speaker: &str| {
+            let hears = Subscription {
+                consumer: "accounts",
+                speaker: speaker.to_owned(),
+            };
+            let (keys, says) = (Arc::clone(&keys), Arc::clone(&says));
+            tokio::spawn(consume(wires.clone(), hears, Ear { keys, says }))
+        };
+        let ears = [ear(events::ELIGIBILITY), ear(events::PAYMENTS)];
+        let relay = tokio::spawn(Relay::new(wires, speakers).run());
+        let [eligibility, payments] = ears;
         Ok(HandPlayedAccounts {
             stop,
-            tasks: [tokio::spawn(ear), tokio::spawn(relay)],
+            tasks: [eligibility, payments, relay],
         })
     }
 
@@ -145,6 +151,18 @@ impl Handler for Ear {
                     not_owed,
                 };
                 said.push(Event::of(&resolved, now));
+            } else if envelope.is::<ReissuesOpened>() {
+                let opened: ReissuesOpened = envelope.read()?;
+                said.push(Event::of(&self.again(&opened), now));
+                let resolved = PartResolved {
+                    run_no: opened.run_no,
+                    part: opened.part,
+                    chunks: opened.chunks,
+                    lines: opened.part_lines,
+                    total: opened.part_total,
+                    not_owed: 0,
+                };
+                said.push(Event::of(&resolved, now));
             } else if envelope.is::<EntitlementsWithdrawn>() {
                 let EntitlementsWithdrawn { part, lines } = envelope.read()?;
                 said.push(Event::of(&PayeesWithdrawn { part, lines }, now));
@@ -165,6 +183,31 @@ impl Ear {
             period: determined.period,
             lines: determined.lines.iter().map(|it| self.payee(it)).collect(),
             total: determined.total,
+        }
+    }
+
+    /// What is paid again goes where it went before: tests of ways play no accounts by hand.
+    fn again(&self, opened: &ReissuesOpened) -> PayeesResolved {
+        let lines = opened.lines.iter().map(|it| EntitlementLine {
+            line: it.line,
+            person_no: it.person_no,
+            determination_no: it.determination_no,
+            amount: it.amount,
+            local: it.local,
+            province: it.province,
+            rate_no: it.rate_no,
+            period: it.period,
+            rule: None,
+            explanation: None,
+        });
+        PayeesResolved {
+            run_no: opened.run_no,
+            part: opened.part,
+            chunk: opened.chunk,
+            programme: opened.programme,
+            period: opened.period,
+            lines: lines.map(|it| self.payee(&it)).collect(),
+            total: opened.total,
         }
     }
 
@@ -195,6 +238,7 @@ impl Ear {
             payee_no: paid.payee_no,
             hold: paid.hold,
             changed_by: paid.changed_by,
+            commune: None,
         }
     }
 }

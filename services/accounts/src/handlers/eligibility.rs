@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use domain::{Part, PersonNo};
+use domain::{Channel, Money, Part, PersonNo, Programme};
 use events::{
-    EntitlementLine, EntitlementsDetermined, EntitlementsWithdrawn, Envelope, Event,
+    EntitlementLine, EntitlementsDetermined, EntitlementsWithdrawn, Envelope, Event, FailedWay,
     PartDetermined, PartResolved, PayeeLine, PayeesResolved, PayeesWithdrawn, PersonsRegistered,
 };
 use messaging::{Delivered, Handler};
@@ -54,30 +54,13 @@ pub(crate) async fn on_entitlements_determined(
     determined: EntitlementsDetermined,
     now: DateTime<Utc>,
 ) -> Result<PayeesResolved, Error> {
-    let mut persons: Vec<PersonNo> = determined.lines.iter().map(|it| it.person_no).collect();
-    // Arrears stand beside the month's line of the same person.
-    persons.dedup();
-    let channels = store::channels_of(tx, part, &persons).await?;
-    let led = Led::read(tx, &channels, now).await?;
+    let asked: Vec<Asked> = determined.lines.iter().map(Asked::from).collect();
     let programme = determined.programme;
-    let way = |line: &EntitlementLine| -> Result<Destination, Error> {
-        let own = channels.get(&line.person_no);
-        let own = own.ok_or(Error::PersonUnknown(line.person_no))?;
-        let authority = led.authorities.get(&line.person_no);
-        let covering = authority.filter(|it| it.covers(programme));
-        let payee = covering.and_then(|it| Some((it, led.payees.get(&it.payee_no)?)));
-        Ok(match payee {
-            Some((authority, payee)) => {
-                destination::through(authority, programme, payee, line.amount, now)
-            }
-            None => destination::choose(line.person_no, programme, own, now),
-        })
-    };
-    let ways: Vec<Destination> = determined.lines.iter().map(way).collect::<Result<_, _>>()?;
+    let ways = ways_of(tx, part, programme, &asked, now).await?;
     let period = determined.period.first_day();
     store::insert_run(tx, determined.run_no, programme, period).await?;
     let of_lines = determined.lines.iter().zip(&ways);
-    let rows = of_lines.map(|(line, destination)| Way {
+    let rows = of_lines.map(|(line, (destination, _))| Way {
         person_no: line.person_no,
         determination_no: line.determination_no,
         destination,
@@ -93,6 +76,61 @@ pub(crate) async fn on_entitlements_determined(
         lines: lines.map(|(line, way)| payee_line(&line, way)).collect(),
         total: determined.total,
     })
+}
+
+/// A payment that asks for its way.
+pub(super) struct Asked<'a> {
+    pub person_no: PersonNo,
+    pub amount: Money,
+    /// The ways that have not brought it to its person.
+    pub failed: &'a [FailedWay],
+}
+
+impl From<&EntitlementLine> for Asked<'_> {
+    fn from(line: &EntitlementLine) -> Self {
+        Asked {
+            person_no: line.person_no,
+            amount: line.amount,
+            failed: &[],
+        }
+    }
+}
+
+/// The way of each: the person's own, or that of who may take it for them; and for cash the commune
+/// of the beneficiary.
+pub(super) async fn ways_of(
+    tx: &mut PgConnection,
+    part: Part,
+    programme: Programme,
+    asked: &[Asked<'_>],
+    now: DateTime<Utc>,
+) -> Result<Vec<(Destination, Option<i32>)>, Error> {
+    let mut persons: Vec<PersonNo> = asked.iter().map(|it| it.person_no).collect();
+    // Arrears stand beside the month's line of the same person.
+    persons.dedup();
+    let channels = store::channels_of(tx, part, &persons).await?;
+    let led = Led::read(tx, &channels, now).await?;
+    let way = |it: &Asked| -> Result<(Destination, Option<i32>), Error> {
+        let own = channels.get(&it.person_no);
+        let own = own.ok_or(Error::PersonUnknown(it.person_no))?;
+        let authority = led.authorities.get(&it.person_no);
+        let covering = authority.filter(|it| it.covers(programme));
+        let payee = covering.and_then(|it| Some((it, led.payees.get(&it.payee_no)?)));
+        let left = |channels: &Channels| destination::without_failed(channels.clone(), it.failed);
+        let way = match (payee, it.failed.is_empty()) {
+            (Some((authority, payee)), true) => {
+                destination::through(authority, programme, payee, it.amount, now)
+            }
+            (Some((authority, payee)), false) => {
+                destination::through(authority, programme, &left(payee), it.amount, now)
+            }
+            (None, true) => destination::choose(it.person_no, programme, own, now),
+            (None, false) => destination::choose(it.person_no, programme, &left(own), now),
+        };
+        let commune = own.commune.filter(|_| way.channel == Channel::Cash);
+        Ok((way, commune))
+    };
+    asked.iter().map(way).collect()
 }
 
 /// Those whose payment an authority leads to somebody else: few, so they cost the others nothing.
@@ -129,7 +167,7 @@ impl Led {
     }
 }
 
-fn payee_line(line: &EntitlementLine, way: Destination) -> PayeeLine {
+fn payee_line(line: &EntitlementLine, (way, commune): (Destination, Option<i32>)) -> PayeeLine {
     PayeeLine {
         line: line.line,
         person_no: line.person_no,
@@ -147,6 +185,7 @@ fn payee_line(line: &EntitlementLine, way: Destination) -> PayeeLine {
         payee_no: Some(way.payee_no).filter(|it| *it != line.person_no),
         hold: way.hold,
         changed_by: way.changed_by.into_iter().collect(),
+        commune,
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) async fn channels_of(
         -- LATERAL with OFFSET 0 looks each person up by key, whatever the statistics say of
         -- tables that have just grown.
         SELECT n.person_no AS "person_no!: PersonNo", p.name_sealed AS "name_sealed!",
-            p.authority_no,
+            p.authority_no, p.commune,
             c.rank AS "rank?", c.channel AS "channel?: Channel",
             c.institution AS "institution?: Institution", c.account_sealed AS "account_sealed?",
             c.account_index AS "account_index?", c.holder_sealed AS "holder_sealed?",
@@ -62,7 +62,7 @@ pub(crate) async fn channels_of(
             c.hold_due AS "hold_due?"
         FROM unnest($2::bigint[]) AS n (person_no)
         CROSS JOIN LATERAL (
-            SELECT name_sealed, authority_no FROM accounts.persons p
+            SELECT name_sealed, authority_no, commune FROM accounts.persons p
             WHERE p.part = $1 AND p.person_no = n.person_no OFFSET 0
         ) p
         LEFT JOIN LATERAL (
@@ -80,6 +80,7 @@ pub(crate) async fn channels_of(
         let channels = found.entry(it.person_no).or_insert_with(|| Channels {
             name_sealed: Sealed::from(it.name_sealed),
             authority_no: it.authority_no,
+            commune: it.commune,
             candidates: Vec::new(),
         });
         let account = it

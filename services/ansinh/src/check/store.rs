@@ -1,5 +1,9 @@
 //! SQL of the checks: reads every schema and writes none.
 
+mod attempts;
+
+pub(super) use attempts::STATEMENTS as OF_ATTEMPTS;
+
 use domain::{ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, RunNo};
 use futures::TryStreamExt;
 use ledger::{Root, leaf_hash, merkle_root};
@@ -19,11 +23,12 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 15] = [
             || coalesce(l.person_no, d.person_no)
         FROM (SELECT * FROM eligibility.determinations WHERE amount > 0) d
         FULL JOIN (
-            SELECT run_no, part, person_no, period, determination_no, amount, local
-            FROM payments.lines
+            SELECT run_no, part, person_no, lines.period, determination_no, amount, local
+            FROM payments.lines JOIN payments.runs USING (run_no) WHERE series = 0
             UNION ALL
-            SELECT run_no, part, person_no, period, determination_no, amount, NULL
-            FROM payments.exceptions WHERE kind = 'obligation_exists'
+            SELECT run_no, part, person_no, exceptions.period, determination_no, amount, NULL
+            FROM payments.exceptions JOIN payments.runs USING (run_no)
+            WHERE kind = 'obligation_exists' AND series = 0
         ) l USING (run_no, part, person_no, period, determination_no)
         WHERE (l.amount IS DISTINCT FROM d.amount OR l.local <> least(d.local, d.amount))
             AND coalesce(l.run_no, d.run_no) IN
@@ -31,10 +36,16 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 15] = [
     ),
     (
         "owed_once",
-        "every line has its one obligation and every obligation its one line",
+        "every line is the one attempt at its obligation, and every attempt has its one line",
         "SELECT coalesce(l.run_no, o.run_no) || '-' || coalesce(l.part, o.part) || '-'
             || coalesce(l.chunk, o.chunk) || '-' || coalesce(l.line, o.line)
-        FROM payments.lines l FULL JOIN payments.obligations o USING (run_no, part, chunk, line)
+        FROM payments.lines l FULL JOIN (
+            SELECT run_no, part, chunk, line, person_no, period, determination_no
+            FROM payments.obligations
+            UNION ALL
+            SELECT run_no, part, chunk, line, person_no, period, determination_no
+            FROM payments.attempts
+        ) o USING (run_no, part, chunk, line)
         WHERE l.person_no IS DISTINCT FROM o.person_no OR l.period IS DISTINCT FROM o.period
             OR l.determination_no IS DISTINCT FROM o.determination_no",
     ),

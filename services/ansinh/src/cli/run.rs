@@ -2,7 +2,7 @@ use clap::{Args, Subcommand};
 use domain::{Institution, Money, Period, Position, Programme, Province, RunNo};
 use payments::{FundingOrder, Guard, Scope};
 
-use super::{By, Signing, Unknown};
+use super::{Again, By, Signing, Unknown};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Run {
@@ -199,6 +199,8 @@ pub(crate) enum Run {
         #[command(flatten)]
         by: By,
     },
+    #[command(flatten)]
+    Again(Again),
     #[command(flatten)]
     Unknown(Unknown),
     /// Close a run whose every line has an end

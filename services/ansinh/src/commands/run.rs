@@ -194,6 +194,7 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
             };
             super::ask(&target, output, "close-run", &by, &body).await
         }
+        Run::Again(command) => super::reissue::reissue(command, &target, output).await,
     }
 }
 

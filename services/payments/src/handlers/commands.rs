@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::acts::{act, changed_account, lent, on_send_back_run, on_submit_run};
+use super::cash::{on_age_cash, on_cash_return, on_move_cash, on_take_cash};
 use super::enquiries::{on_decide_unknown, on_settle_unknown};
 use super::funding::{fund_approved, on_fund_run};
 use super::keys::{on_end_key, on_register_key};
@@ -15,6 +16,7 @@ use super::pauses::{
     approve_limit, begin_waves, limit_institution, on_continue_run, pause, resume, stop,
 };
 use super::proposals::{on_decide_proposal, on_end_delegation, on_propose};
+use super::reissue::on_open_reissue;
 use super::release::{Asked, in_waves, late, plain, refuse_late};
 use super::schedule::{approve_order, order_schedule, plan_schedule};
 use super::year_end::{approve_closing, close_year};
@@ -53,6 +55,11 @@ impl CommandHandler for OnCommand {
         let answer = match command.name.as_str() {
             "appropriate" => on_appropriate(tx, read(command)?, now).await,
             "open-run" => on_open_run(tx, read(command)?, required, now).await,
+            "open-reissue" => on_open_reissue(tx, read(command)?, required, now).await,
+            "take-cash" => on_take_cash(tx, read(command)?, now).await,
+            "move-cash" => on_move_cash(tx, read(command)?, now).await,
+            "age-cash" => on_age_cash(tx, &read(command)?, now).await,
+            "cash-return" => on_cash_return(tx, read(command)?, now).await,
             "hold-line" => on_hold_line(tx, read(command)?, now).await,
             "free-line" => on_free_line(tx, read(command)?, now).await,
             "approve-run" => on_approve_run(tx, read(command)?, signed, now).await,
@@ -150,7 +157,7 @@ pub(crate) async fn open_run(
     plausible(opening.period, opening.business_date)?;
     BudgetYear::of(opening.business_date).map_err(|it| refused(&it))?;
     let trace = messaging::current_trace();
-    let run_no = store::insert_run(tx, opening, approvals_required, trace, now).await?;
+    let run_no = store::insert_run(tx, opening, 0, approvals_required, trace, now).await?;
     let Some(run_no) = run_no else {
         return Ok(None);
     };

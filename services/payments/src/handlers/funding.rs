@@ -49,6 +49,10 @@ pub(super) async fn on_fund_run(
     }
     let mut run = store::lock_run(tx, command.run_no).await?;
     run.state.allow(Action::Fund)?;
+    if run.series > 0 && command.partial.is_some() {
+        let detail = "what is paid again is funded whole: most of it was committed before";
+        return Err(Problem::new(409, "reissue_funded_whole", detail).into());
+    }
     let (steps, _) = store::funded(tx, run.run_no).await?;
     let needs = if steps == 0 {
         store::open_needs(tx, &run).await?
@@ -121,13 +125,18 @@ async fn commit_lines(
 
 /// What the run takes from each fund: each province its own part, the country the rest.
 async fn needs(tx: &mut PgConnection, run: &Run) -> Result<Vec<Need>, Error> {
-    let local = store::local_by_province(tx, run.run_no).await?;
+    let (total, local) = if run.series == 0 {
+        let local = store::local_by_province(tx, run.run_no).await?;
+        (run.total, local)
+    } else {
+        store::uncommitted(tx, run.run_no).await?
+    };
     let all_local = Money::sum(local.iter().map(|(_, amount)| *amount));
-    let national = run.total.checked_sub(all_local);
+    let national = total.checked_sub(all_local);
     let national = national.ok_or_else(|| Error::ControlTotals {
         run: run.run_no,
         part: Part::ZERO,
-        detail: format!("{all_local} đồng are local, of {} in all", run.total),
+        detail: format!("{all_local} đồng are local, of {total} in all"),
     })?;
     let local = local
         .into_iter()
@@ -163,6 +172,10 @@ async fn commit_whole(
     officer: Option<&Officer>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    // All that a run pays again may have been committed when it was first to be paid.
+    if needs.is_empty() {
+        return Ok(());
+    }
     let (steps, lines) = store::funded(tx, run.run_no).await?;
     let funding = Funding {
         run_no: run.run_no,

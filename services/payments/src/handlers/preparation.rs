@@ -2,13 +2,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::{
-    CHUNK_LINES_MAX, ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, RunNo,
+    CHUNK_LINES_MAX, ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position,
+    Programme, RunNo,
 };
 use events::{PartResolved, PayeeHold, PayeeLine, PayeesResolved};
-use ledger::{Root, merkle_root};
+use ledger::{Journal, Root, merkle_root};
 use sqlx::PgConnection;
 
-use crate::store::{self, HeldBy, Hold, OpenChunk, Prepared};
+use super::reissue::Followed;
+use crate::store::{self, HeldBy, Hold, Key, OpenChunk, Prepared};
 use crate::{Error, Line};
 
 /// Payees become lines. Each institution has one open chunk a partition, which fills up to 1,000
@@ -17,16 +19,15 @@ pub(super) async fn on_payees_resolved(
     tx: &mut PgConnection,
     resolved: PayeesResolved,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<Vec<Journal>, Error> {
     let (run_no, part) = (resolved.run_no, resolved.part);
     let (programme, period) = (resolved.programme, resolved.period);
-    let obliged = obliged(tx, &resolved).await?;
+    let taken = Taken::read(tx, &resolved).await?;
     let mut layout = Layout::read(tx, run_no, part).await?;
     let (mut lines, mut refused) = (Vec::with_capacity(resolved.lines.len()), Vec::new());
     let (mut holds, mut editors) = (Vec::new(), Vec::new());
     for mut payee in resolved.lines {
-        let owed_for = payee.period.unwrap_or(period);
-        if obliged.contains(&(owed_for, payee.person_no, payee.determination_no)) {
+        if taken.refuses(&payee, period) {
             refused.push(payee);
         } else {
             let hold = payee.hold.take();
@@ -38,8 +39,9 @@ pub(super) async fn on_payees_resolved(
         }
     }
     store::insert_lines(tx, period, &lines).await?;
-    store::insert_obligations(tx, (part, programme, period), &lines).await?;
-    store::insert_obligation_exceptions(tx, (run_no, part, period), &refused, now).await?;
+    let (why, journals) = taken.write(tx, (part, programme, period), &lines).await?;
+    let aside = (&refused[..], why);
+    store::insert_obligation_exceptions(tx, (run_no, part, period), aside, now).await?;
     store::upsert_chunks(tx, run_no, part, &layout.touched()).await?;
     let arrears: Vec<&Line> = lines.iter().filter(|it| it.arrears_of.is_some()).collect();
     let prepared = Prepared {
@@ -58,7 +60,7 @@ pub(super) async fn on_payees_resolved(
         // Owed and in their places like all others, and out of what is to be paid from the start.
         store::hold_lines(tx, part, &holds, now).await?;
     }
-    Ok(())
+    Ok(journals)
 }
 
 /// A hold that has ended by the time the line is prepared is none.
@@ -74,11 +76,53 @@ fn held_by_account(
     })
 }
 
+/// What the lines of a chunk take: each its obligation, once; or the place of an attempt that has
+/// ended, in a run that pays again.
+enum Taken {
+    First(HashSet<Key>),
+    Again(Followed),
+}
+
+impl Taken {
+    async fn read(tx: &mut PgConnection, resolved: &PayeesResolved) -> Result<Taken, Error> {
+        Ok(match store::series_of(tx, resolved.run_no).await? {
+            0 => Taken::First(obliged(tx, resolved).await?),
+            _ => Taken::Again(Followed::read(tx, resolved).await?),
+        })
+    }
+
+    /// `period` is the run's own.
+    fn refuses(&self, payee: &PayeeLine, period: Period) -> bool {
+        let owed_for = payee.period.unwrap_or(period);
+        let key = (owed_for, payee.person_no, payee.determination_no);
+        match self {
+            Taken::First(obliged) => obliged.contains(&key),
+            Taken::Again(followed) => !followed.allows(&key, payee.amount),
+        }
+    }
+
+    /// Gives back why the others were refused, and the journals to be posted.
+    async fn write(
+        &self,
+        tx: &mut PgConnection,
+        of: (Part, Programme, Period),
+        lines: &[Line],
+    ) -> Result<(&'static str, Vec<Journal>), Error> {
+        match self {
+            Taken::First(_) => {
+                store::insert_obligations(tx, of, lines).await?;
+                Ok(("owed by another run already", Vec::new()))
+            }
+            Taken::Again(followed) => {
+                let journals = followed.write(tx, of, lines).await?;
+                Ok(("not to be paid again any more", journals))
+            }
+        }
+    }
+}
+
 /// Which of the obligations exist already; one look-up for each period that the lines are of.
-async fn obliged(
-    tx: &mut PgConnection,
-    resolved: &PayeesResolved,
-) -> Result<HashSet<(Period, PersonNo, i16)>, Error> {
+async fn obliged(tx: &mut PgConnection, resolved: &PayeesResolved) -> Result<HashSet<Key>, Error> {
     let mut persons: BTreeMap<Period, Vec<PersonNo>> = BTreeMap::new();
     for line in &resolved.lines {
         let period = line.period.unwrap_or(resolved.period);
@@ -223,6 +267,7 @@ impl Layout {
             account: payee.account,
             account_index: payee.account_index,
             holder: payee.holder,
+            commune: payee.commune,
         }
     }
 

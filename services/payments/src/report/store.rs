@@ -1,6 +1,8 @@
 //! SQL of the reports.
 
 mod acts;
+mod cash;
+mod lineage;
 mod preview;
 mod progress;
 mod proposals;
@@ -9,6 +11,8 @@ mod unfunded;
 mod unknown;
 
 pub use acts::{acts, unsound_signatures};
+pub use cash::cash_list;
+pub use lineage::lineage;
 pub use preview::preview;
 pub use proposals::{lent_by, proposals, unsound_decisions};
 pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};
@@ -30,7 +34,7 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
     let row = sqlx::query_as!(
         RunColumns,
         r#"
-        SELECT r.programme, r.period AS "period: Period", r.business_date,
+        SELECT r.programme, r.period AS "period: Period", r.series, r.business_date,
             r.state AS "state: State", r.maker AS "maker: Officer", r.root,
             greatest(r.approvals_required, (SELECT max(approvals) FROM payments.levels_in_force
                 WHERE from_total <= r.total)) AS "approvals_required!",
@@ -111,6 +115,7 @@ async fn held_by_reason(
 struct RunColumns {
     programme: i16,
     period: Period,
+    series: i16,
     business_date: NaiveDate,
     state: State,
     maker: Officer,
@@ -151,6 +156,7 @@ fn summary_of(
         programme: domain::Programme::from_number(row.programme)
             .expect("only programmes are stored"),
         period: row.period,
+        series: row.series,
         business_date: row.business_date,
         state: row.state.to_string(),
         allowed_actions: row

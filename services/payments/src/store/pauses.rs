@@ -145,6 +145,8 @@ pub(crate) async fn stop(
         UPDATE payments.chunks c SET stopped_by = $1, standing = 'waiting'
         FROM payments.runs r
         WHERE r.run_no = c.run_no AND r.state IN ('reserved', 'releasing', 'unfunded')
+            -- What is paid again was owed before the run: it is paused, and stays payable.
+            AND r.series = 0
             AND c.stopped_by IS NULL
             AND ($2::bigint IS NULL OR c.run_no = $2)
             AND ($3::smallint IS NULL OR r.programme = $3)

@@ -138,8 +138,8 @@ pub(crate) async fn insert_lines(
     let mut copied = bulk::Rows::into(
         "COPY payments.lines (run_no, part, chunk, line, person_no, determination_no, amount,
             province, rate_no, account_sealed, account_index, holder_sealed, period, local,
-            payee_no) FROM STDIN (FORMAT binary)",
-        15,
+            payee_no, commune) FROM STDIN (FORMAT binary)",
+        16,
     );
     for line in lines {
         let at = line.position;
@@ -160,6 +160,7 @@ pub(crate) async fn insert_lines(
             .with(line.arrears_of.unwrap_or(period).first_day())
             .with(line.local.decimal())
             .with(line.payee_no.map(|it| it.0))
+            .with(line.commune)
             .end();
     }
     copied.send(tx).await?;
@@ -199,7 +200,7 @@ pub(crate) async fn insert_obligations(
 pub(crate) async fn insert_obligation_exceptions(
     tx: &mut PgConnection,
     (run_no, part, period): (RunNo, Part, Period),
-    refused: &[PayeeLine],
+    (refused, detail): (&[PayeeLine], &str),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     if refused.is_empty() {
@@ -216,7 +217,7 @@ pub(crate) async fn insert_obligation_exceptions(
         r#"
         INSERT INTO payments.exceptions
             (run_no, part, kind, detail, opened_at, person_no, amount, period, determination_no)
-        SELECT $1, $2, 'obligation_exists', 'owed by another run already', $3, x.*
+        SELECT $1, $2, 'obligation_exists', $8, $3, x.*
         FROM unnest($4::bigint[], $5::numeric[], $6::date[], $7::smallint[]) AS x
         "#,
         run_no.0,
@@ -226,6 +227,7 @@ pub(crate) async fn insert_obligation_exceptions(
         &amounts,
         &periods,
         &determinations,
+        detail,
     )
     .execute(tx)
     .await?;

@@ -21,6 +21,8 @@ pub(crate) async fn settle_comparison(
         UPDATE payments.runs r SET compared_with = coalesce(r.compared_with, (
             SELECT b.run_no FROM payments.runs b
             WHERE b.programme = r.programme AND b.period < r.period
+                -- Who is paid again is compared with nobody.
+                AND r.series = 0 AND b.series = 0
                 AND b.state IN ('reserved', 'releasing', 'released', 'closed')
             ORDER BY b.period DESC LIMIT 1))
         WHERE r.run_no = $1

@@ -1,7 +1,7 @@
 //! Runs and who acted on them.
 
 use chrono::{DateTime, Utc};
-use domain::{BudgetYear, Money, Officer, Part, Period, Province, RunNo};
+use domain::{BudgetYear, Money, Officer, Part, Period, Programme, Province, RunNo};
 use ledger::Root;
 use messaging::Problem;
 use sqlx::PgConnection;
@@ -98,10 +98,11 @@ pub(crate) async fn insert_appropriation(
     Ok(done.rows_affected() == 1)
 }
 
-/// `None` where the programme has a run for the period already.
+/// `None` where the programme has a run of the series for the period already.
 pub(crate) async fn insert_run(
     tx: &mut PgConnection,
     command: &OpenRun,
+    series: i16,
     approvals_required: i16,
     trace: Option<String>,
     now: DateTime<Utc>,
@@ -109,8 +110,9 @@ pub(crate) async fn insert_run(
     let run_no = sqlx::query_scalar!(
         r#"
         INSERT INTO payments.runs
-            (programme, period, business_date, state, maker, approvals_required, opened_at, trace)
-        VALUES ($1, $2, $3, 'preparing', $4, $5, $6, $7)
+            (programme, period, business_date, state, maker, approvals_required, opened_at, trace,
+            series)
+        VALUES ($1, $2, $3, 'preparing', $4, $5, $6, $7, $8)
         ON CONFLICT ON CONSTRAINT one_run_a_period DO NOTHING
         RETURNING run_no AS "run_no: RunNo"
         "#,
@@ -121,6 +123,7 @@ pub(crate) async fn insert_run(
         approvals_required,
         now,
         trace,
+        series,
     )
     .fetch_optional(&mut *tx)
     .await?;
@@ -142,7 +145,7 @@ pub(crate) async fn insert_run(
 pub(crate) async fn lock_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run, Error> {
     let row = sqlx::query!(
         r#"
-        SELECT programme, period AS "period: Period", business_date,
+        SELECT programme, period AS "period: Period", series, business_date,
             budget_year AS "budget_year: BudgetYear", state AS "state: State",
             approvals_required, lines, total AS "total: Money", root
         FROM payments.runs WHERE run_no = $1 FOR NO KEY UPDATE
@@ -157,6 +160,7 @@ pub(crate) async fn lock_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run
         run_no,
         programme: programme_of(row.programme),
         period: row.period,
+        series: row.series,
         business_date: row.business_date,
         year: row.budget_year,
         state: row.state,
@@ -165,6 +169,42 @@ pub(crate) async fn lock_run(tx: &mut PgConnection, run_no: RunNo) -> Result<Run
         total: row.total,
         root: row.root.and_then(|it| Root::from_slice(&it)),
     })
+}
+
+/// A run of a period, by its series.
+#[derive(Debug)]
+pub(crate) struct SeriesRun {
+    pub run_no: RunNo,
+    pub series: i16,
+    pub state: State,
+}
+
+/// The runs of a programme's period, locked until the transaction ends: nobody opens another one.
+pub(crate) async fn lock_series(
+    tx: &mut PgConnection,
+    programme: Programme,
+    period: Period,
+) -> Result<Vec<SeriesRun>, Error> {
+    Ok(sqlx::query_as!(
+        SeriesRun,
+        r#"
+        SELECT run_no AS "run_no: RunNo", series, state AS "state: State" FROM payments.runs
+        WHERE programme = $1 AND period = $2 ORDER BY run_no FOR NO KEY UPDATE
+        "#,
+        programme.number(),
+        period.first_day(),
+    )
+    .fetch_all(tx)
+    .await?)
+}
+
+/// 0 also where there is no such run.
+pub(crate) async fn series_of(tx: &mut PgConnection, run_no: RunNo) -> Result<i16, Error> {
+    let series = sqlx::query_scalar!(
+        "SELECT series FROM payments.runs WHERE run_no = $1",
+        run_no.0
+    );
+    Ok(series.fetch_optional(tx).await?.unwrap_or(0))
 }
 
 /// Keeps reserving and releasing away from a partition of these runs until the transaction ends.

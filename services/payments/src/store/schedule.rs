@@ -202,7 +202,8 @@ pub(crate) async fn run_of(
 ) -> Result<Option<RunNo>, Error> {
     Ok(sqlx::query_scalar!(
         r#"
-        SELECT run_no AS "run_no: RunNo" FROM payments.runs WHERE programme = $1 AND period = $2
+        SELECT run_no AS "run_no: RunNo" FROM payments.runs
+        WHERE programme = $1 AND period = $2 AND series = 0
         "#,
         programme.number(),
         period.first_day(),
@@ -244,7 +245,8 @@ pub(crate) async fn take_passed_deadlines(
                 WHERE run_no = r.run_no AND act = 'approve' AND voided_at IS NULL) AS approved_at,
             (SELECT max(acted_at) FROM payments.acts
                 WHERE run_no = r.run_no AND act = 'release') AS released_at
-        FROM payments.schedule s LEFT JOIN payments.runs r USING (programme, period)
+        FROM payments.schedule s LEFT JOIN payments.runs r
+            ON (r.programme, r.period, r.series) = (s.programme, s.period, 0)
         WHERE s.moment <> 'open' AND s.state = 'planned' AND s.due_at <= $1
         ORDER BY s.due_at, s.programme, s.period LIMIT $2
         FOR UPDATE OF s SKIP LOCKED

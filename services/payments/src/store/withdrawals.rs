@@ -181,6 +181,7 @@ pub(crate) async fn turns(
 }
 
 /// The lines that these obligations became, by the number of the turn.
+#[expect(clippy::too_many_lines, reason = "one statement and what it gives")]
 pub(crate) async fn obligated(
     tx: &mut PgConnection,
     part: Part,
@@ -191,8 +192,8 @@ pub(crate) async fn obligated(
     let rows = sqlx::query!(
         r#"
         -- LATERAL with OFFSET 0 looks each up by key, whatever the statistics say.
-        SELECT n.withdrawal_no AS "withdrawal_no!", o.run_no AS "run_no: RunNo",
-            o.chunk AS "chunk: ChunkNo", o.line AS "line: LineNo", l.amount AS "amount: Money",
+        SELECT n.withdrawal_no AS "withdrawal_no!", o.run_no AS "run_no!: RunNo",
+            o.chunk AS "chunk!: ChunkNo", o.line AS "line!: LineNo", l.amount AS "amount: Money",
             l.province, l.period <> r.period AS "is_arrears!", r.state AS "state: State",
             c.standing <> 'waiting' OR c.messages > 0 AS "is_gone!",
             c.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM payments.later_lines n
@@ -208,7 +209,16 @@ pub(crate) async fn obligated(
         FROM unnest($2::bigint[], $3::smallint[], $4::date[], $5::bigint[], $6::smallint[])
             AS n (withdrawal_no, programme, period, person_no, determination_no)
         CROSS JOIN LATERAL (
-            SELECT run_no, chunk, line FROM payments.obligations o
+            -- The attempt that lives is the latest.
+            SELECT coalesce(a.run_no, o.run_no) AS run_no, coalesce(a.chunk, o.chunk) AS chunk,
+                coalesce(a.line, o.line) AS line
+            FROM payments.obligations o
+            LEFT JOIN LATERAL (
+                SELECT run_no, chunk, line FROM payments.attempts a
+                WHERE (a.part, a.programme, a.period, a.person_no, a.determination_no)
+                    = (o.part, o.programme, o.period, o.person_no, o.determination_no)
+                ORDER BY a.attempt DESC LIMIT 1
+            ) a ON true
             WHERE o.part = $1 AND o.programme = n.programme AND o.period = n.period
                 AND o.person_no = n.person_no AND o.determination_no = n.determination_no OFFSET 0
         ) o

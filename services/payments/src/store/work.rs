@@ -26,6 +26,8 @@ pub(crate) struct PartWork {
     pub business_date: NaiveDate,
     pub year: BudgetYear,
     pub state: State,
+    /// 0 is the regular run of its period.
+    pub series: i16,
     /// The last chunk that is reserved.
     pub after: ChunkNo,
     pub chunks: i32,
@@ -55,8 +57,9 @@ pub(crate) async fn take_part(
     let row = sqlx::query!(
         r#"
         SELECT p.run_no AS "run_no: RunNo", p.part AS "part: Part", r.programme, r.business_date,
-            r.budget_year AS "budget_year: BudgetYear", r.state AS "state: State", p.chunks,
-            r.trace, p.reserved AS "after: ChunkNo", coalesce(f.step, 1::smallint) AS "step!",
+            r.budget_year AS "budget_year: BudgetYear", r.state AS "state: State", r.series,
+            p.chunks, r.trace, p.reserved AS "after: ChunkNo",
+            coalesce(f.step, 1::smallint) AS "step!",
             coalesce(f.step > 1 OR f.rule <> 'whole', false) AS "by_lines!",
             f.step IS NOT NULL
                 OR NOT EXISTS (SELECT FROM payments.needs n WHERE n.run_no = r.run_no)
@@ -88,6 +91,7 @@ pub(crate) async fn take_part(
         business_date: it.business_date,
         year: it.budget_year,
         state: it.state,
+        series: it.series,
         after: it.after,
         chunks: it.chunks,
         step: it.step,
@@ -110,7 +114,7 @@ pub(super) async fn lines_after(
         r#"
         SELECT l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo", c.institution,
             l.person_no AS "person_no: PersonNo", l.payee_no AS "payee_no: PersonNo",
-            l.determination_no, l.amount AS "amount: Money", l.local AS "local: Money", l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed,
+            l.determination_no, l.amount AS "amount: Money", l.local AS "local: Money", l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed, l.commune,
             nullif(l.period, (SELECT period FROM payments.runs WHERE run_no = $1))
                 AS "arrears_of: Period"
         FROM (
@@ -151,6 +155,7 @@ pub(super) async fn lines_after(
             account: row.account_sealed.map(Sealed::from),
             account_index: row.account_index.as_deref().map(index_of),
             holder: Sealed::from(row.holder_sealed),
+            commune: row.commune,
         };
         match chunked.last_mut() {
             Some((chunk, lines)) if *chunk == row.chunk => lines.push(line),

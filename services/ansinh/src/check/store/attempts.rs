@@ -1,0 +1,70 @@
+/// As the other statements: about what is paid again.
+pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 3] = [
+    (
+        "one_living_attempt",
+        "each attempt at an obligation follows the one before it, which was rejected or had been held \
+         back, and no obligation is credited twice",
+        "WITH tried AS (
+            SELECT part, programme, period, person_no, determination_no, 1::smallint AS attempt,
+                run_no, chunk, line
+            FROM payments.obligations o WHERE EXISTS (SELECT FROM payments.attempts a
+                WHERE (a.part, a.programme, a.period, a.person_no, a.determination_no)
+                    = (o.part, o.programme, o.period, o.person_no, o.determination_no))
+            UNION ALL
+            SELECT part, programme, period, person_no, determination_no, attempt, run_no, chunk, line
+            FROM payments.attempts
+        )
+        SELECT a.run_no || '-' || a.part || '-' || a.chunk || '-' || a.line
+        FROM payments.attempts a
+        LEFT JOIN tried b
+            ON (b.part, b.programme, b.period, b.person_no, b.determination_no, b.attempt)
+            = (a.part, a.programme, a.period, a.person_no, a.determination_no, a.attempt - 1)
+        LEFT JOIN payments.results r ON (r.run_no, r.part, r.chunk, r.line)
+            = (b.run_no, b.part, b.chunk, b.line)
+        WHERE (a.before_run_no, a.before_chunk, a.before_line)
+                IS DISTINCT FROM (b.run_no, b.chunk, b.line)
+            OR r.status IS DISTINCT FROM 'rejected' AND (r.status IS NOT NULL OR NOT EXISTS (
+                SELECT FROM payments.exceptions x
+                WHERE (x.run_no, x.part, x.chunk, x.line, x.kind)
+                        = (b.run_no, b.part, b.chunk, b.line, 'held')
+                    AND x.to_issue_again AND x.resolved_at IS NULL))
+        UNION ALL
+        SELECT part || '/' || programme || '/' || period || ' person ' || person_no
+        FROM tried JOIN payments.results r USING (run_no, part, chunk, line)
+        WHERE r.status = 'credited'
+        GROUP BY part, programme, period, person_no, determination_no HAVING count(*) > 1",
+    ),
+    (
+        "paid_again_as_owed",
+        "what is paid again is what was determined once, to the same person and for the same period",
+        "SELECT a.run_no || '-' || a.part || '-' || a.chunk || '-' || a.line
+        FROM payments.attempts a
+        LEFT JOIN payments.lines l USING (run_no, part, chunk, line)
+        LEFT JOIN payments.lines b ON (b.run_no, b.part, b.chunk, b.line)
+            = (a.before_run_no, a.part, a.before_chunk, a.before_line)
+        LEFT JOIN payments.runs r ON r.run_no = a.run_no
+        WHERE (l.person_no, l.period, l.determination_no, l.amount, l.local, l.province, r.programme)
+                IS DISTINCT FROM (a.person_no, a.period, a.determination_no, b.amount, b.local,
+                    b.province, a.programme)
+            OR r.series = 0",
+    ),
+    (
+        "unclaimed_is_named",
+        "what is unclaimed is what the lines add up to that were set aside and that nobody has claimed",
+        "SELECT coalesce(b.part, c.part) || '/' || coalesce(b.account_no, c.account_no) FROM (
+            SELECT part, account_no, credits - debits AS stands FROM ledger.balances
+            WHERE account_no / 10000000000 = 45
+        ) b FULL JOIN (
+            SELECT u.part, (4500 + r.programme) * 100000000::bigint AS account_no,
+                sum(l.amount) AS stands
+            FROM payments.unclaimed u
+            JOIN payments.lines l USING (run_no, part, chunk, line)
+            JOIN payments.runs r USING (run_no)
+            LEFT JOIN payments.attempts s
+                ON (s.before_run_no, s.part, s.before_chunk, s.before_line)
+                = (u.run_no, u.part, u.chunk, u.line)
+            WHERE s.line IS NULL GROUP BY u.part, r.programme
+        ) c USING (part, account_no)
+        WHERE coalesce(b.stands, 0) <> coalesce(c.stands, 0)",
+    ),
+];
