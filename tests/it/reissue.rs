@@ -29,7 +29,9 @@ async fn what_came_back_is_paid_another_way_and_each_attempt_follows_one() -> an
     world.register(registry).await?;
     world.link(links).await?;
     let first = world.released(PROGRAMME).await?;
-    let funds = world.balance(Account::programme_fund(PROGRAMME)).await?;
+    let funds = world
+        .balance(Account::programme_fund(PROGRAMME, world.budget_year()))
+        .await?;
     let bank = institution(PAYING_BANK);
     let told = world.instructions(bank).await?;
     // The fourth is not answered yet; the sixth is reported dead.
@@ -173,10 +175,17 @@ async fn pay(world: &World, run_no: RunNo) -> anyhow::Result<()> {
 
 async fn nothing_was_committed_again(world: &World, funds: i128) -> anyhow::Result<()> {
     assert_eq!(
-        world.balance(Account::programme_fund(PROGRAMME)).await?,
+        world
+            .balance(Account::programme_fund(PROGRAMME, world.budget_year()))
+            .await?,
         funds
     );
-    assert_eq!(world.balance(Account::commitment(PROGRAMME)).await?, 0);
+    assert_eq!(
+        world
+            .balance(Account::commitment(PROGRAMME, world.budget_year()))
+            .await?,
+        0
+    );
     let payable = world.balance(Account::payable(PROGRAMME)).await?;
     assert_eq!(payable, pension(6).units());
     // The cash for the second has moved on from the bank that sent it back; that of the third lay
@@ -327,7 +336,9 @@ async fn a_line_that_its_account_held_is_committed_when_it_is_paid_again() -> an
     let (registry, _) = pensioners(&[None; 3]);
     world.register(registry).await?;
     let first = world.released(PROGRAMME).await?;
-    let funds = world.balance(Account::programme_fund(PROGRAMME)).await?;
+    let funds = world
+        .balance(Account::programme_fund(PROGRAMME, world.budget_year()))
+        .await?;
     let problem = refused(&world, "early", reissue(&world)).await?;
     assert_eq!(problem, (409, "nothing_to_pay".to_owned()));
 
@@ -346,10 +357,17 @@ async fn a_line_that_its_account_held_is_committed_when_it_is_paid_again() -> an
     let second: RunNo = answer["run"].as_str().context("a number")?.parse()?;
     pay(&world, second).await?;
     assert_eq!(
-        world.balance(Account::programme_fund(PROGRAMME)).await?,
+        world
+            .balance(Account::programme_fund(PROGRAMME, world.budget_year()))
+            .await?,
         funds - pension(2).units()
     );
-    assert_eq!(world.balance(Account::commitment(PROGRAMME)).await?, 0);
+    assert_eq!(
+        world
+            .balance(Account::commitment(PROGRAMME, world.budget_year()))
+            .await?,
+        0
+    );
     let held = payments::exceptions(&world.pool, first, 10).await?;
     assert_eq!(held[0].detail, "cooling_off is over, issued again");
 

@@ -28,7 +28,10 @@ pub async fn check_all(pool: &PgPool) -> anyhow::Result<Vec<Invariant>> {
     invariants.push(store::outbox_chain(pool).await?);
     invariants.push(store::run_roots(pool).await?);
     invariants.push(signatures(pool).await?);
-    let statements = store::STATEMENTS.into_iter().chain(store::OF_ATTEMPTS);
+    let statements = store::STATEMENTS.into_iter();
+    let statements = statements
+        .chain(store::OF_FUNDING)
+        .chain(store::OF_ATTEMPTS);
     for (name, sentence, statement) in statements {
         invariants.push(store::holds(pool, name, sentence, statement).await?);
     }

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use domain::{Officer, Period, Programme};
+use domain::Officer;
 
 use crate::commands;
 use crate::output::Failure;

@@ -6,7 +6,7 @@ use boot::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{ChunkNo, Money, Part, Position, Province};
 use events::{Event, Instruction, Instructions};
-use ledger::merkle_root;
+use ledger::{Journal, merkle_root};
 use privacy::{Field, Keys, Secret};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
