@@ -8,7 +8,7 @@ use std::io::Cursor;
 use std::ops::RangeInclusive;
 
 use anyhow::{Context, ensure};
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, HeaderValue};
 use domain::Programme;
 use events::{Instruction, ResultLine};
 use iso20022::{Limits, Message, ReadError};
@@ -239,8 +239,11 @@ async fn sent(
     subject: &str,
     (key, bytes): (String, usize),
 ) -> anyhow::Result<String> {
+    let Ok(key) = key.parse::<HeaderValue>() else {
+        return Ok("NATS does not carry it".to_owned());
+    };
     let mut headers = HeaderMap::new();
-    headers.insert("Idempotency-Key", key.as_str());
+    headers.insert("Idempotency-Key", key);
     let request = async_nats::Request::new()
         .headers(headers)
         .payload(vec![b' '; bytes].into());

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, Message};
+use async_nats::{Client, HeaderMap, HeaderValue, Message};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,11 @@ pub async fn ask(
     body: &impl Serialize,
 ) -> Result<Value, CommandError> {
     let mut headers = HeaderMap::new();
+    // The client would panic at what no header carries.
+    let key: HeaderValue = key.parse().map_err(|_| {
+        let detail = "an Idempotency-Key has no line breaks";
+        Problem::new(400, "idempotency_key_invalid", detail)
+    })?;
     headers.insert(KEY, key);
     if let Some(trace) = crate::current_trace() {
         headers.insert(crate::relay::TRACEPARENT, trace);

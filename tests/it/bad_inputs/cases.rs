@@ -339,7 +339,7 @@ pub const CASES: &[Case] = &[
     (
         73,
         "a header with a line of its own",
-        "400 idempotency_key_invalid",
+        "NATS does not carry it",
         Sent("payments.do.appropriate", || {
             ("a\r\nIdempotency-Key: b".to_owned(), 2)
         }),
