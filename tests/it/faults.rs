@@ -27,8 +27,10 @@ const PATIENT: [(&str, &str); 2] = [
     ("ANSINH_PAYMENTS__RESULT_SLA_MS", "30000"),
     ("ANSINH_RECONCILIATION__GRACE_MS", "600000"),
 ];
-/// Milliseconds between two kills, drawn evenly.
+/// Milliseconds between two kills, drawn evenly, where an undisturbed pay day takes [`USUAL`]; a slower
+/// machine is killed more rarely, or no service would live to do anything.
 const PAUSE_MS: std::ops::Range<u64> = 200..1_000;
+const USUAL: Duration = Duration::from_secs(20);
 
 /// What a pay day leaves behind, without what may differ: numbers of journals depend on which
 /// came first, and what is sealed on its nonce.
@@ -74,12 +76,13 @@ async fn killed_at_random_the_run_ends_the_same() -> anyhow::Result<()> {
     processes.stop().await?;
     nothing_lost_nothing_twice(&day.pool).await?;
     let undisturbed = traces(&day.pool).await?;
+    let slower = u32::try_from(begun.elapsed().as_secs() / USUAL.as_secs())?.max(1);
     println!("undisturbed: {} s", begun.elapsed().as_secs());
 
     let disturbed = Ground::new().await?;
     disturbed.take_keys_of(&reference)?;
     let begun = Instant::now();
-    let (kills, pool) = carry_while_killing(&disturbed, &people).await?;
+    let (kills, pool) = carry_while_killing(&disturbed, &people, slower).await?;
     println!("seed {SEED}, disturbed: {} s", begun.elapsed().as_secs());
     for (step, services) in &kills {
         println!("killed during {step:<10} {services:?}");
@@ -111,7 +114,11 @@ async fn killed_at_random_the_run_ends_the_same() -> anyhow::Result<()> {
 /// How often each service was killed in each step.
 type Kills = BTreeMap<&'static str, BTreeMap<&'static str, usize>>;
 
-async fn carry_while_killing(ground: &Ground, people: &Written) -> anyhow::Result<(Kills, PgPool)> {
+async fn carry_while_killing(
+    ground: &Ground,
+    people: &Written,
+    slower: u32,
+) -> anyhow::Result<(Kills, PgPool)> {
     let processes = Arc::new(Mutex::new(Processes::start(ground, &PATIENT)?));
     let step = Arc::new(Mutex::new("register"));
     let over = Arc::new(AtomicBool::new(false));
@@ -119,6 +126,7 @@ async fn carry_while_killing(ground: &Ground, people: &Written) -> anyhow::Resul
         processes.clone(),
         step.clone(),
         over.clone(),
+        slower,
     ));
     let mut day = PayDay::of(ground, &PROGRAMMES).await?;
     let carried = async {
@@ -154,6 +162,7 @@ async fn kill_at_random(
     processes: Arc<Mutex<Processes>>,
     step: Arc<Mutex<&'static str>>,
     over: Arc<AtomicBool>,
+    slower: u32,
 ) -> anyhow::Result<Kills> {
     let (mut chance, mut kills) = (Chance::seeded(SEED), Kills::new());
     loop {
@@ -161,7 +170,7 @@ async fn kill_at_random(
         chance.shuffle(&mut order);
         for index in order {
             let pause = PAUSE_MS.start + chance.below(PAUSE_MS.end - PAUSE_MS.start);
-            sleep(Duration::from_millis(pause)).await;
+            sleep(Duration::from_millis(pause) * slower).await;
             if over.load(Ordering::SeqCst) {
                 return Ok(kills);
             }

@@ -153,7 +153,7 @@ async fn a_right_is_lent_for_a_time_and_used_once_by_both() -> anyhow::Result<()
     let told = refused(
         &world,
         "release-run",
-        &releasing_for_checker(&world, run_no).await?,
+        &releasing_for_checker(&world, run_no, now).await?,
     )
     .await?;
     assert_eq!(told.code, "same_person", "the right was used");
@@ -362,10 +362,22 @@ async fn for_checker(
     })
 }
 
-async fn releasing_for_checker(world: &World, run_no: RunNo) -> anyhow::Result<ReleaseRun> {
+async fn releasing_for_checker(
+    world: &World,
+    run_no: RunNo,
+    delegation_no: i64,
+) -> anyhow::Result<ReleaseRun> {
+    let run = world.summary(run_no).await?;
+    let statement = Statement::seen(SignedAct::Release, officer(DELEGATE), &run);
+    let statement = statement.in_place_of(Some(Delegation {
+        principal: officer(CHECKER),
+        delegation_no,
+    }));
     Ok(ReleaseRun {
+        officer: officer(DELEGATE),
+        run_no,
+        signature: Some(sign(&key_of(DELEGATE), &statement)),
         principal: Some(officer(CHECKER)),
-        ..world.releasing(run_no, DELEGATE).await?
     })
 }
 

@@ -19,7 +19,7 @@ use crate::world::{MAKER, World, officer, pensioners};
 
 const PROGRAMME: Programme = Programme::RetirementPension;
 /// Commands in all; so many for each pair of runs.
-const COMMANDS: u64 = 100_000;
+const COMMANDS: u64 = 10_000;
 const PAIRS: u64 = 10;
 const RACERS: u64 = 8;
 /// So many that holding and freeing a line void approvals thousands of times before all are given.
@@ -333,7 +333,12 @@ async fn released_once(world: &World, engine: &Engine, pair: &Pair) -> anyhow::R
             ensure!(problem.code == "illegal_transition", "{problem}");
         }
     }
-    world.until_state(run_no, "released").await
+    let out = world.until_state(run_no, "released").await;
+    if out.is_err() {
+        let rows: Vec<String> = sqlx::query_scalar("SELECT c::text FROM (SELECT run_no, part, chunk, lines, total, standing, wave, stopped_by, messages FROM payments.chunks) c UNION ALL SELECT r::text FROM (SELECT run_no, state, wave, lines FROM payments.runs) r UNION ALL SELECT x::text FROM payments.exceptions x").fetch_all(&world.pool).await?;
+        println!("{}", rows.join("\n"));
+    }
+    out
 }
 
 /// By what is written down: each run that has its money was approved as it is, by as many persons

@@ -141,7 +141,7 @@ pub async fn serve<H: CommandHandler>(
             let name = request.subject.rsplit('.').next().unwrap_or_default().to_owned();
             let span = tracing::info_span!("command", otel.name = format!("{service} does {name}"), service);
             let trace = request.headers.as_ref().and_then(|it| it.get(crate::relay::TRACEPARENT));
-            follow_trace(&span, trace.map(async_nats::HeaderValue::as_str));
+            follow_trace(&span, trace.map(HeaderValue::as_str));
             let answer = insist(wires, service, handler, name, &request).instrument(span).await;
             if let Some(reply) = request.reply {
                 let body = serde_json::to_vec(&answer).expect("an answer serializes");

@@ -47,7 +47,7 @@ pub const CASES: &[Case] = &[
     (
         7,
         "a sum beyond 2^63",
-        "control_total_mismatch 2:3",
+        "amount_invalid 3:89",
         BankFile(|| order().replacen("900000</CtrlSum>", "9223372036854775808</CtrlSum>", 1)),
     ),
     (
