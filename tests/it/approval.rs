@@ -16,6 +16,7 @@ const PROGRAMME: Programme = Programme::RetirementPension;
 const SECOND_CHECKER: &str = "pham.dung";
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story")]
 async fn maker_checkers_and_releaser_are_four_persons_who_saw_the_same_run() -> anyhow::Result<()> {
     let world = pensioners_with_two_checkers().await?;
     world

@@ -40,6 +40,7 @@ async fn told(world: &World) -> anyhow::Result<Vec<usize>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story")]
 async fn what_fits_is_paid_and_the_rest_follows_under_the_same_approvals() -> anyhow::Result<()> {
     let (world, run_no) = unfunded().await?;
     let shown = world.summary(run_no).await?;
@@ -293,21 +294,21 @@ async fn what_a_year_leaves_goes_back_or_over_by_two_officers() -> anyhow::Resul
     world.answer(institution(BANK), answers).await?;
     let rows = ansinh::budget(&world.pool, Some(PROGRAMME), None).await?;
     assert!(rows.iter().all(ansinh::BudgetRow::adds_up), "{rows:?}");
-    let [old, new] = &rows[..] else {
+    let [ended, begun] = &rows[..] else {
         anyhow::bail!("two years: {rows:?}");
     };
-    let dong = Money::dong;
+    let amount = Money::dong;
     assert_eq!(
-        old.payable, instructed[0].amount,
+        ended.payable, instructed[0].amount,
         "of the year that paid it"
     );
     assert_eq!(
-        (old.left, old.given_back, old.carried_out),
-        (dong(0), dong(30), dong(1_000))
+        (ended.left, ended.given_back, ended.carried_out),
+        (amount(0), amount(30), amount(1_000))
     );
     assert_eq!(
-        (new.carried_in, new.left, new.appropriated),
-        (dong(1_000), dong(1_000), dong(0))
+        (begun.carried_in, begun.left, begun.appropriated),
+        (amount(1_000), amount(1_000), amount(0))
     );
     world.close().await
 }

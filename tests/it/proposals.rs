@@ -85,6 +85,7 @@ async fn a_run_that_is_sent_back_is_approved_from_the_beginning() -> anyhow::Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story")]
 async fn a_right_is_lent_for_a_time_and_used_once_by_both() -> anyhow::Result<()> {
     let world = three_pensioners(1).await?;
     let run_no = world.open(PROGRAMME).await?;

@@ -65,6 +65,7 @@ impl Town {
         })
     }
 
+    #[expect(clippy::unused_self, reason = "the town says who plays in it")]
     fn bank(&self) -> Institution {
         institution(PLAYING)
     }

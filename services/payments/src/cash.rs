@@ -210,8 +210,9 @@ mod tests {
 
     #[test]
     fn a_return_adds_up_before_any_row_is_looked_at() {
+        type Spoil = fn(&mut CashReturn);
         assert!(returned().check().is_ok());
-        let wrong: [(fn(&mut CashReturn), &str); 9] = [
+        let wrong: [(Spoil, &str); 9] = [
             (|it| it.return_no.clear(), "return_no_invalid"),
             (|it| it.return_no = "BK 1".to_owned(), "return_no_invalid"),
             (|it| it.rows.clear(), "rows_too_many"),

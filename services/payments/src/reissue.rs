@@ -235,8 +235,8 @@ mod tests {
                 (held(1, 1, false), true, true, Ok(true)),
             ] {
                 let it = Attempt {
-                    holds,
                     is_left_behind,
+                    holds,
                     was_reserved,
                     ..attempt(standing)
                 };

@@ -88,6 +88,7 @@ fn of_decisions() -> Vec<Sample> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "one sample an event")]
 fn of_payments() -> Vec<Sample> {
     vec![
         sample(&RunOpened {

@@ -239,14 +239,14 @@ async fn approve(
         ));
         (root, summary.lines, summary.total)
     };
-    let signed = Statement {
+    let statement = Statement {
         root: root.clone(),
         lines,
         total,
         ..Statement::seen(SignedAct::Approve, by.by.clone(), &summary)
     };
-    let signature = signer.sign(signed).map(|(signed, signature)| {
-        say(&format!("Signing:\n{signed}"));
+    let signature = signer.sign(statement).map(|(said, signature)| {
+        say(&format!("Signing:\n{said}"));
         signature
     });
     let body = ApproveRun {
