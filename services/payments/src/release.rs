@@ -163,7 +163,7 @@ mod tests {
             ("970418", 900),
             ("970405", 100),
         ]);
-        assert_eq!(Waves::First(500).of(&run).unwrap(), [1, 1, 2, 2, 1]);
+        assert_eq!(Waves::First(500).of(&run).unwrap(), [2, 1, 1, 2, 1]);
         assert_eq!(Waves::First(149).of(&run).unwrap(), [2, 2, 2, 2, 1]);
         assert_eq!(code(&Waves::First(49), &run), "wave_too_small");
         assert_eq!(code(&Waves::First(-1), &run), "wave_too_small");
