@@ -107,9 +107,10 @@ async fn moments(world: &World, period: &str) -> anyhow::Result<Vec<(MomentState
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quarter_day_by_day_opens_each_run_once_and_pays_tet_with_its_month() -> anyhow::Result<()>
 {
-    let world = a_world().await?;
+    let mut world = a_world().await?;
     assert_eq!(world.register(REGISTRY).await?.sums.accepted.rows, 2);
     assert_eq!(world.link(LINKS).await?.sums.accepted.rows, 2);
+    world.business_date = "2027-01-01".parse()?;
     world
         .appropriate(PROGRAMME, Money::dong(900_000_000))
         .await?;
@@ -250,8 +251,9 @@ async fn a_death_in_a_month_that_was_paid_ahead_is_an_overpayment(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alarms_are_raised_once_and_only_when_something_is_late() -> anyhow::Result<()> {
-    let world = a_world().await?;
+    let mut world = a_world().await?;
     assert_eq!(world.register(REGISTRY).await?.sums.accepted.rows, 2);
+    world.business_date = "2027-01-01".parse()?;
     world
         .appropriate(PROGRAMME, Money::dong(900_000_000))
         .await?;
