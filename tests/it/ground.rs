@@ -41,10 +41,11 @@ impl Ground {
     }
 
     /// The keys of another ground: what is sealed differs, what is indexed is equal.
-    pub fn take_keys_of(&self, other: &Ground) -> anyhow::Result<()> {
+    pub async fn take_keys_of(&self, other: &Ground) -> anyhow::Result<()> {
         std::fs::remove_file(self.keys_file())?;
         std::fs::copy(other.keys_file(), self.keys_file())?;
-        Ok(())
+        // The state and the banks sign with other keys now.
+        self.target().migrate().await
     }
 
     pub fn keys_file(&self) -> PathBuf {

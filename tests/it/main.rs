@@ -5,6 +5,7 @@ mod approval;
 mod arrears;
 mod bank_files;
 mod bank_messages;
+mod bank_signatures;
 mod by_hand;
 mod canary;
 mod chance;

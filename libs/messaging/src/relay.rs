@@ -11,6 +11,7 @@ use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout_at};
 
+use crate::signature::created_text;
 use crate::store::{self, Outgoing};
 use crate::stream::ensure_stream;
 use crate::{Error, Wires, meter};
@@ -20,6 +21,9 @@ pub(crate) const SEQ: &str = "Ansinh-Seq";
 pub(crate) const PREV: &str = "Ansinh-Prev";
 pub(crate) const HASH: &str = "Ansinh-Hash";
 pub(crate) const SPEAKER: &str = "Ansinh-Speaker";
+pub(crate) const CREATED: &str = "Ansinh-Created";
+pub(crate) const KEY: &str = "Ansinh-Key";
+pub(crate) const SIGNATURE: &str = "Ansinh-Signature";
 pub(crate) const TRACEPARENT: &str = "traceparent";
 
 /// Events published before any acknowledgement is awaited.
@@ -326,6 +330,11 @@ fn message(event: Outgoing, drive: u64) -> PublishMessage {
     headers.insert(SEQ, event.seq.to_string());
     headers.insert(PREV, hex::encode(event.prev_hash));
     headers.insert(HASH, hex::encode(event.hash));
+    if let (Some(key_no), Some(signature)) = (event.key_no, event.signature) {
+        headers.insert(CREATED, created_text(event.recorded_at));
+        headers.insert(KEY, key_no.to_string());
+        headers.insert(SIGNATURE, hex::encode(signature));
+    }
     if let Some(trace) = event.trace {
         headers.insert(TRACEPARENT, trace);
     }

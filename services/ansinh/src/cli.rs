@@ -4,9 +4,11 @@
 )]
 
 mod account;
+mod bank;
 mod iso;
 mod keys;
 mod law;
+mod officer;
 mod recon;
 mod schedule;
 
@@ -21,9 +23,11 @@ use crate::commands;
 use crate::output::Failure;
 
 pub(crate) use account::{Account, Authorities, LinkKind, Steps};
+pub(crate) use bank::Bank;
 pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
+pub(crate) use officer::Officers;
 pub(crate) use recon::Recon;
 pub(crate) use schedule::{Orders, Schedule};
 
@@ -127,6 +131,9 @@ pub(crate) enum Top {
     /// What banks' statements say against what they were told and answered
     #[command(subcommand)]
     Recon(Recon),
+    /// What the state and banks say to each other, and the keys by which they sign it
+    #[command(subcommand)]
+    Bank(Bank),
     /// The books
     #[command(subcommand)]
     Ledger(Ledger),
@@ -360,45 +367,6 @@ fn guard_reason(text: &str) -> Result<(Guard, String), String> {
     let (guard, reason) = text.split_once('=').ok_or("a reason is GUARD=REASON")?;
     let guard = serde_json::from_value(guard.into()).map_err(|it| it.to_string())?;
     Ok((guard, reason.to_owned()))
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Officers {
-    /// Make an officer's key, and print what registers it: public key and proof
-    #[command(before_help = "Example:  ansinh officer new-key le.binh")]
-    #[command(name = "new-key")]
-    New {
-        owner: Officer,
-        /// Where the private key goes; officers/<officer>.pem beside the servers where left out
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// Say that a key is another officer's; a former one of theirs ends
-    #[command(
-        before_help = "Example:  ansinh officer new-key le.binh | xargs ansinh officer register-key le.binh --by pham.dung"
-    )]
-    #[command(name = "register-key")]
-    Register {
-        owner: Officer,
-        /// Ed25519, in hex
-        public_key: String,
-        /// The owner's signature that the key is theirs, in hex
-        proof: String,
-        #[command(flatten)]
-        by: By,
-    },
-    /// End an officer's key: lost, or its officer left
-    #[command(
-        before_help = "Example:  ansinh officer end-key le.binh --reason 'mất khoá' --by pham.dung"
-    )]
-    #[command(name = "end-key")]
-    End {
-        owner: Officer,
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        by: By,
-    },
 }
 
 #[derive(Debug, Subcommand)]

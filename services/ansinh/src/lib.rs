@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod commands;
+mod organisations;
 mod output;
 mod process;
 pub mod servers;
@@ -11,5 +12,6 @@ mod target;
 
 pub use check::{Invariant, check_all};
 pub use cli::{ServiceName, run};
+pub use organisations::made_up_signers;
 pub use process::{Services, start_services, start_some};
 pub use target::Target;

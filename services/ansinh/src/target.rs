@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use boot::Settings;
 use chrono::Utc;
-use privacy::Keys;
+use privacy::{KeyPurpose, Keys};
 use sqlx::PgPool;
 
+use crate::organisations;
 use crate::servers::{self, Servers};
 
 /// The servers and keys that a command works on.
@@ -97,10 +98,17 @@ impl Target {
         Ok(accounts::import_links(pool, &keys, terms, what, Utc::now()).await?)
     }
 
-    /// Brings the schema up; safe to repeat.
+    /// Brings the schema up, and makes the sandbox's banks known where keys are for development;
+    /// safe to repeat.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         let pool = self.pool(None).await?;
         boot::MIGRATOR.run(&pool).await?;
+        if self.settings.keys.allow_development {
+            let keys = self.keys()?;
+            if keys.purpose() == KeyPurpose::Development {
+                organisations::introduce(&pool, &keys, Utc::now()).await?;
+            }
+        }
         pool.close().await;
         Ok(())
     }

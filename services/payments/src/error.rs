@@ -37,6 +37,7 @@ pub enum Error {
 impl Judged for Error {
     fn verdict(&self) -> Verdict {
         match self {
+            Error::Messaging(messaging::Error::Refused(_)) => Verdict::Park,
             Error::Database(_)
             | Error::Messaging(_)
             | Error::Ledger(ledger::Error::Database(_)) => Verdict::Retry,
@@ -66,7 +67,9 @@ impl From<CalendarError> for Error {
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {
-            Error::Refused(problem) => *problem,
+            Error::Refused(problem) | Error::Messaging(messaging::Error::Refused(problem)) => {
+                *problem
+            }
             Error::Ledger(ledger::Error::Overdrawn(account)) => Problem::new(
                 409,
                 "appropriation_exceeded",

@@ -3,7 +3,8 @@
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
 //! `payees-withdrawn`; each bank: `results`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
 //! `open-run`, `hold-line`, `free-line`, `approve-run`, `release-run`, `release-late`, `close-run`, `plan-schedule`,
-//! `order-schedule`, `approve-order`, `register-key`, `end-key`. Says `run-opened`, `results-applied`, `run-closed`,
+//! `order-schedule`, `approve-order`, `register-key`, `end-key`, `register-organisation-key`,
+//! `confirm-organisation-key`, `end-organisation-key`. Says `run-opened`, `results-applied`, `run-closed`,
 //! and to each bank `instructions`.
 
 mod approval;
@@ -25,8 +26,9 @@ mod work;
 
 pub use approval::{KeyStatement, SignedAct, Statement};
 pub use command::{
-    Appropriate, ApproveOrder, ApproveRun, CloseRun, EndKey, FreeLine, HoldLine, OpenRun,
-    OrderSchedule, Ordered, PlanSchedule, RegisterKey, ReleaseLate, ReleaseRun,
+    Appropriate, ApproveOrder, ApproveRun, CloseRun, ConfirmOrganisationKey, EndKey,
+    EndOrganisationKey, FreeLine, HoldLine, OpenRun, OrderSchedule, Ordered, PlanSchedule,
+    RegisterKey, RegisterOrganisationKey, ReleaseLate, ReleaseRun,
 };
 pub use error::Error;
 pub use handlers::{approve_order, order_schedule, plan_schedule};

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{ChunkNo, Money};
 use events::{Event, Instruction, Instructions};
 use ledger::{Journal, merkle_root};
+use messaging::Signers;
 use privacy::{Field, Keys, Secret};
 use sqlx::PgConnection;
 use tokio::sync::Notify;
@@ -130,7 +131,7 @@ async fn release(
     }
     ledger::post(tx, work.part, &journals, now).await?;
     store::set_released(tx, work, chunks, last, now).await?;
-    messaging::append(tx, said, now).await?;
+    messaging::append_signed(tx, &Signers::of_state(keys), said, now).await?;
     Ok(())
 }
 

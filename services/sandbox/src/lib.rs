@@ -56,7 +56,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Channel, Institution};
-use messaging::{Relay, Subscription, Wires, consume};
+use messaging::{Organisation, Relay, Signers, Subscription, Wires, consume};
 use privacy::Keys;
 use tokio::time::sleep;
 
@@ -91,6 +91,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
         .collect();
     messaging::register(&ctx.pool, &speakers).await?;
     let wires = ctx.wires();
+    let signers = Arc::new(signers(&ctx.keys));
     for it in Institution::connected() {
         let subscription = Subscription {
             consumer: SERVICE,
@@ -103,6 +104,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
                 seed: ctx.settings.sandbox.seed,
                 key: ctx.keys.exchange(&it.institution.to_string()),
             },
+            signers: Arc::clone(&signers),
             delay: Duration::from_millis(ctx.settings.sandbox.delay_ms),
         };
         ctx.spawn("bank", consume(wires.clone(), subscription, heard));
@@ -116,17 +118,18 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
                 seed: ctx.settings.sandbox.seed,
                 delay: Duration::from_millis(ctx.settings.sandbox.delay_ms),
                 keys: Arc::clone(&ctx.keys),
+                signers: Arc::clone(&signers),
             };
             ctx.spawn("holders", consume(wires.clone(), subscription, heard));
         }
     }
-    let late = verification::send_late(ctx.pool.clone(), ctx.stop.clone());
+    let late = verification::send_late(ctx.pool.clone(), Arc::clone(&signers), ctx.stop.clone());
     ctx.spawn("late verifications", late);
-    let late = handlers::send_when_due(ctx.pool.clone(), ctx.stop.clone());
+    let late = handlers::send_when_due(ctx.pool.clone(), Arc::clone(&signers), ctx.stop.clone());
     ctx.spawn("late answers", late);
     ctx.spawn(
         "commands",
-        take_commands(wires.clone(), Arc::clone(&ctx.keys)),
+        take_commands(wires.clone(), Arc::clone(&ctx.keys), signers),
     );
     ctx.spawn("relay", Relay::new(wires, speakers).run());
     if ctx.settings.sandbox.vneid_listen.is_some() {
@@ -140,13 +143,23 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     Ok(())
 }
 
-async fn take_commands(wires: Wires, keys: Arc<Keys>) {
+/// The keys by which the banks sign what they say: made up, one of each bank's own, and the same
+/// for the same keys of the installation.
+pub fn signers(keys: &Keys) -> Signers {
+    Institution::connected().fold(Signers::default(), |signers, it| {
+        let key = keys.signer(&format!("organisation {}", it.institution));
+        signers.with(Organisation::Institution(it.institution), key)
+    })
+}
+
+async fn take_commands(wires: Wires, keys: Arc<Keys>, signers: Arc<Signers>) {
     while !wires.stop.is_cancelled() {
         let served = messaging::serve(
             wires.clone(),
             SERVICE,
             OnCommand {
                 keys: Arc::clone(&keys),
+                signers: Arc::clone(&signers),
             },
         )
         .await;

@@ -7,7 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::keys::{on_end_key, on_register_key};
+use super::keys::{
+    on_confirm_organisation_key, on_end_key, on_end_organisation_key, on_register_key,
+    on_register_organisation_key,
+};
 use super::release::{late, refuse_late};
 use super::schedule::{approve_order, order_schedule, plan_schedule};
 use crate::approval::{SignedAct, Statement};
@@ -47,6 +50,13 @@ impl CommandHandler for OnCommand {
             "release-late" => on_release_run(tx, late(read(command)?)?, signed, now).await,
             "register-key" => on_register_key(tx, read(command)?, now).await,
             "end-key" => on_end_key(tx, read(command)?, now).await,
+            "register-organisation-key" => {
+                on_register_organisation_key(tx, read(command)?, now).await
+            }
+            "confirm-organisation-key" => {
+                on_confirm_organisation_key(tx, read(command)?, now).await
+            }
+            "end-organisation-key" => on_end_organisation_key(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
             "order-schedule" => order_schedule(tx, read(command)?, now).await,
