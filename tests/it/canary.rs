@@ -57,7 +57,7 @@ struct Ear {
 
 impl Ear {
     async fn listen(ground: &Ground) -> anyhow::Result<Ear> {
-        let nats = async_nats::connect(ground.nats.url()).await?;
+        let nats = ground.target().nats().await?;
         let mut all = nats.subscribe(">").await?;
         nats.flush().await?;
         let heard = Arc::new(Mutex::new(Vec::new()));

@@ -3,6 +3,7 @@
 mod access_log;
 mod approval;
 mod arrears;
+mod bank_accounts;
 mod bank_files;
 mod bank_messages;
 mod bank_signatures;

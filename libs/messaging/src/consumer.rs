@@ -3,7 +3,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
-use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use chrono::{DateTime, Utc};
 use domain::Part;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -17,7 +16,7 @@ use crate::redrive::Redrives;
 use crate::relay::{Redrive, Watermark};
 use crate::signature::Unverified;
 use crate::store;
-use crate::stream::{ensure_stream, filter_subject, stream_name};
+use crate::stream::{given_consumer, open_consumer};
 use crate::{Error, Wires, follow_trace, meter};
 
 /// Events taken from JetStream before their effects are committed.
@@ -30,7 +29,6 @@ const PARTS_AT_ONCE: usize = 3;
 const TRIES_MAX: u32 = 8;
 const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
-const ACK_WAIT: Duration = Duration::from_secs(30);
 
 /// Who hears whom.
 #[derive(Debug, Clone)]
@@ -79,10 +77,25 @@ pub trait Handler: Send + Sync + 'static {
 /// Hears a speaker until the process stops. Effects and cursor commit together; the
 /// acknowledgement to JetStream afterwards is only a courtesy.
 pub async fn consume<H: Handler>(wires: Wires, subscription: Subscription, handler: H) {
+    listen_on(wires, subscription, handler, false).await;
+}
+
+/// As [`consume`], for a bank: over its own connection, from the consumer that the state made.
+pub async fn consume_as_bank<H: Handler>(wires: Wires, subscription: Subscription, handler: H) {
+    listen_on(wires, subscription, handler, true).await;
+}
+
+async fn listen_on<H: Handler>(
+    wires: Wires,
+    subscription: Subscription,
+    handler: H,
+    as_bank: bool,
+) {
     let ear = Ear {
         wires,
         subscription,
         handler,
+        as_bank,
         redrives: Mutex::default(),
     };
     while !ear.wires.stop.is_cancelled() {
@@ -103,6 +116,7 @@ struct Ear<H> {
     wires: Wires,
     subscription: Subscription,
     handler: H,
+    as_bank: bool,
     redrives: Mutex<Redrives>,
 }
 
@@ -120,8 +134,12 @@ impl<H: Handler> Ear<H> {
             .subscribe(format!("watermark.{speaker}"))
             .await;
         let mut watermarks = watermarks.map_err(|it| nats(&it))?;
-        ensure_stream(&self.wires.jetstream, speaker).await?;
-        let pull = self.pull_consumer().await?;
+        let jetstream = &self.wires.jetstream;
+        let pull = if self.as_bank {
+            given_consumer(jetstream, speaker)
+        } else {
+            open_consumer(jetstream, consumer, speaker).await?
+        };
         let messages = pull
             .stream()
             .max_messages_per_batch(PULL_MAX)
@@ -155,28 +173,6 @@ impl<H: Handler> Ear<H> {
                 }
             }
         }
-    }
-
-    async fn pull_consumer(&self) -> Result<PullConsumer, Error> {
-        let Subscription { consumer, speaker } = &self.subscription;
-        let nats = |it: &dyn std::fmt::Display| Error::Nats(it.to_string());
-        let stream = self.wires.jetstream.get_stream(stream_name(speaker)).await;
-        let name = format!("{consumer}--{}", speaker.replace('.', "-"));
-        let config = pull::Config {
-            durable_name: Some(name.clone()),
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: ACK_WAIT,
-            // Never abandoned by the server: what cannot be applied is parked by us.
-            max_deliver: -1,
-            max_ack_pending: 512,
-            filter_subject: filter_subject(speaker),
-            ..pull::Config::default()
-        };
-        let stream = stream.map_err(|it| nats(&it))?;
-        stream
-            .get_or_create_consumer(&name, config)
-            .await
-            .map_err(|it| nats(&it))
     }
 
     /// Sorts what came by partition and applies the partitions side by side.

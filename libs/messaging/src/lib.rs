@@ -28,7 +28,7 @@ mod stream;
 mod trace;
 
 pub use command::{Answer, Command, CommandError, CommandHandler, Problem, ask, serve};
-pub use consumer::{Handler, Judged, Subscription, Verdict, consume};
+pub use consumer::{Handler, Judged, Subscription, Verdict, consume, consume_as_bank};
 pub use delivered::Delivered;
 pub use error::Error;
 pub use evidence::{SignedMessage, each_message};
@@ -39,7 +39,7 @@ pub use query::{Query, QueryHandler, answer, inquire};
 pub use relay::Relay;
 pub use signature::{Signers, Unverified};
 pub use store::{Lag, RefusedRow, caught_up, lag, organisation_keys, parked, refused};
-pub use stream::stream_name;
+pub use stream::{bank_durable, stream_name};
 pub use trace::{current_trace, follow_trace};
 
 use std::time::Duration;

@@ -33,6 +33,12 @@ impl Route {
     }
 }
 
+impl From<Institution> for Organisation {
+    fn from(institution: Institution) -> Organisation {
+        Organisation::Institution(institution)
+    }
+}
+
 impl fmt::Display for Organisation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -52,11 +52,14 @@ mod store;
 mod verification;
 mod vneid;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Channel, Institution};
-use messaging::{Organisation, Relay, Signers, Subscription, Wires, consume};
+use messaging::{
+    Handler, Organisation, Relay, Signers, Subscription, Wires, consume, consume_as_bank,
+};
 use privacy::Keys;
 use tokio::time::sleep;
 
@@ -76,14 +79,7 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Opens all banks; everything runs as tasks of `ctx` until it stops.
 pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     let speakers: Vec<String> = Institution::connected()
-        .flat_map(|it| {
-            let bank = it.institution;
-            [
-                events::bank_in_results(bank),
-                events::bank_in_statement(bank),
-                events::bank_in_verifications(bank),
-            ]
-        })
+        .flat_map(|it| says(it.institution))
         .chain([
             events::POPULATION.to_owned(),
             events::CENTRAL_BANK.to_owned(),
@@ -91,6 +87,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
         .collect();
     messaging::register(&ctx.pool, &speakers).await?;
     let wires = ctx.wires();
+    let banks = connect_banks(ctx).await?;
     let signers = Arc::new(signers(&ctx.keys));
     for it in Institution::connected() {
         let subscription = Subscription {
@@ -107,7 +104,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
             signers: Arc::clone(&signers),
             delay: Duration::from_millis(ctx.settings.sandbox.delay_ms),
         };
-        ctx.spawn("bank", consume(wires.clone(), subscription, heard));
+        listen(ctx, "bank", banks.get(&it.institution), subscription, heard);
         if it.channel != Channel::Cash {
             let subscription = Subscription {
                 consumer: SERVICE,
@@ -120,7 +117,8 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
                 keys: Arc::clone(&ctx.keys),
                 signers: Arc::clone(&signers),
             };
-            ctx.spawn("holders", consume(wires.clone(), subscription, heard));
+            let bank = banks.get(&it.institution);
+            listen(ctx, "holders", bank, subscription, heard);
         }
     }
     let late = verification::send_late(ctx.pool.clone(), Arc::clone(&signers), ctx.stop.clone());
@@ -131,7 +129,13 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
         "commands",
         take_commands(wires.clone(), Arc::clone(&ctx.keys), signers),
     );
-    ctx.spawn("relay", Relay::new(wires, speakers).run());
+    let mut relay = Relay::new(wires, speakers);
+    for (institution, (nats, jetstream)) in banks {
+        for speaker in says(institution) {
+            relay = relay.through(speaker, nats.clone(), jetstream.clone());
+        }
+    }
+    ctx.spawn("relay", relay.run());
     if ctx.settings.sandbox.vneid_listen.is_some() {
         let vneid = Vneid::bind(&ctx.settings.sandbox, Arc::clone(&ctx.keys)).await?;
         tracing::info!(
@@ -141,6 +145,62 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
         ctx.spawn("vneid", vneid.serve(ctx.stop.clone()));
     }
     Ok(())
+}
+
+/// A bank's own way to NATS.
+type Connection = (async_nats::Client, async_nats::jetstream::Context);
+
+/// What a bank says.
+fn says(bank: Institution) -> [String; 3] {
+    [
+        events::bank_in_results(bank),
+        events::bank_in_statement(bank),
+        events::bank_in_verifications(bank),
+    ]
+}
+
+/// Each bank logs in as itself, where it has been given with what.
+async fn connect_banks(
+    ctx: &boot::Context,
+) -> Result<BTreeMap<Institution, Connection>, boot::BootError> {
+    let mut banks = BTreeMap::new();
+    let settings = &ctx.settings;
+    let (Some(folder), Some(url)) = (&settings.sandbox.banks_dir, &settings.nats.url) else {
+        return Ok(banks);
+    };
+    for it in Institution::connected() {
+        let bank = it.institution;
+        let login = boot::nats::Login {
+            nkey_file: Some(folder.join(bank.to_string()).join("nats.nk")),
+            inbox_prefix: Some(format!("_INBOX_{bank}")),
+        };
+        let nats = boot::nats::connect(url, &login, &format!("bank_{bank}")).await?;
+        let jetstream = boot::nats::jetstream(&nats);
+        banks.insert(bank, (nats, jetstream));
+    }
+    Ok(banks)
+}
+
+/// Over the bank's own connection where it has one, else over ours.
+fn listen<H: Handler<Error = Error>>(
+    ctx: &boot::Context,
+    name: &'static str,
+    bank: Option<&Connection>,
+    subscription: Subscription,
+    heard: H,
+) {
+    let wires = ctx.wires();
+    match bank.cloned() {
+        Some((nats, jetstream)) => {
+            let wires = Wires {
+                nats,
+                jetstream,
+                ..wires
+            };
+            ctx.spawn(name, consume_as_bank(wires, subscription, heard));
+        }
+        None => ctx.spawn(name, consume(wires, subscription, heard)),
+    }
 }
 
 /// The keys by which the banks sign what they say: made up, one of each bank's own, and the same

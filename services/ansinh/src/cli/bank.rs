@@ -1,5 +1,7 @@
+use std::path::PathBuf;
+
 use chrono::{DateTime, Utc};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use domain::Institution;
 use messaging::Organisation;
 
@@ -7,6 +9,32 @@ use super::By;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bank {
+    /// Let a bank in: issue by what it logs in and signs, into a folder for the bank alone
+    #[command(before_help = "Example:  ansinh bank add --institution 970422 --out mb/ --by le.an")]
+    Add(Issue),
+    /// Issue a bank's next credentials; those that it has go on until they are revoked
+    #[command(
+        before_help = "Example:  ansinh bank rotate --institution 970436 --out vcb-2027/ --by le.an"
+    )]
+    Rotate(Issue),
+    /// Take credentials back: who logged in by them is cut at once, and their signing key ends
+    #[command(
+        before_help = "Example:  ansinh bank revoke --institution 970436 --nkey U… --reason 'thay khoá' --by le.an"
+    )]
+    Revoke {
+        #[arg(long)]
+        institution: Institution,
+        /// Which of the bank's; all where left out
+        #[arg(long)]
+        nkey: Option<String>,
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Banks that may log in, and by which public keys
+    #[command(before_help = "Example:  ansinh bank list")]
+    List,
     /// Messages between the state and a bank as they are kept, the newest last
     #[command(before_help = "Example:  ansinh bank messages --institution 970436 --verify")]
     Messages {
@@ -76,4 +104,16 @@ pub(crate) enum Bank {
         #[command(flatten)]
         by: By,
     },
+}
+
+/// What a bank gets.
+#[derive(Debug, Args)]
+pub(crate) struct Issue {
+    #[arg(long)]
+    pub institution: Institution,
+    /// A folder for nats.nk and signing.key, which nobody but the bank keeps
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub by: By,
 }

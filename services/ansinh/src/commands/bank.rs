@@ -1,3 +1,5 @@
+mod access;
+
 use std::collections::VecDeque;
 use std::process::ExitCode;
 
@@ -27,6 +29,15 @@ struct Verified {
 pub(super) async fn bank(command: Bank, shared: &Shared) -> Result<ExitCode, Failure> {
     let target = Target::find(&shared.home)?;
     match command {
+        Bank::Add(it) => access::issue(&target, shared, &it, false).await,
+        Bank::Rotate(it) => access::issue(&target, shared, &it, true).await,
+        Bank::Revoke {
+            institution,
+            nkey,
+            reason,
+            by,
+        } => access::revoke(&target, shared, institution, nkey.as_deref(), &reason, &by).await,
+        Bank::List => access::list(shared),
         Bank::Messages {
             institution,
             verify: true,
