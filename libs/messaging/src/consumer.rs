@@ -10,7 +10,9 @@ use sqlx::PgConnection;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
-use crate::delivered::{Continued, Delivered, Signed, continue_from, fingerprint, headers_text};
+use crate::delivered::{
+    Continued, Delivered, Signed, continue_from, fingerprint, headers_text, is_of_another_sequence,
+};
 use crate::organisation::Route;
 use crate::redrive::Redrives;
 use crate::relay::{Redrive, Watermark};
@@ -179,6 +181,10 @@ impl<H: Handler> Ear<H> {
     async fn take(&self, messages: Vec<Message>) {
         let mut parts: BTreeMap<Part, Vec<(Delivered, Message)>> = BTreeMap::new();
         for message in messages {
+            if is_of_another_sequence(&self.subscription.speaker, &message) {
+                acknowledge(&message).await;
+                continue;
+            }
             match Delivered::read(&self.subscription.speaker, &message) {
                 Ok(delivered) => parts
                     .entry(delivered.part)

@@ -117,6 +117,14 @@ impl Signed {
     }
 }
 
+/// A message of another sequence on the same stream: what a bank is told and what it is asked lie
+/// together, and each has its own listener.
+pub(crate) fn is_of_another_sequence(speaker: &str, message: &async_nats::Message) -> bool {
+    let said_by = message.headers.as_ref().and_then(|it| text(it, SPEAKER));
+    let rest = said_by.and_then(|it| it.strip_prefix(speaker));
+    rest.is_some_and(|it| it.starts_with('.'))
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).map(HeaderValue::as_str)
 }
@@ -324,6 +332,29 @@ mod tests {
         assert_eq!((it.fresh.len(), it.place.seq, it.gap), (1, 1, true));
         let again = continue_from(Place { seq: 3, ..start() }, &batch, judge);
         assert_eq!((again.refused.len(), again.gap), (0, false), "long past");
+    }
+
+    #[test]
+    fn what_a_bank_is_asked_is_no_forgery_of_what_it_is_told() {
+        let message = |speaker: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(SPEAKER, speaker);
+            async_nats::Message {
+                subject: "bank.970436.out.verification-requests.v1".into(),
+                reply: None,
+                payload: Bytes::new(),
+                headers: Some(headers),
+                status: None,
+                description: None,
+                length: 0,
+            }
+        };
+        let told = "bank.970436.out";
+        let is_other = |it: &str| is_of_another_sequence(told, &message(it));
+        assert!(is_other("bank.970436.out.verification-requests"));
+        for same in [told, "bank.970405.out", "bank.970436.outside"] {
+            assert!(!is_other(same), "{same}");
+        }
     }
 
     #[test]
