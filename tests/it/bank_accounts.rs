@@ -277,39 +277,7 @@ async fn credentials_are_followed_by_the_next_and_cut_when_they_are_taken_back()
     let first = world.ground.nats.banks_dir().join(OURS).join("nats.nk");
     let next = home.join("next");
     let bank = ["--institution", OURS, "--by", "le.an"];
-    let out = ["--out", next.to_str().context("a path")?];
-
-    let known = ansinh(
-        &world,
-        &[&["bank", "add"][..], &bank[..], &out[..]].concat(),
-    )
-    .await?;
-    ensure!(known.status.code() == Some(3), "{known:?}");
-    let rotated = ansinh(
-        &world,
-        &[&["bank", "rotate"][..], &bank[..], &out[..]].concat(),
-    )
-    .await?;
-    ensure!(rotated.status.success(), "{rotated:?}");
-    let issued: Value = serde_json::from_slice(&rotated.stdout)?;
-    let key_no = issued["key_no"].as_i64().context("a number")?;
-    for file in ["nats.nk", "signing.key"] {
-        let mode = std::os::unix::fs::PermissionsExt::mode(
-            &std::fs::metadata(next.join(file))?.permissions(),
-        );
-        assert_eq!(mode & 0o777, 0o600, "{file}");
-    }
-    let ours = institution(OURS).into();
-    let keys = messaging::organisation_keys(&world.pool, Some(ours)).await?;
-    let key = keys
-        .iter()
-        .find(|it| it.key_no == key_no)
-        .context("it is registered")?;
-    ensure!(
-        key.confirmed_by.is_none() && key.ended_at.is_none(),
-        "{key:?}"
-    );
-
+    let key_no = rotated(&world, &bank, &next).await?;
     let (mut old, mut new) = (
         Bank::connect(&world, OURS, &first).await?,
         Bank::connect(&world, OURS, &next.join("nats.nk")).await?,
@@ -347,7 +315,8 @@ async fn credentials_are_followed_by_the_next_and_cut_when_they_are_taken_back()
     let revoked = ansinh(&world, &[&revoke[..], &bank[..]].concat()).await?;
     ensure!(revoked.status.success(), "{revoked:?}");
     until_cut(&new.client).await?;
-    let keys = messaging::organisation_keys(&world.pool, Some(ours)).await?;
+    let ours = Some(institution(OURS).into());
+    let keys = messaging::organisation_keys(&world.pool, ours).await?;
     let key = keys
         .iter()
         .find(|it| it.key_no == key_no)
@@ -358,6 +327,34 @@ async fn credentials_are_followed_by_the_next_and_cut_when_they_are_taken_back()
     );
     assert_eq!(other.client.connection_state(), State::Connected);
     world.close().await
+}
+
+/// The bank's next credentials, for whose key nobody has vouched yet.
+async fn rotated(world: &World, bank: &[&str], next: &Path) -> anyhow::Result<i64> {
+    let out = ["--out", next.to_str().context("a path")?];
+    let known = ansinh(world, &[&["bank", "add"][..], bank, &out[..]].concat()).await?;
+    ensure!(known.status.code() == Some(3), "{known:?}");
+    let rotated = ansinh(world, &[&["bank", "rotate"][..], bank, &out[..]].concat()).await?;
+    ensure!(rotated.status.success(), "{rotated:?}");
+    let issued: Value = serde_json::from_slice(&rotated.stdout)?;
+    let key_no = issued["key_no"].as_i64().context("a number")?;
+    for file in ["nats.nk", "signing.key"] {
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &std::fs::metadata(next.join(file))?.permissions(),
+        );
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    let ours = institution(OURS).into();
+    let keys = messaging::organisation_keys(&world.pool, Some(ours)).await?;
+    let key = keys
+        .iter()
+        .find(|it| it.key_no == key_no)
+        .context("it is registered")?;
+    ensure!(
+        key.confirmed_by.is_none() && key.ended_at.is_none(),
+        "{key:?}"
+    );
+    Ok(key_no)
 }
 
 async fn says_results(bank: &mut Bank, own: &str) -> anyhow::Result<()> {

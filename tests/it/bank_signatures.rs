@@ -21,56 +21,14 @@ use crate::world::{World, credited, institution, officer, pensioners, results};
 const PROGRAMME: Programme = Programme::RetirementPension;
 const OURS: &str = "970436";
 const OTHER: &str = "970405";
+const REFUSED: &str = "SELECT count(*) FROM messaging.refused";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_bank_has_not_signed_moves_no_money_and_no_cursor() -> anyhow::Result<()> {
     let world = World::with_hand_played_banks(|it| it.payments.result_sla_ms = 600_000).await?;
     let instruction = one_instruction(&world).await?;
     let bank = institution(OURS);
-    let (ours, theirs) = (made_up(&world, OURS)?, made_up(&world, OTHER)?);
-    let (our_no, their_no) = (key_no(&world, &ours).await?, key_no(&world, &theirs).await?);
-    let stranger = Signer::new(&[9; 32]);
-    let unconfirmed = registered(&world, OURS, &stranger).await?;
-    let ended = Signer::new(&[8; 32]);
-    let ended_no = confirmed(&world, OURS, &ended).await?;
-    end(&world, ended_no, None).await?;
-
-    let now = Utc::now().trunc_subsecs(6);
-    let letter = |at| letter(bank, &instruction, at);
-    let signed = |by: &Signer, number: i64, at: DateTime<Utc>| sign(letter(at), by, number);
-    let mut unsigned = letter(now);
-    unsigned.key_no = None;
-    let mut other_body = signed(&ours, our_no, now);
-    other_body.body.extend_from_slice(b" ");
-    other_body.hash = chained(&other_body);
-    let mut other_time = signed(&ours, our_no, now);
-    other_time.recorded_at += TimeDelta::seconds(1);
-    let mut other_kind = signed(&ours, our_no, now);
-    other_kind.subject = format!("bank.{bank}.in.results.v2");
-    other_kind.hash = chained(&other_kind);
-    let mut other_past = letter(now);
-    other_past.prev_hash = vec![7; 32];
-    other_past.hash = chained(&other_past);
-    let mut short = signed(&ours, our_no, now);
-    short.signature = Some(vec![1; 63]);
-    let forgeries = [
-        ("signature_missing", unsigned),
-        ("signature_wrong", signed(&stranger, our_no, now)),
-        ("key_of_another", signed(&theirs, their_no, now)),
-        ("key_unknown", signed(&stranger, 999_999, now)),
-        ("key_not_confirmed", signed(&stranger, unconfirmed, now)),
-        ("key_ended", signed(&ended, ended_no, now)),
-        ("stale", signed(&ours, our_no, now + TimeDelta::minutes(10))),
-        (
-            "key_not_yet_valid",
-            signed(&ours, our_no, now - TimeDelta::days(2)),
-        ),
-        ("signature_wrong", other_body),
-        ("signature_wrong", other_time),
-        ("signature_wrong", other_kind),
-        ("chain_broken", sign(other_past, &ours, our_no)),
-        ("header_invalid", short),
-    ];
+    let forgeries = forgeries(&world, &instruction).await?;
     let jetstream = jetstream::new(world.nats.clone());
     for (number, (code, forged)) in (1_i64..).zip(&forgeries) {
         // Delivered twice it is kept once.
@@ -78,12 +36,7 @@ async fn what_a_bank_has_not_signed_moves_no_money_and_no_cursor() -> anyhow::Re
         world
             .until(
                 &format!("forgery {number} is refused: {code}"),
-                async || {
-                    Ok(world
-                        .number("SELECT count(*) FROM messaging.refused")
-                        .await?
-                        == number)
-                },
+                async || Ok(world.number(REFUSED).await? == number),
             )
             .await?;
         let newest = "SELECT code FROM messaging.refused ORDER BY refused_no DESC LIMIT 1";
@@ -111,13 +64,64 @@ async fn what_a_bank_has_not_signed_moves_no_money_and_no_cursor() -> anyhow::Re
         .filter(|it| it.speaker == events::bank_in_results(bank))
         .collect();
     deliver(&jetstream, &again).await?;
-    crate::by_hand::until_taken(&jetstream).await?;
+    // Behind it on the stream: when this is heard, so is that.
+    world.answer(bank, vec![credited(&instruction)]).await?;
     assert_eq!(world.number(paid).await?, 1);
-    let refused = world
-        .number("SELECT count(*) FROM messaging.refused")
-        .await?;
+    let refused = world.number(REFUSED).await?;
     assert_eq!(refused, i64::try_from(forgeries.len())?);
     world.close().await
+}
+
+/// Each with the code by which it is refused; all have the number of the bank's next message.
+async fn forgeries(
+    world: &World,
+    instruction: &Instruction,
+) -> anyhow::Result<Vec<(&'static str, Said)>> {
+    let bank = institution(OURS);
+    let (ours, theirs) = (made_up(world, OURS)?, made_up(world, OTHER)?);
+    let (our_no, their_no) = (key_no(world, &ours).await?, key_no(world, &theirs).await?);
+    let stranger = Signer::new(&[9; 32]);
+    let unconfirmed = registered(world, OURS, &stranger).await?;
+    let ended = Signer::new(&[8; 32]);
+    let ended_no = confirmed(world, OURS, &ended).await?;
+    end(world, ended_no, None).await?;
+
+    let now = Utc::now().trunc_subsecs(6);
+    let letter = |at| letter(bank, instruction, at);
+    let signed = |by: &Signer, number: i64, at: DateTime<Utc>| sign(letter(at), by, number);
+    let mut unsigned = letter(now);
+    unsigned.key_no = None;
+    let mut other_body = signed(&ours, our_no, now);
+    other_body.body.extend_from_slice(b" ");
+    other_body.hash = chained(&other_body);
+    let mut other_time = signed(&ours, our_no, now);
+    other_time.recorded_at += TimeDelta::seconds(1);
+    let mut other_kind = signed(&ours, our_no, now);
+    other_kind.subject = format!("bank.{bank}.in.results.v2");
+    other_kind.hash = chained(&other_kind);
+    let mut other_past = letter(now);
+    other_past.prev_hash = vec![7; 32];
+    other_past.hash = chained(&other_past);
+    let mut short = signed(&ours, our_no, now);
+    short.signature = Some(vec![1; 63]);
+    Ok(vec![
+        ("signature_missing", unsigned),
+        ("signature_wrong", signed(&stranger, our_no, now)),
+        ("key_of_another", signed(&theirs, their_no, now)),
+        ("key_unknown", signed(&stranger, 999_999, now)),
+        ("key_not_confirmed", signed(&stranger, unconfirmed, now)),
+        ("key_ended", signed(&ended, ended_no, now)),
+        ("stale", signed(&ours, our_no, now + TimeDelta::minutes(10))),
+        (
+            "key_not_yet_valid",
+            signed(&ours, our_no, now - TimeDelta::days(2)),
+        ),
+        ("signature_wrong", other_body),
+        ("signature_wrong", other_time),
+        ("signature_wrong", other_kind),
+        ("chain_broken", sign(other_past, &ours, our_no)),
+        ("header_invalid", short),
+    ])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -390,10 +394,11 @@ async fn same_person_is_refused(world: &World, key_no: i64) -> anyhow::Result<()
         .to_string();
     ensure!(refused.contains("same_person"), "{refused}");
     // The database refuses it as well.
-    let past = sqlx::query(
+    let past_us = sqlx::query(
         "INSERT INTO messaging.organisation_key_confirmations VALUES ($1, 'bui.kiem', now())",
     );
-    let refused = past.bind(key_no).execute(&world.pool).await.unwrap_err();
+    let refused = past_us.bind(key_no).execute(&world.pool).await;
+    let refused = refused.expect_err("it is past the engine");
     ensure!(refused.to_string().contains("another officer"), "{refused}");
     Ok(())
 }
@@ -437,8 +442,8 @@ async fn a_key_is_refused_with_its_code_where_it_cannot_be_one() -> anyhow::Resu
     let past = end(&world, number, Some(Utc::now() - TimeDelta::days(1))).await;
     let past = past.expect_err("an end in the past").to_string();
     ensure!(past.contains("end_in_past"), "{past}");
-    let part = Part::ZERO;
-    let unsigned = Event::of(&results(institution(OURS), part, vec![]), Utc::now());
+    let unsigned = results(institution(OURS), Part::ZERO, vec![]);
+    let unsigned = Event::of(&unsigned, Utc::now());
     let mut tx = world.pool.begin().await?;
     let said = messaging::append(&mut tx, vec![unsigned], Utc::now()).await;
     ensure!(said.is_err(), "a bank's word without a signature");

@@ -448,6 +448,7 @@ impl fmt::Debug for Nats {
         f.debug_struct("Nats")
             .field("url", &self.url.as_deref().map(mask_url))
             .field("monitor_url", &self.monitor_url.as_deref().map(mask_url))
+            .field("nkey_file", &self.nkey_file)
             .finish()
     }
 }

@@ -326,9 +326,9 @@ mod tests {
             |it| it.body_sha256 = body_sha256(b"{\"n\":2}"),
         ];
         for (number, change) in changes.into_iter().enumerate() {
-            let mut changed = statement("bank.970436.in.results.v1");
-            change(&mut changed);
-            let judged = stands(&changed, &signature, Some(&key));
+            let mut other = statement("bank.970436.in.results.v1");
+            change(&mut other);
+            let judged = stands(&other, &signature, Some(&key));
             assert_eq!(judged, Err(Unverified::SignatureWrong), "change {number}");
         }
     }
