@@ -10,8 +10,8 @@ after the banks' statements were matched:
 * a line that we call credited is in its bank's books with its amount, or a break says what differs;
   a line that a bank paid is credited by us, or unknown, or a break names it;
 * a line that nobody paid and nobody answered is unknown, and has not vanished;
-* each bank's sums are those of the ledger: what it was given, debited and gave back, and what it
-  has not answered.
+* each bank's sums are those of the ledger: what it was given, debited and gave back, what moved on to
+  the bank that pays it again, and what it has not answered.
 
     credits.py --psql PATH --url postgres://…
 
@@ -33,7 +33,7 @@ QUERIES = {
     " FROM payments.lines l JOIN payments.runs r USING (run_no)"
     " JOIN payments.chunks c USING (run_no, part, chunk)",
     "aside": "SELECT run_no, part, chunk, line FROM payments.exceptions"
-    " WHERE kind = 'held' AND resolved_at IS NULL AND line IS NOT NULL",
+    " WHERE kind IN ('held', 'stopped') AND resolved_at IS NULL AND line IS NOT NULL",
     "answered": "SELECT run_no, part, chunk, line, status FROM payments.results",
     "unknown": "SELECT run_no, part, chunk, line FROM payments.exceptions"
     " WHERE kind = 'unknown' AND resolved_at IS NULL",
@@ -41,7 +41,9 @@ QUERIES = {
     " WHERE run_no IS NOT NULL",
     "booked": "SELECT e.run_no, e.part, e.chunk, e.line, e.institution, e.amount, e.status,"
     " f.statement_no FROM sandbox.entries e"
-    " LEFT JOIN sandbox.funds f USING (institution, part, run_no, chunk)",
+    " LEFT JOIN sandbox.funds f USING (institution, part, run_no, chunk, message)",
+    "again": "SELECT run_no, part, chunk, line, cash_at FROM payments.attempts"
+    " WHERE cash_at IS NOT NULL",
     "moved": "SELECT run_no, part, chunk, line, institution, amount, entry_kind, statement_no"
     " FROM sandbox.movements",
     "books": "SELECT account_no / 10000000000 AS kind, account_no / 100 % 1000000 AS institution,"
@@ -81,6 +83,8 @@ class Line:
         self.released = row["released"] == "t"
         self.status = None
         self.unknown = False
+        # Where the money for it lay before, if another bank had it first.
+        self.came_from = None
 
 
 class Credits:
@@ -88,6 +92,8 @@ class Credits:
         self.lines = {place(row): Line(row) for row in read("owed")}
         for row in read("aside"):
             self.lines[place(row)].released = False
+        for row in read("again"):
+            self.lines[place(row)].came_from = int(row["cash_at"])
         self.offenders = []
         for row in read("answered"):
             self.ours(row, "an answer").status = row["status"]
@@ -200,10 +206,13 @@ class Credits:
 
     def sums(self, books):
         """What we gave a bank, what it debited and gave back, and what it has not answered."""
-        given, open_lines = Counter(), Counter()
+        given, moved_on, open_lines = Counter(), Counter(), Counter()
         for line in self.lines.values():
             if line.released:
-                given[line.institution] += line.amount
+                if line.came_from != line.institution:
+                    given[line.institution] += line.amount
+                    if line.came_from:
+                        moved_on[line.came_from] += line.amount
                 if line.status is None:
                     open_lines[line.institution] += line.amount
         kept = defaultdict(lambda: [0, 0])
@@ -214,10 +223,10 @@ class Credits:
                 kept[bank] = [debits, credits]
             elif bank:
                 unanswered[bank] += credits - debits
-        for bank in sorted(set(given) | set(self.debits) | set(kept) | set(unanswered)):
+        for bank in sorted(set(given) | set(moved_on) | set(self.debits) | set(kept) | set(unanswered)):
             for what, theirs, ledger in (
                 ("given", given[bank] + self.returned[bank], kept[bank][0]),
-                ("debited", self.debits[bank], kept[bank][1]),
+                ("debited", self.debits[bank] + moved_on[bank], kept[bank][1]),
                 ("unanswered", open_lines[bank], unanswered[bank]),
             ):
                 if theirs != ledger:

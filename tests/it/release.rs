@@ -1,12 +1,16 @@
 //! What of a released run goes out when, and what keeps it back.
 
+use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Money, Programme, RunNo};
 use ledger::Account;
 use messaging::Problem;
+use payments::OpenReissue;
 use serde_json::{Value, json, to_value};
 
-use crate::world::{CHECKER, MAKER, RELEASER, World, credited, institution, pensioners, rejected};
+use crate::world::{
+    CHECKER, MAKER, RELEASER, World, credited, institution, officer, pensioners, rejected,
+};
 
 const PROGRAMME: Programme = Programme::RetirementPension;
 const BANKS: [&str; 3] = ["970436", "970405", "970418"];
@@ -237,7 +241,46 @@ async fn what_is_stopped_goes_back_to_the_fund_and_may_be_issued_again() -> anyh
     let stopped = payments::lines(&world.pool, run_no, None, Some("stopped"), 10).await?;
     assert_eq!(stopped.len(), 3);
     answer_all(&world).await?;
+    what_was_stopped_is_paid_again(&world, run_no).await?;
     world.close().await
+}
+
+/// From the fund that got it back, by a run of its own; nobody else is paid by it.
+async fn what_was_stopped_is_paid_again(world: &World, stopped: RunNo) -> anyhow::Result<()> {
+    let body = OpenReissue {
+        officer: officer(MAKER),
+        programme: PROGRAMME,
+        period: world.period,
+        business_date: world.business_date,
+        from: Vec::new(),
+        lines: Vec::new(),
+    };
+    let answer = ask(world, "open-reissue", &to_value(&body)?).await?;
+    let again: RunNo = answer["run"].as_str().context("a number")?.parse()?;
+    world.until_state(again, "awaiting_approval").await?;
+    let first = world.summary(stopped).await?;
+    let second = world.summary(again).await?;
+    assert_eq!(
+        (second.lines, second.total),
+        (3, first.progress.stopped_total)
+    );
+    world.approve(again).await?;
+    world.until_state(again, "reserved").await?;
+    let payable = world.balance(Account::payable(PROGRAMME)).await?;
+    assert_eq!(payable, second.total.units(), "it was committed anew");
+    world.release(again).await?;
+    until_told(world, [2; 3]).await?;
+    for bank in BANKS.map(institution) {
+        let instructed = world.instructions(bank).await?.into_iter();
+        let instructed = instructed.filter(|it| it.end_to_end_id.run == again);
+        world
+            .answer(bank, instructed.map(|it| credited(&it)).collect())
+            .await?;
+    }
+    assert_eq!(world.summary(again).await?.credited_lines, 3);
+    let problem = refused(world, "open-reissue", &to_value(&body)?).await?;
+    assert_eq!(problem, (409, "nothing_to_pay".to_owned()));
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Pay days with a bank that does otherwise than it should: what follows is known from the seed,
 //! every bit of it has a name, and officers bring it to an end with the commands that they have.
 
+mod again;
 mod contradicting;
 mod credits;
 mod legal;

@@ -44,6 +44,8 @@ pub(crate) struct Attempt {
     pub is_left_behind: bool,
     pub holds: Holds,
     pub doubt: Doubt,
+    /// Kept from going out for good: its money is the fund's again.
+    pub is_stopped: bool,
     /// Set aside, because nobody has fetched it for months.
     pub is_unclaimed: bool,
     /// Another attempt follows it already.
@@ -123,6 +125,8 @@ impl Attempt {
                     cash_at: Some(self.institution),
                 })
             }
+            // Nothing is left of what its run has committed for it.
+            _ if self.is_stopped => self.left_behind(false),
             // Whatever its chunk does, a line that is held stays here.
             _ if self.holds.open > 0 => self.freed(),
             Standing::NotReleased => Err("planned"),
@@ -135,11 +139,15 @@ impl Attempt {
         if self.holds.over < self.holds.open {
             return Err("held");
         }
+        self.left_behind(self.was_reserved || self.holds.after_approval)
+    }
+
+    fn left_behind(&self, is_reserved: bool) -> Result<Succession, &'static str> {
         if !self.is_left_behind {
             return Err("planned");
         }
         Ok(Succession {
-            is_reserved: self.was_reserved || self.holds.after_approval,
+            is_reserved,
             cash_at: self.cash_at,
         })
     }
@@ -167,6 +175,7 @@ mod tests {
             is_left_behind: true,
             holds: Holds::default(),
             doubt: Doubt::Nothing,
+            is_stopped: false,
             is_unclaimed: false,
             is_succeeded: false,
             was_reserved: false,
@@ -242,6 +251,22 @@ mod tests {
                 };
                 let is_reserved = it.succession(false).map(|it| it.is_reserved);
                 assert_eq!(is_reserved, expected, "{standing:?} {holds:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_stopped_is_committed_and_reserved_anew() {
+        // A chunk is stopped before any message of it has left, or after one.
+        for standing in [Standing::NotReleased, Standing::InTransit] {
+            for (is_left_behind, expected) in [(false, Err("planned")), (true, Ok(false))] {
+                let it = Attempt {
+                    is_left_behind,
+                    is_stopped: true,
+                    ..attempt(standing)
+                };
+                let is_reserved = it.succession(false).map(|it| it.is_reserved);
+                assert_eq!(is_reserved, expected, "{standing:?}");
             }
         }
     }

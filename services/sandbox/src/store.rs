@@ -19,6 +19,8 @@ pub(crate) struct FundedChunk {
     pub part: Part,
     pub run_no: RunNo,
     pub chunk: ChunkNo,
+    /// Which one of the chunk, from 0.
+    pub message: i16,
     pub amount: Money,
 }
 
@@ -73,8 +75,8 @@ pub(crate) async fn insert_entries(
 ) -> Result<(), Error> {
     let mut copied = bulk::Rows::into(
         "COPY sandbox.entries (institution, part, run_no, chunk, line, amount, account_sealed, status,
-            reason, bank_ref, vague) FROM STDIN (FORMAT binary)",
-        11,
+            reason, bank_ref, vague, message) FROM STDIN (FORMAT binary)",
+        12,
     );
     for entry in entries {
         copied
@@ -90,6 +92,7 @@ pub(crate) async fn insert_entries(
             .with(entry.reason)
             .with(&entry.bank_ref[..])
             .with(entry.vague)
+            .with(message.message.unwrap_or_default())
             .end();
     }
     copied.send(tx).await?;
@@ -210,11 +213,11 @@ pub(crate) async fn claim_funds(
         WITH claimed AS (
             UPDATE sandbox.funds SET statement_no = $2
             WHERE institution = $1 AND statement_no IS NULL
-            RETURNING part, run_no, chunk, amount
+            RETURNING part, run_no, chunk, message, amount
         )
-        SELECT part AS "part: Part", run_no AS "run_no: RunNo", chunk AS "chunk: ChunkNo",
+        SELECT part AS "part: Part", run_no AS "run_no: RunNo", chunk AS "chunk: ChunkNo", message,
             amount AS "amount: Money"
-        FROM claimed ORDER BY part, run_no, chunk
+        FROM claimed ORDER BY part, run_no, chunk, message
         "#,
         institution.number(),
         statement_no,
@@ -229,17 +232,18 @@ pub(crate) async fn totals(
     institution: Institution,
     chunks: &[FundedChunk],
 ) -> Result<Vec<PartTotals>, Error> {
-    let (parts, runs, numbers) = columns(chunks);
+    let (parts, runs, numbers, messages) = columns(chunks);
     Ok(sqlx::query_as!(
         PartTotals,
         r#"
         SELECT k.part AS "part!: Part", sum(e.entries)::bigint AS "entries!",
             coalesce(sum(e.debits), 0) AS "debits!: Money", 0::numeric AS "returned!: Money"
-        FROM unnest($1::smallint[], $2::bigint[], $3::integer[]) AS k (part, run_no, chunk)
+        FROM unnest($1::smallint[], $2::bigint[], $3::integer[], $5::smallint[])
+            AS k (part, run_no, chunk, message)
         CROSS JOIN LATERAL (
             SELECT count(*) AS entries, sum(amount) AS debits FROM sandbox.entries e
             WHERE e.institution = $4 AND e.part = k.part AND e.run_no = k.run_no
-                AND e.chunk = k.chunk AND e.status = 'credited'
+                AND e.chunk = k.chunk AND e.message = k.message AND e.status = 'credited'
         ) e
         GROUP BY k.part ORDER BY k.part
         "#,
@@ -247,6 +251,7 @@ pub(crate) async fn totals(
         &runs,
         &numbers,
         institution.number(),
+        &messages,
     )
     .fetch_all(tx)
     .await?)
@@ -258,15 +263,17 @@ pub(crate) async fn paid(
     institution: Institution,
     chunks: &[FundedChunk],
 ) -> Result<Vec<Paid>, Error> {
-    let (parts, runs, numbers) = columns(chunks);
+    let (parts, runs, numbers, messages) = columns(chunks);
     Ok(sqlx::query_as!(
         Paid,
         r#"
         SELECT e.run_no AS "run_no: RunNo", e.chunk AS "chunk: ChunkNo", e.line AS "line: LineNo",
             e.amount AS "amount: Money", e.account_sealed AS "account: Vec<u8>", e.bank_ref,
             'payment' AS "kind!: EntryKind"
-        FROM unnest($1::smallint[], $2::bigint[], $3::integer[]) AS k (part, run_no, chunk)
-        JOIN sandbox.entries e ON (e.part, e.run_no, e.chunk) = (k.part, k.run_no, k.chunk)
+        FROM unnest($1::smallint[], $2::bigint[], $3::integer[], $5::smallint[])
+            AS k (part, run_no, chunk, message)
+        JOIN sandbox.entries e ON (e.part, e.run_no, e.chunk, e.message)
+            = (k.part, k.run_no, k.chunk, k.message)
         WHERE e.institution = $4 AND e.status = 'credited'
         ORDER BY e.part, e.run_no, e.chunk, e.line
         "#,
@@ -274,6 +281,7 @@ pub(crate) async fn paid(
         &runs,
         &numbers,
         institution.number(),
+        &messages,
     )
     .fetch_all(tx)
     .await?)
@@ -298,9 +306,10 @@ pub(crate) async fn insert_statement(
     Ok(())
 }
 
-fn columns(chunks: &[FundedChunk]) -> (Vec<i16>, Vec<i64>, Vec<i32>) {
+fn columns(chunks: &[FundedChunk]) -> (Vec<i16>, Vec<i64>, Vec<i32>, Vec<i16>) {
     let parts = chunks.iter().map(|it| it.part.number()).collect();
     let runs = chunks.iter().map(|it| it.run_no.0).collect();
     let numbers = chunks.iter().map(|it| it.chunk.0).collect();
-    (parts, runs, numbers)
+    let messages = chunks.iter().map(|it| it.message).collect();
+    (parts, runs, numbers, messages)
 }

@@ -69,7 +69,8 @@ pub(crate) async fn unpaid_lines(
             WHERE run_no = ANY($1) AND status = 'rejected'
             UNION
             SELECT run_no, part, chunk, line FROM payments.exceptions
-            WHERE run_no = ANY($1) AND kind = 'held' AND to_issue_again AND resolved_at IS NULL
+            WHERE run_no = ANY($1) AND (kind = 'held' AND to_issue_again OR kind = 'stopped')
+                AND resolved_at IS NULL
         ) n
         LEFT JOIN payments.attempts s ON (s.before_run_no, s.part, s.before_chunk, s.before_line)
             = (n.run_no, n.part, n.chunk, n.line)
@@ -163,7 +164,7 @@ pub(crate) async fn attempts_at(
                 WHERE (a.run_no, a.part, a.chunk, a.line) = (l.run_no, l.part, l.chunk, l.line))
                 AS reason,
             x.open AS "open!", x.over AS "over!", x.after_approval AS "after_approval!",
-            x.is_unknown AS "is_unknown!", x.is_not_owed AS "is_not_owed!",
+            x.is_stopped AS "is_stopped!", x.is_unknown AS "is_unknown!", x.is_not_owed AS "is_not_owed!",
             x.is_contradicted OR EXISTS (SELECT FROM payments.breaks b
                 WHERE (b.run_no, b.part, b.chunk, b.line) = (l.run_no, l.part, l.chunk, l.line)
                     AND b.kind IN ('debited_though_rejected', 'contradicting_result'))
@@ -190,6 +191,7 @@ pub(crate) async fn attempts_at(
                 count(*) FILTER (WHERE kind = 'held' AND to_issue_again) AS over,
                 coalesce(bool_and(after_approval) FILTER (WHERE kind = 'held'), false)
                     AS after_approval,
+                coalesce(bool_or(kind = 'stopped'), false) AS is_stopped,
                 coalesce(bool_or(kind = 'unknown'), false) AS is_unknown,
                 coalesce(bool_or(kind IN ('withdrawn', 'recall')), false) AS is_not_owed,
                 coalesce(bool_or(kind = 'contradicted'), false) AS is_contradicted
@@ -234,6 +236,7 @@ struct AttemptRow {
     open: i64,
     over: i64,
     after_approval: bool,
+    is_stopped: bool,
     is_unknown: bool,
     is_not_owed: bool,
     is_contradicted: bool,
@@ -283,6 +286,7 @@ impl AttemptRow {
                 after_approval: self.after_approval,
             },
             doubt,
+            is_stopped: self.is_stopped,
             is_unclaimed: self.is_unclaimed,
             is_succeeded: self.is_succeeded,
             was_reserved: self.was_reserved,
@@ -383,9 +387,9 @@ pub(crate) async fn insert_attempts(
         UPDATE payments.exceptions x
         SET detail = replace(x.detail, 'to be issued again', 'issued again')
         FROM unnest($2::bigint[], $3::int[], $4::int[]) AS n (run_no, chunk, line)
-        WHERE (x.run_no, x.part, x.chunk, x.line, x.kind)
-                = (n.run_no, $1, n.chunk, n.line, 'held')
-            AND x.to_issue_again AND x.resolved_at IS NULL
+        WHERE (x.run_no, x.part, x.chunk, x.line) = (n.run_no, $1, n.chunk, n.line)
+            AND (x.kind = 'held' AND x.to_issue_again OR x.kind = 'stopped')
+            AND x.resolved_at IS NULL
         "#,
         part.number(),
         &columns.run_nos,

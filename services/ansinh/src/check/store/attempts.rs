@@ -2,8 +2,8 @@
 pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 3] = [
     (
         "one_living_attempt",
-        "each attempt at an obligation follows the one before it, which was rejected or had been held \
-         back, and no obligation is credited twice",
+        "each attempt at an obligation follows the one before it, which was rejected, held back or \
+         stopped, and no obligation is credited twice",
         "WITH tried AS (
             SELECT part, programme, period, person_no, determination_no, 1::smallint AS attempt,
                 run_no, chunk, line
@@ -25,9 +25,10 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 3] = [
                 IS DISTINCT FROM (b.run_no, b.chunk, b.line)
             OR r.status IS DISTINCT FROM 'rejected' AND (r.status IS NOT NULL OR NOT EXISTS (
                 SELECT FROM payments.exceptions x
-                WHERE (x.run_no, x.part, x.chunk, x.line, x.kind)
-                        = (b.run_no, b.part, b.chunk, b.line, 'held')
-                    AND x.to_issue_again AND x.resolved_at IS NULL))
+                WHERE (x.run_no, x.part, x.chunk, x.line) = (b.run_no, b.part, b.chunk, b.line)
+                    AND (x.kind = 'held' AND x.to_issue_again
+                        OR x.kind = 'stopped' AND NOT a.is_reserved)
+                    AND x.resolved_at IS NULL))
         UNION ALL
         SELECT part || '/' || programme || '/' || period || ' person ' || person_no
         FROM tried JOIN payments.results r USING (run_no, part, chunk, line)
