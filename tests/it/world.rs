@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep};
 use crate::ground::Ground;
 
 /// How long anything may take before the test fails.
-const WAIT_MAX: Duration = Duration::from_mins(1);
+const WAIT_MAX: Duration = Duration::from_mins(3);
 const LOOK: Duration = Duration::from_millis(20);
 
 pub const MAKER: &str = "nguyen.an";

@@ -14,7 +14,7 @@ async fn what_a_bank_rejected_is_paid_another_way_and_by_one_of_them() -> anyhow
     town.until_answered_but(0).await?;
     town.end_day(day(&town, 0)).await?;
     let first = town.summary().await?;
-    assert!(first.returned_lines > 2, "{first:?}");
+    assert!(first.returned_lines > 0, "{first:?}");
 
     let period = town.world.period.to_string();
     let date = day(&town, 1).to_string();

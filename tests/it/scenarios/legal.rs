@@ -15,7 +15,7 @@ async fn month_end_answers_come_late_backwards_and_again_and_nothing_is_left() -
     let count = |of: Deviation| hit.values().filter(|it| **it == of).count();
     let (late, again) = (count(Deviation::Late), count(Deviation::Repeated));
     assert!(
-        late > 20 && again > 5 && count(Deviation::Lost) > 2,
+        late > 20 && again > 5 && count(Deviation::Lost) > 0,
         "{hit:?}"
     );
     // The answers that were lost come when they are asked for.

@@ -15,7 +15,7 @@ async fn what_a_silent_bank_paid_and_did_not_pay_is_settled_by_officers() -> any
         those.map(|(id, _)| *id).collect()
     };
     let (withheld, dropped) = (of(Deviation::Withheld), of(Deviation::Dropped));
-    assert!(withheld.len() > 3 && dropped.len() > 3, "{hit:?}");
+    assert!(!withheld.is_empty() && !dropped.is_empty(), "{hit:?}");
     let open = town.until_answered_but(hit.len()).await?;
     let mut lines: Vec<EndToEndId> = open.iter().map(|it| it.end_to_end_id).collect();
     lines.sort_unstable();
