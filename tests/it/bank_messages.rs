@@ -226,30 +226,11 @@ async fn a_late_answer_moves_the_money_from_unknown() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sealed_for_another_bank_is_kept_with_its_code() -> anyhow::Result<()> {
     let world = World::new().await?;
-    let (id, bank): (Position, _) = ("R000001-07-0001-0001".parse()?, institution(OURS));
-    let other = world.target.keys()?.exchange(OTHER);
-    let context = id.to_string();
-    let sealed = |field, clear| other.seal(field, context.as_bytes(), clear);
-    let message = Instructions {
-        institution: bank,
-        run_no: id.run,
-        part: id.part,
-        chunk: id.chunk,
-        message: None,
-        business_date: world.business_date,
-        count: 1,
-        total: pension(1),
-        root: "0".repeat(64),
-        lines: vec![Instruction {
-            end_to_end_id: id,
-            amount: pension(1),
-            account: Some(sealed(Field::BankAccount, "0011004000001")),
-            holder: sealed(Field::PersonName, "NGUYEN VAN AN"),
-        }],
-    };
+    let message = sealed_instructions(&world, OTHER)?;
     let mut tx = world.pool.begin().await?;
     let said = vec![Event::of(&message, Utc::now())];
-    messaging::append(&mut tx, said, Utc::now()).await?;
+    let signers = ansinh::made_up_signers(&world.target.keys()?);
+    messaging::append_signed(&mut tx, &signers, said, Utc::now()).await?;
     tx.commit().await?;
     world
         .until("both have put it aside", async || {
@@ -272,6 +253,31 @@ async fn what_was_sealed_for_another_bank_is_kept_with_its_code() -> anyhow::Res
         assert_eq!(world.number(paid).await?, 0, "{paid}");
     }
     world.close_with_parked(2).await
+}
+
+/// One line for our bank, sealed for any.
+pub fn sealed_instructions(world: &World, sealed_for: &str) -> anyhow::Result<Instructions> {
+    let id: Position = "R000001-07-0001-0001".parse()?;
+    let key = world.target.keys()?.exchange(sealed_for);
+    let context = id.to_string();
+    let sealed = |field, clear| key.seal(field, context.as_bytes(), clear);
+    Ok(Instructions {
+        institution: institution(OURS),
+        run_no: id.run,
+        part: id.part,
+        chunk: id.chunk,
+        message: None,
+        business_date: world.business_date,
+        count: 1,
+        total: pension(1),
+        root: "0".repeat(64),
+        lines: vec![Instruction {
+            end_to_end_id: id,
+            amount: pension(1),
+            account: Some(sealed(Field::BankAccount, "0011004000001")),
+            holder: sealed(Field::PersonName, "NGUYEN VAN AN"),
+        }],
+    })
 }
 
 /// Says a message and gives back the codes of the lines that changed nothing.

@@ -3,6 +3,7 @@
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::message::PublishMessage;
+use chrono::{DateTime, SecondsFormat, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
@@ -18,12 +19,16 @@ pub struct Said {
     pub body: Vec<u8>,
     pub prev_hash: Vec<u8>,
     pub hash: Vec<u8>,
+    pub recorded_at: DateTime<Utc>,
+    pub key_no: Option<i64>,
+    pub signature: Option<Vec<u8>>,
 }
 
 /// All that was ever said, each sequence in its order.
 pub async fn said(pool: &PgPool) -> anyhow::Result<Vec<Said>> {
     let rows = sqlx::query_as(
-        "SELECT speaker, part, seq, event_id, subject, body, prev_hash, hash
+        "SELECT speaker, part, seq, event_id, subject, body, prev_hash, hash,
+            recorded_at, key_no, signature
         FROM messaging.outbox ORDER BY speaker, part, seq",
     );
     Ok(rows.fetch_all(pool).await?)
@@ -74,6 +79,14 @@ fn message(event: &Said) -> PublishMessage {
     headers.insert("Ansinh-Seq", event.seq.to_string());
     headers.insert("Ansinh-Prev", hex::encode(&event.prev_hash));
     headers.insert("Ansinh-Hash", hex::encode(&event.hash));
+    if let (Some(key_no), Some(signature)) = (event.key_no, &event.signature) {
+        let created = event
+            .recorded_at
+            .to_rfc3339_opts(SecondsFormat::Micros, true);
+        headers.insert("Ansinh-Created", created);
+        headers.insert("Ansinh-Key", key_no.to_string());
+        headers.insert("Ansinh-Signature", hex::encode(signature));
+    }
     PublishMessage::build()
         .payload(event.body.clone().into())
         .headers(headers)

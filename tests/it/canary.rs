@@ -57,7 +57,7 @@ struct Ear {
 
 impl Ear {
     async fn listen(ground: &Ground) -> anyhow::Result<Ear> {
-        let nats = async_nats::connect(ground.nats.url()).await?;
+        let nats = ground.target().nats().await?;
         let mut all = nats.subscribe(">").await?;
         nats.flush().await?;
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -363,7 +363,7 @@ async fn search_pages(ports: &[Port]) -> anyhow::Result<BTreeSet<&'static str>> 
 fn search_logs(ground: &Ground) -> anyhow::Result<()> {
     let keys = std::fs::read_to_string(ground.keys_file())?;
     let keys: Vec<&str> = keys.split('"').filter(|it| it.len() == 64).collect();
-    ensure!(keys.len() == 3, "two versions and an index");
+    ensure!(keys.len() == 4, "two versions, an index and a signing key");
     for service in SERVICES {
         let log = std::fs::read_to_string(ground.home.join(format!("{service}.log")))?;
         ensure!(

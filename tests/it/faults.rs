@@ -80,7 +80,7 @@ async fn killed_at_random_the_run_ends_the_same() -> anyhow::Result<()> {
     println!("undisturbed: {} s", begun.elapsed().as_secs());
 
     let disturbed = Ground::new().await?;
-    disturbed.take_keys_of(&reference)?;
+    disturbed.take_keys_of(&reference).await?;
     let begun = Instant::now();
     let (kills, pool) = carry_while_killing(&disturbed, &people, slower).await?;
     println!("seed {SEED}, disturbed: {} s", begun.elapsed().as_secs());

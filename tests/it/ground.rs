@@ -41,10 +41,11 @@ impl Ground {
     }
 
     /// The keys of another ground: what is sealed differs, what is indexed is equal.
-    pub fn take_keys_of(&self, other: &Ground) -> anyhow::Result<()> {
+    pub async fn take_keys_of(&self, other: &Ground) -> anyhow::Result<()> {
         std::fs::remove_file(self.keys_file())?;
         std::fs::copy(other.keys_file(), self.keys_file())?;
-        Ok(())
+        // The state and the banks sign with other keys now.
+        self.target().migrate().await
     }
 
     pub fn keys_file(&self) -> PathBuf {
@@ -57,6 +58,8 @@ impl Ground {
         settings.database.url = Some(self.database_url.clone());
         settings.nats.url = Some(self.nats.url().to_owned());
         settings.nats.monitor_url = Some(self.nats.monitor_url().to_owned());
+        settings.nats.nkey_file = Some(self.nats.nkey_file());
+        settings.sandbox.banks_dir = Some(self.nats.banks_dir());
         settings.keys.file = Some(self.keys_file());
         settings.keys.allow_development = true;
         settings.messaging.watermark_ms = 200;
@@ -88,6 +91,14 @@ impl Ground {
             (
                 "ANSINH_NATS__MONITOR_URL",
                 self.nats.monitor_url().to_owned(),
+            ),
+            (
+                "ANSINH_NATS__NKEY_FILE",
+                self.nats.nkey_file().display().to_string(),
+            ),
+            (
+                "ANSINH_SANDBOX__BANKS_DIR",
+                self.nats.banks_dir().display().to_string(),
             ),
             ("ANSINH_KEYS__FILE", self.keys_file().display().to_string()),
             ("ANSINH_KEYS__ALLOW_DEVELOPMENT", "true".to_owned()),

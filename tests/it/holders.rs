@@ -13,7 +13,7 @@ use events::{
     AccountAtBank, Envelope, Event, Fact, IdentityAtBank, SuspicionsTold, Verification,
     VerificationRequest, VerificationRequests, Verifications,
 };
-use messaging::{CommandError, Relay, Wires};
+use messaging::{CommandError, Relay, Signers, Wires};
 use privacy::{ExchangeKey, Field, Keys};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -128,7 +128,11 @@ impl Bank {
         };
         let speaker = message.speaker();
         let mut tx = self.pool.begin().await?;
-        messaging::append(&mut tx, vec![Event::of(&message, Utc::now())], Utc::now()).await?;
+        let (said, signers) = (
+            Event::of(&message, Utc::now()),
+            Signers::of_state(&self.keys),
+        );
+        messaging::append_signed(&mut tx, &signers, vec![said], Utc::now()).await?;
         tx.commit().await?;
         self.until("the bank has heard", async || {
             Ok(messaging::caught_up(&self.pool, "sandbox", &speaker).await?)

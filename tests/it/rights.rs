@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 82] = [
+const APPEND_ONLY: [&str; 87] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -83,7 +83,12 @@ const APPEND_ONLY: [&str; 82] = [
     "ledger.accounts",
     "ledger.journals",
     "ledger.transfers",
+    "messaging.organisation_key_confirmations",
+    "messaging.organisation_key_ends",
+    "messaging.organisation_keys",
     "messaging.outbox",
+    "messaging.received",
+    "messaging.refused",
     "payments.alarms",
     "payments.answers",
     "payments.appropriations",

@@ -21,7 +21,7 @@ struct Tampering {
     change: &'static str,
 }
 
-const TAMPERINGS: [Tampering; 17] = [
+const TAMPERINGS: [Tampering; 19] = [
     Tampering {
         what: "a statement that settles one đồng more",
         table: "reconciliation.matches",
@@ -146,6 +146,27 @@ const TAMPERINGS: [Tampering; 17] = [
         table: "payments.acts",
         change: "UPDATE payments.acts SET reason = 'schedule of HTXH 2026-12' WHERE act = 'open'
             RETURNING 'run ' || run_no",
+    },
+    Tampering {
+        what: "other words of a bank",
+        table: "messaging.received",
+        change: "UPDATE messaging.received r SET body = set_byte(r.body, 40, 48)
+            FROM (SELECT * FROM messaging.received WHERE body IS NOT NULL
+                ORDER BY speaker, part, seq LIMIT 1) one
+            WHERE (r.consumer, r.speaker, r.part, r.seq)
+                = (one.consumer, one.speaker, one.part, one.seq)
+            RETURNING r.speaker || '/' || lpad(r.part::text, 2, '0') || '/' || r.seq
+                || ' signature_wrong'",
+    },
+    Tampering {
+        what: "a bank's message that was never heard",
+        table: "messaging.received",
+        change: "DELETE FROM messaging.received r
+            USING (SELECT * FROM messaging.received WHERE body IS NOT NULL
+                ORDER BY speaker, part, seq LIMIT 1) one
+            WHERE (r.consumer, r.speaker, r.part, r.seq)
+                = (one.consumer, one.speaker, one.part, one.seq)
+            RETURNING r.consumer || ' hears ' || r.speaker || '/' || r.part",
     },
     Tampering {
         what: "other words in an event",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::jetstream::{self, ContextBuilder};
+use async_nats::jetstream;
 use futures::FutureExt;
 use privacy::Keys;
 use sqlx::PgPool;
@@ -20,12 +20,6 @@ const TASKS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long connections may take to come back to their pool.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long JetStream may take to acknowledge a message or to answer a question.
-const JETSTREAM_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Messages that may wait for their acknowledgement at the same time.
-const ACKS_IN_FLIGHT_MAX: usize = 512;
 
 /// What a service is given: its connections, its keys, and the word to stop.
 #[derive(Clone)]
@@ -67,16 +61,13 @@ impl Context {
         let connections = settings.database.connections;
         let pool = database::connect(database_url, Some(&name), connections).await?;
         database::refuse_unsafe_server(&pool).await?;
-        let client = nats::connect(nats_url, &name).await?;
+        let client = nats::connect(nats_url, &settings.nats.login(), &name).await?;
         nats::refuse_unsafe_server(&client, settings.nats.monitor_url.as_deref()).await?;
 
         register_checks(service, &health, &pool, &client);
         Ok(Context {
             service,
-            jetstream: ContextBuilder::new()
-                .timeout(JETSTREAM_TIMEOUT)
-                .max_ack_inflight(ACKS_IN_FLIGHT_MAX)
-                .build(client.clone()),
+            jetstream: nats::jetstream(&client),
             pool,
             nats: client,
             keys: Arc::new(keys),

@@ -34,7 +34,8 @@ impl Doorway {
             key: "nats.url",
             variable: "NATS_URL",
         })?;
-        let client = nats::connect(url, &format!("ansinh_{service}")).await?;
+        let client =
+            nats::connect(url, &settings.nats.login(), &format!("ansinh_{service}")).await?;
         register_nats_check(service, health, &client);
         Ok(Doorway {
             service,

@@ -1,10 +1,16 @@
 //! The connection to NATS, and what its server must promise.
 
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use async_nats::jetstream::{self, ContextBuilder};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
+use zeroize::Zeroizing;
 
 use crate::settings::mask_url;
 use crate::{BootError, tls};
@@ -18,11 +24,29 @@ const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
 /// A half-open connection is found out after two of these.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long JetStream may take to acknowledge a message or to answer a question.
+const JETSTREAM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Messages that may wait for their acknowledgement at the same time.
+const ACKS_IN_FLIGHT_MAX: usize = 512;
+
+/// Longer than a file with a seed and a few empty lines.
+const SEED_BYTES_MAX: usize = 256;
+
 /// How long the monitoring page may take.
 const MONITOR_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long subscriptions may take to be emptied before the process goes.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// As whom a client logs in.
+#[derive(Debug, Clone, Default)]
+pub struct Login {
+    /// Holds the seed of an nkey, of which the server knows the public half. Nobody where absent.
+    pub nkey_file: Option<PathBuf>,
+    /// Where answers come to, for who may hear nothing else.
+    pub inbox_prefix: Option<String>,
+}
 
 /// A client that comes back by itself after every cut. Its state changes are logged.
 ///
@@ -30,17 +54,38 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// [`BootError::Nats`], at once for wrong credentials or a wrong URL, after 20 seconds for a
 /// server that is not there.
-pub async fn connect(url: &str, name: &str) -> Result<Client, BootError> {
-    connect_within(FIRST_CONNECT_TIMEOUT, url, name).await
+pub async fn connect(url: &str, login: &Login, name: &str) -> Result<Client, BootError> {
+    connect_within(FIRST_CONNECT_TIMEOUT, url, login, name).await
 }
 
-async fn connect_within(timeout: Duration, url: &str, name: &str) -> Result<Client, BootError> {
+/// JetStream over a connection, with bounds on what may wait.
+pub fn jetstream(client: &Client) -> jetstream::Context {
+    ContextBuilder::new()
+        .timeout(JETSTREAM_TIMEOUT)
+        .max_ack_inflight(ACKS_IN_FLIGHT_MAX)
+        .build(client.clone())
+}
+
+async fn connect_within(
+    timeout: Duration,
+    url: &str,
+    login: &Login,
+    name: &str,
+) -> Result<Client, BootError> {
     tls::choose_crypto();
+    let seed = login.nkey_file.as_deref().map(read_seed).transpose()?;
     let servers: Vec<&str> = url.split(',').map(str::trim).collect();
     let deadline = Instant::now() + timeout;
     let mut attempt = 0;
     loop {
-        let error = match options(name).connect(&servers).await {
+        let mut options = options(name);
+        if let Some(seed) = &seed {
+            options = options.nkey(seed.to_string());
+        }
+        if let Some(prefix) = &login.inbox_prefix {
+            options = options.custom_inbox_prefix(prefix);
+        }
+        let error = match options.connect(&servers).await {
             Ok(client) => return Ok(client),
             Err(error) => error,
         };
@@ -58,6 +103,26 @@ async fn connect_within(timeout: Duration, url: &str, name: &str) -> Result<Clie
         sleep(delay).await;
         attempt += 1;
     }
+}
+
+/// The seed in a file that only its owner can read.
+fn read_seed(file: &Path) -> Result<Zeroizing<String>, BootError> {
+    let failed = |what: &str| BootError::Nats(format!("nkey file {}: {what}", file.display()));
+    let mut opened = File::open(file).map_err(|it| failed(&it.to_string()))?;
+    let metadata = opened.metadata().map_err(|it| failed(&it.to_string()))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(failed("it is open to others (chmod 600)"));
+    }
+    let mut text = Zeroizing::new(String::with_capacity(SEED_BYTES_MAX));
+    let mut opened = opened.by_ref().take(SEED_BYTES_MAX as u64);
+    opened
+        .read_to_string(&mut text)
+        .map_err(|it| failed(&it.to_string()))?;
+    let seed = Zeroizing::new(text.trim().to_owned());
+    if !seed.starts_with("SU") {
+        return Err(failed("it holds no seed of a user"));
+    }
+    Ok(seed)
 }
 
 fn options(name: &str) -> ConnectOptions {
@@ -216,7 +281,7 @@ mod tests {
     async fn a_server_that_is_not_there_is_given_up_in_time_without_its_secrets() {
         let start = Instant::now();
         let url = "nats://ansinh:hunter2@127.0.0.1:1";
-        let error = connect_within(Duration::from_millis(300), url, "test")
+        let error = connect_within(Duration::from_millis(300), url, &Login::default(), "test")
             .await
             .unwrap_err()
             .to_string();

@@ -13,6 +13,7 @@ use figment::providers::{Format, Toml};
 use serde::Deserialize;
 
 use crate::BootError;
+use crate::nats::Login;
 
 /// The file that is read when `ANSINH_CONFIG` names no other; it may be absent.
 pub const FILE: &str = "ansinh.toml";
@@ -56,6 +57,8 @@ pub struct Nats {
     pub url: Option<String>,
     /// The server's monitoring address (`http://host:port`), where `/varz` tells how it stores.
     pub monitor_url: Option<String>,
+    /// The file with the seed of the nkey by which we log in; the seed itself is never a setting.
+    pub nkey_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -170,6 +173,9 @@ pub struct Sandbox {
     pub seed: u64,
     /// How long a sandbox bank thinks, in milliseconds.
     pub delay_ms: u64,
+    /// A folder with one of each bank in it, by whose `nats.nk` the bank logs in at NATS. When
+    /// absent the banks speak over our own connection.
+    pub banks_dir: Option<PathBuf>,
     /// Where the stand-in of VNeID is served, on loopback only, because anybody who reaches it logs
     /// in as anybody; port 0 is any free one. Nowhere when absent.
     pub vneid_listen: Option<SocketAddr>,
@@ -292,6 +298,7 @@ impl Default for Sandbox {
         Sandbox {
             seed: 7,
             delay_ms: 1_500,
+            banks_dir: None,
             vneid_listen: None,
             vneid_issuer: None,
             vneid_citizens: None,
@@ -308,6 +315,16 @@ impl Default for Console {
             proxies: 0,
             cookie_key_file: None,
             requests_per_minute: 120,
+        }
+    }
+}
+
+impl Nats {
+    /// As whom this process logs in.
+    pub fn login(&self) -> Login {
+        Login {
+            nkey_file: self.nkey_file.clone(),
+            inbox_prefix: None,
         }
     }
 }
@@ -437,6 +454,7 @@ impl fmt::Debug for Nats {
         f.debug_struct("Nats")
             .field("url", &self.url.as_deref().map(mask_url))
             .field("monitor_url", &self.monitor_url.as_deref().map(mask_url))
+            .field("nkey_file", &self.nkey_file)
             .finish()
     }
 }

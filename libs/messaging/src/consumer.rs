@@ -3,7 +3,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
-use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use chrono::{DateTime, Utc};
 use domain::Part;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -11,11 +10,15 @@ use sqlx::PgConnection;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
-use crate::delivered::{Delivered, continue_from};
+use crate::delivered::{
+    Continued, Delivered, Signed, continue_from, fingerprint, headers_text, is_of_another_sequence,
+};
+use crate::organisation::Route;
 use crate::redrive::Redrives;
-use crate::relay::{HASH, PART, Redrive, SEQ, SPEAKER, TRACEPARENT, Watermark};
+use crate::relay::{Redrive, Watermark};
+use crate::signature::Unverified;
 use crate::store;
-use crate::stream::{ensure_stream, filter_subject, stream_name};
+use crate::stream::{given_consumer, open_consumer};
 use crate::{Error, Wires, follow_trace, meter};
 
 /// Events taken from JetStream before their effects are committed.
@@ -28,7 +31,6 @@ const PARTS_AT_ONCE: usize = 3;
 const TRIES_MAX: u32 = 8;
 const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
-const ACK_WAIT: Duration = Duration::from_secs(30);
 
 /// Who hears whom.
 #[derive(Debug, Clone)]
@@ -77,10 +79,25 @@ pub trait Handler: Send + Sync + 'static {
 /// Hears a speaker until the process stops. Effects and cursor commit together; the
 /// acknowledgement to JetStream afterwards is only a courtesy.
 pub async fn consume<H: Handler>(wires: Wires, subscription: Subscription, handler: H) {
+    listen_on(wires, subscription, handler, false).await;
+}
+
+/// As [`consume`], for a bank: over its own connection, from the consumer that the state made.
+pub async fn consume_as_bank<H: Handler>(wires: Wires, subscription: Subscription, handler: H) {
+    listen_on(wires, subscription, handler, true).await;
+}
+
+async fn listen_on<H: Handler>(
+    wires: Wires,
+    subscription: Subscription,
+    handler: H,
+    as_bank: bool,
+) {
     let ear = Ear {
         wires,
         subscription,
         handler,
+        as_bank,
         redrives: Mutex::default(),
     };
     while !ear.wires.stop.is_cancelled() {
@@ -101,6 +118,7 @@ struct Ear<H> {
     wires: Wires,
     subscription: Subscription,
     handler: H,
+    as_bank: bool,
     redrives: Mutex<Redrives>,
 }
 
@@ -118,8 +136,12 @@ impl<H: Handler> Ear<H> {
             .subscribe(format!("watermark.{speaker}"))
             .await;
         let mut watermarks = watermarks.map_err(|it| nats(&it))?;
-        ensure_stream(&self.wires.jetstream, speaker).await?;
-        let pull = self.pull_consumer().await?;
+        let jetstream = &self.wires.jetstream;
+        let pull = if self.as_bank {
+            given_consumer(jetstream, speaker)
+        } else {
+            open_consumer(jetstream, consumer, speaker).await?
+        };
         let messages = pull
             .stream()
             .max_messages_per_batch(PULL_MAX)
@@ -155,39 +177,20 @@ impl<H: Handler> Ear<H> {
         }
     }
 
-    async fn pull_consumer(&self) -> Result<PullConsumer, Error> {
-        let Subscription { consumer, speaker } = &self.subscription;
-        let nats = |it: &dyn std::fmt::Display| Error::Nats(it.to_string());
-        let stream = self.wires.jetstream.get_stream(stream_name(speaker)).await;
-        let name = format!("{consumer}--{}", speaker.replace('.', "-"));
-        let config = pull::Config {
-            durable_name: Some(name.clone()),
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: ACK_WAIT,
-            // Never abandoned by the server: what cannot be applied is parked by us.
-            max_deliver: -1,
-            max_ack_pending: 512,
-            filter_subject: filter_subject(speaker),
-            ..pull::Config::default()
-        };
-        let stream = stream.map_err(|it| nats(&it))?;
-        stream
-            .get_or_create_consumer(&name, config)
-            .await
-            .map_err(|it| nats(&it))
-    }
-
     /// Sorts what came by partition and applies the partitions side by side.
     async fn take(&self, messages: Vec<Message>) {
         let mut parts: BTreeMap<Part, Vec<(Delivered, Message)>> = BTreeMap::new();
         for message in messages {
-            match self.read(&message) {
-                Some(delivered) => parts
+            if is_of_another_sequence(&self.subscription.speaker, &message) {
+                acknowledge(&message).await;
+                continue;
+            }
+            match Delivered::read(&self.subscription.speaker, &message) {
+                Ok(delivered) => parts
                     .entry(delivered.part)
                     .or_default()
                     .push((delivered, message)),
-                // Not of our making: nothing that we say lacks these headers.
-                None => acknowledge(&message).await,
+                Err(why) => self.put_aside(&message, why).await,
             }
         }
         futures::stream::iter(parts)
@@ -198,37 +201,12 @@ impl<H: Handler> Ear<H> {
                 for message in &messages {
                     if applied {
                         acknowledge(message).await;
-                    } else if message
-                        .ack_with(AckKind::Nak(Some(BACKOFF_MAX)))
-                        .await
-                        .is_err()
-                    {
-                        tracing::debug!("The message comes again by itself");
+                    } else {
+                        give_back(message).await;
                     }
                 }
             })
             .await;
-    }
-
-    fn read(&self, message: &Message) -> Option<Delivered> {
-        let headers = message.headers.as_ref()?;
-        let text = |name: &str| headers.get(name).map(async_nats::HeaderValue::as_str);
-        let mut hash = [0; 32];
-        hex::decode_to_slice(text(HASH)?, &mut hash).ok()?;
-        let speaker = text(SPEAKER)?;
-        let part: i16 = text(PART)?.parse().ok()?;
-        let id = text("Nats-Msg-Id")?;
-        Some(Delivered {
-            speaker: (speaker == self.subscription.speaker).then(|| speaker.to_owned())?,
-            part: Part::try_from(part).ok()?,
-            seq: text(SEQ)?.parse().ok()?,
-            // A re-driven message carries its drive behind the id.
-            event_id: id.get(..36)?.parse().ok()?,
-            subject: message.subject.to_string(),
-            body: message.payload.clone(),
-            trace: text(TRACEPARENT).map(str::to_owned),
-            hash,
-        })
     }
 
     /// Applies events of one partition, a few in a transaction. False: JetStream shall bring
@@ -304,23 +282,69 @@ impl<H: Handler> Ear<H> {
         false
     }
 
-    /// Effects and cursor in one transaction; what was applied before is left out.
+    /// Effects and cursor in one transaction; what was applied before is left out, and so is what
+    /// is not its sender's.
     async fn transact(&self, part: Part, batch: &[Delivered]) -> Result<(), H::Error> {
         let Subscription { consumer, speaker } = &self.subscription;
         let mut tx = self.wires.pool.begin().await?;
-        let place = claimed(store::lock_cursor(&mut tx, consumer, speaker, part).await)?;
-        let (fresh, place, gap) = continue_from(place, batch);
-        if !fresh.is_empty() {
-            let now = Utc::now();
-            self.handler.apply(&mut tx, part, &fresh, now).await?;
-            claimed(store::move_cursor(&mut tx, consumer, speaker, part, place).await)?;
+        let now = Utc::now();
+        let continued = claimed(self.judge(&mut tx, part, batch, now).await)?;
+        if continued.fresh.is_empty() {
+            tx.rollback().await?;
+        } else {
+            // What was heard is evidence before it has effects.
+            claimed(self.move_on(&mut tx, part, &continued, now).await)?;
+            self.handler
+                .apply(&mut tx, part, &continued.fresh, now)
+                .await?;
             tx.commit().await?;
-            meter::applied(consumer, speaker, fresh.len());
+            meter::applied(consumer, speaker, continued.fresh.len());
         }
-        if gap {
-            self.ask_redrive(part, place.seq).await;
+        for (event, why) in &continued.refused {
+            let signed = event.signed.as_ref();
+            let headers = signed.map_or("", |it| &it.headers);
+            claimed(
+                self.refuse(*why, &event.subject, headers, &event.body)
+                    .await,
+            )?;
+        }
+        if continued.gap {
+            self.ask_redrive(part, continued.place.seq).await;
         }
         Ok(())
+    }
+
+    /// What of a batch follows, locked until the transaction ends.
+    async fn judge<'a>(
+        &self,
+        tx: &mut PgConnection,
+        part: Part,
+        batch: &'a [Delivered],
+        now: DateTime<Utc>,
+    ) -> Result<Continued<'a>, Error> {
+        let Subscription { consumer, speaker } = &self.subscription;
+        let signed = batch.iter().filter_map(|it| it.signed.as_ref());
+        let key_nos: Vec<i64> = signed.map(|it| it.signature.key_no).collect();
+        let (place, keys) = store::lock_cursor(tx, consumer, (speaker, part), &key_nos).await?;
+        Ok(continue_from(place, batch, |it| it.verify(&keys, now)))
+    }
+
+    async fn move_on(
+        &self,
+        tx: &mut PgConnection,
+        part: Part,
+        continued: &Continued<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let Subscription { consumer, speaker } = &self.subscription;
+        let (place, fresh) = (continued.place, continued.fresh.iter());
+        let signed: Vec<(&Delivered, &Signed)> = fresh
+            .filter_map(|it| Some((it, it.signed.as_ref()?)))
+            .collect();
+        if signed.is_empty() {
+            return store::move_cursor(tx, consumer, speaker, part, place).await;
+        }
+        store::receive(tx, (consumer, speaker, part), place, &signed, now).await
     }
 
     async fn park(&self, event: &Delivered, error: &H::Error) -> Result<(), Error> {
@@ -330,14 +354,60 @@ impl<H: Handler> Ear<H> {
             "Parked an event that cannot be applied"
         );
         let mut tx = self.wires.pool.begin().await?;
-        let place = store::lock_cursor(&mut tx, consumer, speaker, event.part).await?;
-        let (fresh, place, _) = continue_from(place, std::slice::from_ref(event));
-        if !fresh.is_empty() {
-            store::park(&mut tx, consumer, event, &error.to_string(), Utc::now()).await?;
-            store::move_cursor(&mut tx, consumer, speaker, event.part, place).await?;
+        let (now, batch) = (Utc::now(), std::slice::from_ref(event));
+        let continued = self.judge(&mut tx, event.part, batch, now).await?;
+        if !continued.fresh.is_empty() {
+            store::park(&mut tx, consumer, event, &error.to_string(), now).await?;
+            self.move_on(&mut tx, event.part, &continued, now).await?;
         }
         tx.commit().await?;
         meter::parked(consumer, speaker);
+        Ok(())
+    }
+
+    /// A message without our headers. Services say none such, so it is nobody's; between
+    /// organisations it is kept as what did not verify.
+    async fn put_aside(&self, message: &Message, why: Unverified) {
+        if Route::of(&self.subscription.speaker).is_some() {
+            let headers = message.headers.as_ref().map(headers_text);
+            let headers = headers.unwrap_or_default();
+            let kept = self.refuse(why, &message.subject, &headers, &message.payload);
+            if let Err(error) = kept.await {
+                tracing::warn!(error = %error, "What did not verify comes again to be kept");
+                give_back(message).await;
+                return;
+            }
+        }
+        acknowledge(message).await;
+    }
+
+    /// Keeps and tells what is not its sender's. It has no effect and moves no cursor.
+    async fn refuse(
+        &self,
+        why: Unverified,
+        subject: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> Result<(), Error> {
+        let Subscription { consumer, speaker } = &self.subscription;
+        let refused = store::Refused {
+            code: why,
+            subject,
+            headers,
+            body,
+            sha256: fingerprint(subject, headers, body),
+        };
+        let whose = (*consumer, &speaker[..]);
+        if store::insert_refused(&self.wires.pool, whose, &refused, Utc::now()).await? {
+            tracing::error!(
+                consumer,
+                speaker,
+                code = why.code(),
+                bytes = body.len(),
+                "ALARM: a message is not its sender's and had no effect"
+            );
+        }
+        meter::refused(consumer, speaker, why.code());
         Ok(())
     }
 
@@ -402,5 +472,12 @@ fn claimed<T, E: From<sqlx::Error>>(result: Result<T, Error>) -> Result<T, E> {
 async fn acknowledge(message: &Message) {
     if message.ack().await.is_err() {
         tracing::debug!("The acknowledgement was lost; the cursor drops the repetition");
+    }
+}
+
+async fn give_back(message: &Message) {
+    let given_back = message.ack_with(AckKind::Nak(Some(BACKOFF_MAX))).await;
+    if given_back.is_err() {
+        tracing::debug!("The message comes again by itself");
     }
 }

@@ -4,29 +4,42 @@
 //! says except "here are some bytes". What is said goes into the outbox in the business
 //! transaction ([`append`]); the [`Relay`] publishes it in order; a [`consume`]r moves its cursor
 //! in the transaction of the effects; watermarks show a lost tail, and re-drives heal it.
+//!
+//! What the state and banks say to each other is signed by its sender ([`append_signed`]) over all
+//! that a message is, and verified before its body is read. What does not verify is kept and moves
+//! no cursor: the true message is asked for again. What does is kept with its signature in the
+//! transaction of its effects, for who verifies it years later ([`each_message`]).
 
 mod command;
 mod consumer;
 mod delivered;
 mod error;
+mod evidence;
 mod meter;
+mod organisation;
+mod organisation_key;
 mod outbox;
 mod query;
 mod redrive;
 mod relay;
+mod signature;
 mod store;
 mod stream;
 mod trace;
 
 pub use command::{Answer, Command, CommandError, CommandHandler, Problem, ask, serve};
-pub use consumer::{Handler, Judged, Subscription, Verdict, consume};
+pub use consumer::{Handler, Judged, Subscription, Verdict, consume, consume_as_bank};
 pub use delivered::Delivered;
 pub use error::Error;
-pub use outbox::{append, register};
+pub use evidence::{SignedMessage, each_message};
+pub use organisation::{Organisation, Route};
+pub use organisation_key::{KeyRow, NewKey, confirm_key, end_key, register_key};
+pub use outbox::{append, append_signed, register};
 pub use query::{Query, QueryHandler, answer, inquire};
 pub use relay::Relay;
-pub use store::{Lag, caught_up, lag, parked};
-pub use stream::stream_name;
+pub use signature::{Signers, Unverified};
+pub use store::{Lag, RefusedRow, caught_up, lag, organisation_keys, parked, refused};
+pub use stream::{bank_durable, stream_name};
 pub use trace::{current_trace, follow_trace};
 
 use std::time::Duration;

@@ -25,6 +25,10 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
             "Events that wait for a person",
         ),
         redrives: counter("ansinh_redrives_total", "Asks to publish lost events again"),
+        refused: counter(
+            "ansinh_messages_refused_total",
+            "Messages that are not their sender's",
+        ),
     }
 });
 
@@ -33,6 +37,7 @@ struct Meters {
     applied: Counter<u64>,
     parked: Counter<u64>,
     redrives: Counter<u64>,
+    refused: Counter<u64>,
 }
 
 pub(crate) fn published(speaker: &str) {
@@ -53,6 +58,12 @@ pub(crate) fn parked(consumer: &'static str, speaker: &str) {
 
 pub(crate) fn redrive(consumer: &'static str, speaker: &str) {
     METERS.redrives.add(1, &labels(consumer, speaker));
+}
+
+pub(crate) fn refused(consumer: &'static str, speaker: &str, code: &'static str) {
+    let [consumer, speaker] = labels(consumer, speaker);
+    let code = KeyValue::new("code", code);
+    METERS.refused.add(1, &[consumer, speaker, code]);
 }
 
 fn labels(consumer: &'static str, speaker: &str) -> [KeyValue; 2] {

@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use async_nats::HeaderMap;
+use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::jetstream::message::PublishMessage;
+use async_nats::{Client, HeaderMap};
 use domain::Part;
 use futures::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -11,8 +12,9 @@ use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout_at};
 
+use crate::signature::created_text;
 use crate::store::{self, Outgoing};
-use crate::stream::ensure_stream;
+use crate::stream::ensure_audience;
 use crate::{Error, Wires, meter};
 
 pub(crate) const PART: &str = "Ansinh-Part";
@@ -20,6 +22,9 @@ pub(crate) const SEQ: &str = "Ansinh-Seq";
 pub(crate) const PREV: &str = "Ansinh-Prev";
 pub(crate) const HASH: &str = "Ansinh-Hash";
 pub(crate) const SPEAKER: &str = "Ansinh-Speaker";
+pub(crate) const CREATED: &str = "Ansinh-Created";
+pub(crate) const KEY: &str = "Ansinh-Key";
+pub(crate) const SIGNATURE: &str = "Ansinh-Signature";
 pub(crate) const TRACEPARENT: &str = "traceparent";
 
 /// Events published before any acknowledgement is awaited.
@@ -43,6 +48,8 @@ const OWNERSHIP: Duration = Duration::from_secs(1);
 pub struct Relay {
     wires: Wires,
     speakers: Vec<String>,
+    /// Speakers with a connection of their own.
+    banks: BTreeMap<String, (Client, Context)>,
 }
 
 /// `watermark.<speaker>`: the last published number of each partition.
@@ -80,7 +87,34 @@ struct Session {
 
 impl Relay {
     pub fn new(wires: Wires, speakers: Vec<String>) -> Relay {
-        Relay { wires, speakers }
+        Relay {
+            wires,
+            speakers,
+            banks: BTreeMap::new(),
+        }
+    }
+
+    /// Says what a bank says over the bank's own connection, which may create nothing.
+    #[must_use]
+    pub fn through(mut self, speaker: String, nats: Client, jetstream: Context) -> Relay {
+        self.banks.insert(speaker, (nats, jetstream));
+        self
+    }
+
+    fn nats(&self, speaker: &str) -> &Client {
+        self.banks.get(speaker).map_or(&self.wires.nats, |it| &it.0)
+    }
+
+    fn jetstream(&self, speaker: &str) -> &Context {
+        let own = self.banks.get(speaker).map(|it| &it.1);
+        own.unwrap_or(&self.wires.jetstream)
+    }
+
+    async fn ensure_audience(&self, speaker: &str) -> Result<(), Error> {
+        if self.banks.contains_key(speaker) {
+            return Ok(());
+        }
+        ensure_audience(&self.wires.jetstream, speaker).await
     }
 
     /// Runs until the process stops; failures of NATS or PostgreSQL are waited out.
@@ -119,12 +153,9 @@ impl Relay {
         listener.listen(store::WAKE).await?;
         let mut redrives = futures::stream::SelectAll::new();
         for speaker in &self.speakers {
-            ensure_stream(&self.wires.jetstream, speaker).await?;
-            let subscribed = self
-                .wires
-                .nats
-                .subscribe(format!("redrive.{speaker}"))
-                .await;
+            self.ensure_audience(speaker).await?;
+            let asks = format!("redrive.{speaker}");
+            let subscribed = self.nats(speaker).subscribe(asks).await;
             redrives.push(subscribed.map_err(|it| Error::Nats(it.to_string()))?);
         }
         let now = Instant::now();
@@ -197,8 +228,7 @@ impl Relay {
             let (seq, subject) = (event.seq, event.subject.clone());
             let drive = session.progress[&sequence].drive;
             match self
-                .wires
-                .jetstream
+                .jetstream(&sequence.0)
                 .send_publish(subject, message(event, drive))
                 .await
             {
@@ -227,7 +257,7 @@ impl Relay {
             .map(|(speaker, _)| speaker)
             .collect::<BTreeSet<_>>()
         {
-            ensure_stream(&self.wires.jetstream, speaker).await?;
+            self.ensure_audience(speaker).await?;
         }
         let moved = moved.into_iter();
         Ok(moved
@@ -252,11 +282,8 @@ impl Relay {
                 continue;
             }
             let body = serde_json::to_vec(&Watermark { parts }).expect("numbers serialize");
-            let told = self
-                .wires
-                .nats
-                .publish(format!("watermark.{speaker}"), body.into())
-                .await;
+            let mark = format!("watermark.{speaker}");
+            let told = self.nats(speaker).publish(mark, body.into()).await;
             told.map_err(|it| Error::Nats(it.to_string()))?;
         }
         Ok(())
@@ -326,6 +353,11 @@ fn message(event: Outgoing, drive: u64) -> PublishMessage {
     headers.insert(SEQ, event.seq.to_string());
     headers.insert(PREV, hex::encode(event.prev_hash));
     headers.insert(HASH, hex::encode(event.hash));
+    if let (Some(key_no), Some(signature)) = (event.key_no, event.signature) {
+        headers.insert(CREATED, created_text(event.recorded_at));
+        headers.insert(KEY, key_no.to_string());
+        headers.insert(SIGNATURE, hex::encode(signature));
+    }
     if let Some(trace) = event.trace {
         headers.insert(TRACEPARENT, trace);
     }

@@ -1,11 +1,18 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{AckPolicy, IntoConsumerConfig, PullConsumer, pull};
 use async_nats::jetstream::stream::{
     Compression, Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType,
 };
 
+use serde_json::json;
+
 use crate::Error;
+use crate::organisation::{Organisation, Route};
+
+/// After which a message that nobody acknowledged is delivered again.
+const ACK_WAIT: Duration = Duration::from_secs(30);
 
 /// The stream that carries a speaker: one a service, two a bank (out and in).
 pub fn stream_name(speaker: &str) -> String {
@@ -28,7 +35,7 @@ fn stream_subjects(speaker: &str) -> String {
 }
 
 /// What a consumer of a speaker asks its stream for.
-pub(crate) fn filter_subject(speaker: &str) -> String {
+fn filter_subject(speaker: &str) -> String {
     if speaker.starts_with("bank.") {
         // `bank.970436.in.results` is told as `bank.970436.in.results.v1`; `out` has many facts.
         if speaker.rsplit('.').next() == Some("out") {
@@ -41,9 +48,86 @@ pub(crate) fn filter_subject(speaker: &str) -> String {
     }
 }
 
+/// The durable consumer of a service on a speaker's stream.
+fn durable_name(consumer: &str, speaker: &str) -> String {
+    format!("{consumer}--{}", speaker.replace('.', "-"))
+}
+
+/// The durable consumer that a bank pulls from. The state makes it, because a bank may not.
+pub fn bank_durable(speaker: &str) -> String {
+    durable_name("bank", speaker)
+}
+
+fn durable_config(name: &str, speaker: &str) -> pull::Config {
+    pull::Config {
+        durable_name: Some(name.to_owned()),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        // Never abandoned by the server: what cannot be applied is parked by us.
+        max_deliver: -1,
+        max_ack_pending: 512,
+        filter_subject: filter_subject(speaker),
+        ..pull::Config::default()
+    }
+}
+
+/// A service's own consumer, made where it is missing.
+pub(crate) async fn open_consumer(
+    jetstream: &Context,
+    consumer: &str,
+    speaker: &str,
+) -> Result<PullConsumer, Error> {
+    ensure_stream(jetstream, speaker).await?;
+    ensure_durable(jetstream, &durable_name(consumer, speaker), speaker).await
+}
+
+/// Creates what a speaker speaks to: its stream, and the consumer of the bank that it tells.
+pub(crate) async fn ensure_audience(jetstream: &Context, speaker: &str) -> Result<(), Error> {
+    ensure_stream(jetstream, speaker).await?;
+    if Route::of(speaker).is_some_and(|it| it.sender == Organisation::State) {
+        ensure_durable(jetstream, &bank_durable(speaker), speaker).await?;
+    }
+    Ok(())
+}
+
+async fn ensure_durable(
+    jetstream: &Context,
+    name: &str,
+    speaker: &str,
+) -> Result<PullConsumer, Error> {
+    let nats = |it: &dyn std::fmt::Display| Error::Nats(it.to_string());
+    let stream = jetstream.get_stream(stream_name(speaker)).await;
+    let stream = stream.map_err(|it| nats(&it))?;
+    stream
+        .get_or_create_consumer(name, durable_config(name, speaker))
+        .await
+        .map_err(|it| nats(&it))
+}
+
+/// The consumer that the state made for a bank, as the bank knows it, who may ask nothing about it.
+pub(crate) fn given_consumer(jetstream: &Context, speaker: &str) -> PullConsumer {
+    let name = bank_durable(speaker);
+    let config = durable_config(&name, speaker);
+    let nothing = json!({ "consumer_seq": 0, "stream_seq": 0 });
+    let info = json!({
+        "stream_name": stream_name(speaker),
+        "name": name,
+        "created": "1970-01-01T00:00:00Z",
+        "config": config.clone().into_consumer_config(),
+        "delivered": nothing,
+        "ack_floor": nothing,
+        "num_ack_pending": 0,
+        "num_redelivered": 0,
+        "num_waiting": 0,
+        "num_pending": 0,
+    });
+    let info = serde_json::from_value(info).expect("it is what a server says");
+    PullConsumer::new(config, info, jetstream.clone())
+}
+
 /// Creates the speaker's stream where it is missing (a wiped store heals so) and refuses one that
 /// would forget or thin out what it acknowledged.
-pub(crate) async fn ensure_stream(jetstream: &Context, speaker: &str) -> Result<(), Error> {
+async fn ensure_stream(jetstream: &Context, speaker: &str) -> Result<(), Error> {
     let name = stream_name(speaker);
     let config = Config {
         name: name.clone(),

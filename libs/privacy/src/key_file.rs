@@ -6,10 +6,14 @@
 //! sealing = "64 hex digits"
 //! sealing.1 = "64 hex digits"
 //! index = "64 hex digits"
+//! signing = "64 hex digits"
+//! signing.former = "64 hex digits"
 //! ```
 //!
 //! `sealing` is the key of the current `version`; `sealing.1` is what version 1 was sealed with
-//! and is still opened with. A file without a `purpose` is for production.
+//! and is still opened with. A file without a `purpose` is for production. `signing` is the seed of
+//! the key by which the state signs; the former one signs until the new one is confirmed. A file
+//! without it signs with a key that follows from `index`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -21,6 +25,9 @@ use crate::{KeyPurpose, PrivacyError, nonce};
 
 /// The most retired versions a file holds.
 pub const RETIRED_MAX: usize = 8;
+
+/// The key that signs, and the one that did before it.
+const SIGNING: [&str; 2] = ["signing", "signing.former"];
 
 /// Larger than any key file that could have a use; one that is larger is another file.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -36,6 +43,8 @@ pub struct KeyMaterial {
     /// Older than the current version, the newest first.
     pub retired: Vec<(u8, Key)>,
     pub index: Key,
+    /// Seeds of the keys by which the state signs, the newest first.
+    pub signing: Vec<Key>,
 }
 
 impl KeyMaterial {
@@ -46,6 +55,7 @@ impl KeyMaterial {
             sealing: random_key()?,
             retired: Vec::new(),
             index: random_key()?,
+            signing: vec![random_key()?],
         })
     }
 
@@ -80,6 +90,9 @@ impl KeyMaterial {
         text.push_str(&format!("version = {}\n", self.version));
         push_key(&mut text, "sealing", &self.sealing);
         push_key(&mut text, "index", &self.index);
+        for (name, key) in SIGNING.iter().zip(&self.signing) {
+            push_key(&mut text, name, key);
+        }
         text
     }
 }
@@ -89,6 +102,36 @@ impl KeyMaterial {
 /// The other lines stay as they are, comments too. Who reads meanwhile sees the file before or
 /// after, never in between; two that rotate at the same time do so one after the other.
 pub fn rotate(path: &Path) -> Result<KeyMaterial, PrivacyError> {
+    replace(path, |text, old, full| {
+        if old.retired.len() == RETIRED_MAX {
+            return Err(full("it holds 8 retired ones"));
+        }
+        let version = old.version.checked_add(1);
+        let version = version.ok_or_else(|| full("255 is the last version"))?;
+        let fresh = random_key().map_err(unreadable(path))?;
+        Ok(rotated(text, (old.version, version), &fresh))
+    })
+}
+
+/// Makes a new random key the one that signs; the one before it signs until that is confirmed.
+pub fn rotate_signing(path: &Path) -> Result<KeyMaterial, PrivacyError> {
+    replace(path, |text, old, full| {
+        let former = old.signing.first();
+        let former = former.ok_or_else(|| full("it has no signing key of its own yet"))?;
+        let fresh = random_key().map_err(unreadable(path))?;
+        Ok(rotated_signing(text, former, &fresh))
+    })
+}
+
+/// Puts a text that is made of the file's own in its place.
+fn replace(
+    path: &Path,
+    make: impl FnOnce(
+        &[u8],
+        &KeyMaterial,
+        &dyn Fn(&'static str) -> PrivacyError,
+    ) -> Result<Zeroizing<String>, PrivacyError>,
+) -> Result<KeyMaterial, PrivacyError> {
     // A link to the file stays a link: what it names is replaced.
     let path = &fs::canonicalize(path).map_err(unreadable(path))?;
     let _one_at_a_time = lock_folder(path).map_err(unreadable(path))?;
@@ -98,13 +141,7 @@ pub fn rotate(path: &Path) -> Result<KeyMaterial, PrivacyError> {
         path: path.clone(),
         reason,
     };
-    if old.retired.len() == RETIRED_MAX {
-        return Err(full("it holds 8 retired ones"));
-    }
-    let version = old.version.checked_add(1);
-    let version = version.ok_or_else(|| full("255 is the last version"))?;
-    let fresh = random_key().map_err(unreadable(path))?;
-    let text = rotated(&text, (old.version, version), &fresh);
+    let text = make(&text, &old, &full)?;
     let new = parse(&text).map_err(malformed(path))?;
     let draft = draft_path(path);
     let replaced = write_draft(&draft, &text, Some(&metadata))
@@ -138,6 +175,22 @@ fn rotated(text: &[u8], (old, new): (u8, u8), fresh: &Key) -> Zeroizing<String> 
             }
         }
     }
+    rotated
+}
+
+fn rotated_signing(text: &[u8], former: &Key, fresh: &Key) -> Zeroizing<String> {
+    let text = std::str::from_utf8(text).expect("it was parsed before");
+    let mut rotated = Zeroizing::new(String::with_capacity(text.len() + 256));
+    let is_signing = |it: &str| {
+        it.split_once('=')
+            .is_some_and(|(name, _)| SIGNING.contains(&name.trim()))
+    };
+    for line in text.lines().filter(|it| !is_signing(it)) {
+        rotated.push_str(line);
+        rotated.push('\n');
+    }
+    push_key(&mut rotated, SIGNING[0], fresh);
+    push_key(&mut rotated, SIGNING[1], former);
     rotated
 }
 
@@ -267,6 +320,7 @@ fn parse_bytes(bytes: &[u8]) -> Result<KeyMaterial, &'static str> {
 /// The reason says which line is wrong and never what it holds.
 fn parse(text: &str) -> Result<KeyMaterial, &'static str> {
     let (mut purpose, mut version, mut sealing, mut index) = (None, None, None, None);
+    let (mut signing, mut former) = (None, None);
     let mut retired: Vec<(u8, Key)> = Vec::with_capacity(RETIRED_MAX);
     for line in text.lines().map(str::trim) {
         if line.is_empty() || line.starts_with('#') {
@@ -279,9 +333,12 @@ fn parse(text: &str) -> Result<KeyMaterial, &'static str> {
             "version" => version.replace(parse_version(value)?).is_some(),
             "sealing" => sealing.replace(parse_key(value)?).is_some(),
             "index" => index.replace(parse_key(value)?).is_some(),
+            "signing" => signing.replace(parse_key(value)?).is_some(),
+            "signing.former" => former.replace(parse_key(value)?).is_some(),
             name => {
                 let number = name.strip_prefix("sealing.");
-                let number = number.ok_or("the names are purpose, version, sealing and index")?;
+                let number =
+                    number.ok_or("the names are purpose, version, sealing, index and signing")?;
                 let number = parse_version(number)?;
                 if retired.len() == RETIRED_MAX {
                     return Err("more than 8 versions are retired");
@@ -302,6 +359,7 @@ fn parse(text: &str) -> Result<KeyMaterial, &'static str> {
         sealing: sealing.ok_or("the sealing key is missing")?,
         retired,
         index: index.ok_or("the index key is missing")?,
+        signing: signing.into_iter().chain(former).collect(),
     };
     refuse_confusion(&material)?;
     Ok(material)
@@ -318,6 +376,7 @@ fn refuse_confusion(material: &KeyMaterial) -> Result<(), &'static str> {
     let retired = material.retired.iter().map(|(_, key)| key);
     let mut keys: Vec<&Key> = retired
         .chain([&material.sealing, &material.index])
+        .chain(&material.signing)
         .collect();
     keys.sort_unstable_by(|one, other| one.as_slice().cmp(other.as_slice()));
     if keys.windows(2).any(|it| it[0] == it[1]) {

@@ -80,6 +80,8 @@ pub struct Keys {
     /// The newest first.
     retired: Vec<Version>,
     index: Hmac<Sha256>,
+    /// By which the state signs, the newest first.
+    signers: Vec<Signer>,
 }
 
 struct Version {
@@ -143,19 +145,35 @@ impl Keys {
         Ok(Keys::prepare(&key_file::rotate(path)?))
     }
 
+    /// Makes a new key the one by which the state signs and keeps the one before it, which signs
+    /// until officers have registered and confirmed the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivacyError::Full`] where the file has no signing key of its own, and those of
+    /// [`Keys::from_file`].
+    pub fn rotate_signing(path: &Path) -> Result<Keys, PrivacyError> {
+        Ok(Keys::prepare(&key_file::rotate_signing(path)?))
+    }
+
     fn prepare(material: &KeyMaterial) -> Keys {
         let version = |number: u8, key: &Key| Version {
             number,
             cipher: AesGcmSiv::new((&***key).into()),
         };
         let retired = material.retired.iter();
-        Keys {
+        let mut keys = Keys {
             purpose: material.purpose,
             current: version(material.version, &material.sealing),
             retired: retired.map(|(it, key)| version(*it, key)).collect(),
             index: <Hmac<Sha256> as KeyInit>::new_from_slice(&**material.index)
                 .expect("HMAC takes a key of any length"),
+            signers: material.signing.iter().map(|it| Signer::new(it)).collect(),
+        };
+        if keys.signers.is_empty() {
+            keys.signers = vec![keys.signer("organisation")];
         }
+        keys
     }
 
     pub fn purpose(&self) -> KeyPurpose {
@@ -248,6 +266,11 @@ impl Keys {
             .chain_update(institution);
         let derived: Zeroizing<[u8; 32]> = Zeroizing::new(mac.finalize().into_bytes().into());
         ExchangeKey::new(&derived)
+    }
+
+    /// The keys by which the state signs what it says to other organisations, the newest first.
+    pub fn state_signers(&self) -> &[Signer] {
+        &self.signers
     }
 
     /// What this installation signs for one purpose with. Derived as [`Keys::exchange`] is, so the

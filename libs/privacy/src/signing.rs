@@ -1,15 +1,22 @@
 use std::fmt;
+use std::sync::Arc;
 
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
 /// Signs what this installation answers for: Ed25519 (RFC 8032), so whoever has the public key can
 /// tell without us that a report is ours and as it was.
-pub struct Signer(Ed25519KeyPair);
+#[derive(Clone)]
+pub struct Signer(Arc<Ed25519KeyPair>);
 
 impl Signer {
-    pub(crate) fn new(seed: &[u8; 32]) -> Signer {
+    /// The key of these 32 random bytes, which stay with the caller.
+    ///
+    /// # Panics
+    ///
+    /// Never: any 32 bytes are a seed.
+    pub fn new(seed: &[u8; 32]) -> Signer {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed);
-        Signer(pair.expect("any 32 bytes are a seed"))
+        Signer(Arc::new(pair.expect("any 32 bytes are a seed")))
     }
 
     pub fn public_key(&self) -> Vec<u8> {

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use events::{Event, VerificationRequest};
+use messaging::Signers;
 use sqlx::PgConnection;
 use tokio::time::sleep;
 
@@ -38,7 +39,7 @@ async fn look(ctx: &boot::Context, terms: Terms, now: DateTime<Utc>) -> Result<(
     store::set_scope(&mut tx, Scope::Nation).await?;
     let said = ask_again(&mut tx, terms, now).await?;
     let overdue = store::alarm_overdue_reviews(&mut tx, now, BATCH).await?;
-    messaging::append(&mut tx, said, now).await?;
+    messaging::append_signed(&mut tx, &Signers::of_state(&ctx.keys), said, now).await?;
     tx.commit().await?;
     if overdue > 0 {
         tracing::warn!(

@@ -28,6 +28,7 @@ pub async fn check_all(pool: &PgPool) -> anyhow::Result<Vec<Invariant>> {
     invariants.push(store::outbox_chain(pool).await?);
     invariants.push(store::run_roots(pool).await?);
     invariants.push(signatures(pool).await?);
+    invariants.push(bank_messages(pool).await?);
     let statements = store::STATEMENTS.into_iter();
     let statements = statements
         .chain(store::OF_FUNDING)
@@ -49,6 +50,28 @@ async fn signatures(pool: &PgPool) -> anyhow::Result<Invariant> {
                    the key of its officer",
         covered: covered.unsigned_abs(),
         broken: unsound.into_iter().take(100).collect(),
+    })
+}
+
+async fn bank_messages(pool: &PgPool) -> anyhow::Result<Invariant> {
+    let (mut covered, mut broken) = (0, Vec::new());
+    messaging::each_message(pool, None, |it| {
+        covered += 1;
+        if let Some(code) = it.broken
+            && broken.len() < 100
+        {
+            broken.push(format!("{}/{}/{} {code}", it.speaker, it.part, it.seq));
+        }
+    })
+    .await?;
+    broken.extend(store::moved_without_message(pool).await?);
+    broken.truncate(100);
+    Ok(Invariant {
+        name: "bank_messages",
+        sentence: "every message between the state and a bank is signed by a key that its sender \
+                   had when it was made, and nothing else has moved a cursor",
+        covered,
+        broken,
     })
 }
 

@@ -4,6 +4,7 @@
 )]
 
 mod account;
+mod bank;
 mod cash;
 mod iso;
 mod keys;
@@ -29,6 +30,7 @@ use crate::commands;
 use crate::output::Failure;
 
 pub(crate) use account::{Account, Authorities, LinkKind, Steps};
+pub(crate) use bank::{Bank, Issue};
 pub(crate) use cash::{Cash, To};
 pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;
@@ -154,6 +156,9 @@ pub(crate) enum Top {
     /// What banks' statements say against what they were told and answered
     #[command(subcommand)]
     Recon(Recon),
+    /// What the state and banks say to each other, and the keys by which they sign it
+    #[command(subcommand)]
+    Bank(Bank),
     /// The books
     #[command(subcommand)]
     Ledger(Ledger),

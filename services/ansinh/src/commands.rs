@@ -1,6 +1,7 @@
 //! What each command does, one file a noun.
 
 mod account;
+mod bank;
 mod bench;
 mod cash;
 mod check;
@@ -76,6 +77,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Cash(command) => cash::cash(command, &shared).await,
         Top::Schedule(command) => schedule::schedule(command, &shared).await,
         Top::Recon(command) => recon::recon(command, &shared).await,
+        Top::Bank(command) => bank::bank(command, &shared).await,
         Top::Ledger(command) => ledger::ledger(command, &shared).await,
         Top::Officer(command) => officer::officer(command, &shared).await,
         Top::Iso(command) => iso::iso(command, shared.output).await,

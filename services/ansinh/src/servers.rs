@@ -11,6 +11,8 @@
 //! | `postgres/data` | the cluster; [`Postgres`] says when it lies elsewhere |
 //! | `nats/` | the JetStream store |
 //! | `nats.conf`, `postgres.password`, `connection.json` | readable by their owner only |
+//! | `nats-users.json`, `nats-accounts.conf` | who may log in at NATS: public keys |
+//! | `nats-state.nk`, `banks/<code>/nats.nk` | seeds of the state's services and of made-up banks |
 //! | `*.log`, `*.log.previous` | what the servers said since the last start, and before |
 //! | `*.lock` | held by the process that started the server |
 //!
@@ -21,6 +23,7 @@ mod connection;
 mod error;
 mod folder;
 mod nats;
+mod nats_users;
 mod place;
 mod ports;
 mod postgres;
@@ -33,6 +36,10 @@ use std::path::{Path, PathBuf};
 pub use connection::{Connection, running};
 pub use error::ServersError;
 pub use nats::Nats;
+pub use nats_users::{
+    BankUser, NatsUsers, banks_dir, change_nats_users, issue_nkey, make_folder, nats_users,
+    state_nkey_file,
+};
 pub use postgres::Postgres;
 
 /// The folder of PostgreSQL's programs that the servers are started from: `pg_dump` is there too.
@@ -99,6 +106,11 @@ impl Servers {
     /// The base URL of NATS's monitoring pages (`/varz`, `/jsz`, `/healthz`).
     pub fn nats_monitor_url(&self) -> &str {
         self.nats.monitor_url()
+    }
+
+    /// The seed by which the state's services log in at NATS.
+    pub fn nats_nkey_file(&self) -> PathBuf {
+        self.nats.nkey_file()
     }
 
     /// The process id of the postmaster.

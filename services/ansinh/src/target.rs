@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use boot::Settings;
 use chrono::Utc;
-use privacy::Keys;
+use privacy::{KeyPurpose, Keys};
 use sqlx::PgPool;
 
+use crate::organisations;
 use crate::servers::{self, Servers};
 
 /// The servers and keys that a command works on.
@@ -27,6 +28,7 @@ impl Target {
             settings.database.url = Some(running.database_url);
             settings.nats.url = Some(running.nats_url);
             settings.nats.monitor_url = Some(running.nats_monitor_url);
+            log_in(&mut settings, home);
             settings.keys.allow_development = true;
         }
         Target::with_keys(settings, home)
@@ -38,6 +40,7 @@ impl Target {
         settings.database.url = Some(servers.database_url().to_owned());
         settings.nats.url = Some(servers.nats_url().to_owned());
         settings.nats.monitor_url = Some(servers.nats_monitor_url().to_owned());
+        log_in(&mut settings, home);
         settings.keys.allow_development = true;
         Target::with_keys(settings, home)
     }
@@ -83,7 +86,7 @@ impl Target {
             .url
             .as_deref()
             .context("NATS_URL is not set")?;
-        Ok(boot::nats::connect(url, "ansinh-cli").await?)
+        Ok(boot::nats::connect(url, &self.settings.nats.login(), "ansinh-cli").await?)
     }
 
     pub fn keys(&self) -> anyhow::Result<Keys> {
@@ -97,10 +100,17 @@ impl Target {
         Ok(accounts::import_links(pool, &keys, terms, what, Utc::now()).await?)
     }
 
-    /// Brings the schema up; safe to repeat.
+    /// Brings the schema up, and makes the sandbox's banks known where keys are for development;
+    /// safe to repeat.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         let pool = self.pool(None).await?;
         boot::MIGRATOR.run(&pool).await?;
+        if self.settings.keys.allow_development {
+            let keys = self.keys()?;
+            if keys.purpose() == KeyPurpose::Development {
+                organisations::introduce(&pool, &keys, Utc::now()).await?;
+            }
+        }
         pool.close().await;
         Ok(())
     }
@@ -116,4 +126,10 @@ impl Target {
         }
         anyhow::bail!("{consumer} has not heard {speaker} within a minute: is it running?")
     }
+}
+
+/// As whom services and made-up banks log in at the embedded server of `home`.
+fn log_in(settings: &mut Settings, home: &Path) {
+    settings.nats.nkey_file = Some(servers::state_nkey_file(home));
+    settings.sandbox.banks_dir = Some(servers::banks_dir(home));
 }

@@ -7,6 +7,7 @@ use boot::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Institution, Part, Position};
 use events::{Enquiries, Enquiry, Event};
+use messaging::Signers;
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -83,7 +84,9 @@ async fn enquire(ctx: &Context, rounds: Rounds, now: DateTime<Utc>) -> Result<bo
         return Ok(false);
     };
     let lines = store::take_unknown(&mut tx, (institution, part), now, LINES_MAX).await?;
-    ask(&mut tx, (institution, part), &lines, rounds, now).await?;
+    let said = ask(&mut tx, (institution, part), &lines, rounds, now).await?;
+    let signers = Signers::of_state(&ctx.keys);
+    messaging::append_signed(&mut tx, &signers, said, now).await?;
     tx.commit().await?;
     Ok(!lines.is_empty())
 }
@@ -95,7 +98,7 @@ async fn ask(
     lines: &[UnknownLine],
     rounds: Rounds,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<Vec<Event>, Error> {
     let (mut asked, mut handed_over) = (Vec::new(), Vec::new());
     for line in lines {
         match rounds.after(line.enquiries, now) {
@@ -109,7 +112,7 @@ async fn ask(
         tracing::warn!(%institution, %part, lines, "What stays unknown waits for officers");
     }
     let Some((first, round, _)) = asked.first() else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let message = Enquiries {
         institution,
@@ -132,8 +135,7 @@ async fn ask(
     store::insert_enquiries(tx, &message, &again, now).await?;
     let lines = message.lines.len();
     tracing::info!(%institution, %part, lines, "Enquired about lines without an answer");
-    messaging::append(tx, vec![Event::of(&message, now)], now).await?;
-    Ok(())
+    Ok(vec![Event::of(&message, now)])
 }
 
 /// A line is asked about once a round, so its first line names a message.

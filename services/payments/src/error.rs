@@ -37,14 +37,15 @@ pub enum Error {
 impl Judged for Error {
     fn verdict(&self) -> Verdict {
         match self {
-            Error::Database(_)
-            | Error::Messaging(_)
-            | Error::Ledger(ledger::Error::Database(_)) => Verdict::Retry,
-            Error::Event(_)
+            Error::Messaging(messaging::Error::Refused(_))
+            | Error::Event(_)
             | Error::WrongSpeaker(_)
             | Error::TurnMissing { .. }
             | Error::ImpossibleMessage(_)
             | Error::Refused(_) => Verdict::Park,
+            Error::Database(_)
+            | Error::Messaging(_)
+            | Error::Ledger(ledger::Error::Database(_)) => Verdict::Retry,
             // Ledger postings never park: they stop the partition and raise the alarm.
             Error::Ledger(_) | Error::ControlTotals { .. } | Error::Privacy(_) => Verdict::Halt,
         }
@@ -66,7 +67,9 @@ impl From<CalendarError> for Error {
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {
-            Error::Refused(problem) => *problem,
+            Error::Refused(problem) | Error::Messaging(messaging::Error::Refused(problem)) => {
+                *problem
+            }
             Error::Ledger(ledger::Error::Overdrawn(account)) => Problem::new(
                 409,
                 "appropriation_exceeded",

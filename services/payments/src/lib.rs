@@ -6,7 +6,7 @@
 //! `send-back-run`, `submit-run`, `release-run`, `release-late`, `release-in-waves`, `continue-run`, `pause`, `resume`,
 //! `stop`, `limit-institution`, `approve-limit`, `take-cash`, `move-cash`, `cash-return`, `age-cash`, `settle-unknown`,
 //! `decide-unknown`, `close-run`, `plan-schedule`, `order-schedule`, `approve-order`, `register-key`, `end-key`,
-//! `propose`, `decide-proposal`, `end-delegation`. Says `run-opened`, `reissues-opened`, `results-applied`,
+//! `register-organisation-key`, `confirm-organisation-key`, `end-organisation-key`, `propose`, `decide-proposal`, `end-delegation`. Says `run-opened`, `reissues-opened`, `results-applied`,
 //! `run-closed`, and to each bank `instructions` and `enquiries`.
 
 mod approval;
@@ -42,10 +42,11 @@ pub use approval::{Delegation, KeyStatement, SignedAct, Statement};
 pub use cash::CashStatement;
 pub use command::{
     AgeCash, Appropriate, ApproveClosing, ApproveLimit, ApproveOrder, ApproveRun, CashReturn,
-    CashRow, CloseRun, CloseYear, ContinueRun, DecideProposal, DecideUnknown, EndDelegation,
-    EndKey, FreeLine, FundRun, HoldLine, LimitInstitution, MoveCash, OpenReissue, OpenRun,
-    OrderRelease, OrderSchedule, Ordered, PlanSchedule, Propose, RegisterKey, ReleaseInWaves,
-    ReleaseLate, ReleaseRun, SendBackRun, SettleUnknown, SubmitRun, TakeCash,
+    CashRow, CloseRun, CloseYear, ConfirmOrganisationKey, ContinueRun, DecideProposal,
+    DecideUnknown, EndDelegation, EndKey, EndOrganisationKey, FreeLine, FundRun, HoldLine,
+    LimitInstitution, MoveCash, OpenReissue, OpenRun, OrderRelease, OrderSchedule, Ordered,
+    PlanSchedule, Propose, RegisterKey, RegisterOrganisationKey, ReleaseInWaves, ReleaseLate,
+    ReleaseRun, SendBackRun, SettleUnknown, SubmitRun, TakeCash,
 };
 pub use error::Error;
 pub use funding::{Fund, FundingOrder, Shortage};

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{ChunkNo, Money, Part, Position, Province};
 use events::{Event, Instruction, Instructions};
 use ledger::{Journal, merkle_root};
+use messaging::Signers;
 use privacy::{Field, Keys, Secret};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
@@ -183,7 +184,7 @@ async fn release(
     }
     ledger::post(tx, work.part, &journals, now).await?;
     store::set_released(tx, work, (&done, &sent), now).await?;
-    messaging::append(tx, said, now).await?;
+    messaging::append_signed(tx, &Signers::of_state(keys), said, now).await?;
     for order_no in orders {
         give_back(tx, work, order_no, now).await?;
     }

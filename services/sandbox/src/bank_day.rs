@@ -97,6 +97,10 @@ impl BankDay<'_> {
         day
     }
 
+    pub fn keys(&self) -> &Keys {
+        self.keys
+    }
+
     pub fn banks(&self) -> &[Institution] {
         &self.banks
     }

@@ -25,6 +25,8 @@ pub enum Error {
     #[error("account_unreadable: an account or a holder in message {message} does not open")]
     AccountUnreadable { message: String },
     #[error(transparent)]
+    Boot(#[from] boot::BootError),
+    #[error(transparent)]
     Refused(Box<Problem>),
     #[error(transparent)]
     Vneid(#[from] crate::VneidError),
@@ -34,7 +36,9 @@ impl Judged for Error {
     /// Exhaustive on purpose: a new variant must say whether waiting can help.
     fn verdict(&self) -> Verdict {
         match self {
-            Error::Database(_) | Error::Messaging(_) | Error::Offline(_) => Verdict::Retry,
+            Error::Database(_) | Error::Messaging(_) | Error::Offline(_) | Error::Boot(_) => {
+                Verdict::Retry
+            }
             Error::Malformed(_)
             | Error::Instructions { .. }
             | Error::Books(_)
@@ -55,13 +59,15 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {
             Error::Refused(problem) => *problem,
-            Error::Database(_) | Error::Messaging(_) | Error::Offline(_) | Error::Vneid(_) => {
-                Problem::new(
-                    503,
-                    "unavailable",
-                    "the sandbox could not finish; ask again",
-                )
-            }
+            Error::Database(_)
+            | Error::Messaging(_)
+            | Error::Offline(_)
+            | Error::Boot(_)
+            | Error::Vneid(_) => Problem::new(
+                503,
+                "unavailable",
+                "the sandbox could not finish; ask again",
+            ),
             Error::Books(_) => Problem::new(500, "books_unreadable", error.to_string()),
             Error::Malformed(_) | Error::Instructions { .. } | Error::AccountUnreadable { .. } => {
                 Problem::new(422, "body_invalid", error.to_string())

@@ -4,7 +4,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{Institution, Money, Part};
 use events::{Enquiries, EntryKind, Envelope, Event, Instructions, Results, StatementPage};
-use messaging::{Command, CommandHandler, Delivered, Handler, Problem};
+use messaging::{Command, CommandHandler, Delivered, Handler, Problem, Signers};
 use privacy::Keys;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ const CHUNKS_AT_ONCE: usize = 5;
 /// A bank's ear.
 pub(crate) struct InstructionsHeard {
     pub bank: Bank,
+    pub signers: Arc<Signers>,
     /// How long the bank thinks about what it answers late.
     pub delay: Duration,
 }
@@ -35,6 +36,7 @@ pub(crate) struct InstructionsHeard {
 /// Takes the commands `sandbox.do.*`.
 pub(crate) struct OnCommand {
     pub keys: Arc<Keys>,
+    pub signers: Arc<Signers>,
 }
 
 /// `{"date": "2026-12-01"}`
@@ -70,7 +72,7 @@ impl Handler for InstructionsHeard {
                 said.extend(on_enquiries(tx, self.bank.institution, &message, now).await?);
             }
         }
-        messaging::append(tx, said, now).await?;
+        messaging::append_signed(tx, &self.signers, said, now).await?;
         Ok(())
     }
 }
@@ -91,7 +93,7 @@ impl CommandHandler for OnCommand {
                     let detail = "the body is {\"date\": \"2026-12-01\"}";
                     Problem::new(422, "body_invalid", detail)
                 })?;
-                on_end_of_day(tx, date, now).await
+                on_end_of_day(tx, &self.signers, date, now).await
             }
             "tell-life-events" => {
                 let told = population::telling(&self.keys, &command.body)?;
@@ -165,13 +167,14 @@ fn again(mut message: Results, said: &Event, now: DateTime<Utc>) -> [Event; 2] {
 /// The banks send what they still owe an answer, then their statements of the day.
 async fn on_end_of_day(
     tx: &mut PgConnection,
+    signers: &Signers,
     date: NaiveDate,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
     store::lock_delayed(tx).await?;
     let mut late_messages = 0;
     loop {
-        let sent = send_delayed(tx, None, now).await?;
+        let sent = send_delayed(tx, signers, None, now).await?;
         if sent == 0 {
             break;
         }
@@ -179,7 +182,7 @@ async fn on_end_of_day(
     }
     let mut statements = Vec::new();
     for bank in Institution::connected() {
-        if let Some(it) = state(tx, bank.institution, date, now).await? {
+        if let Some(it) = state(tx, signers, (bank.institution, date), now).await? {
             tracing::info!(
                 institution = %it.institution, statement_no = it.number,
                 entries = it.entries_count, "A bank made its statement"
@@ -201,8 +204,8 @@ async fn on_end_of_day(
 /// Makes a bank's statement of all that none has shown yet; `None` where there is nothing.
 async fn state(
     tx: &mut PgConnection,
-    institution: Institution,
-    date: NaiveDate,
+    signers: &Signers,
+    (institution, date): (Institution, NaiveDate),
     now: DateTime<Utc>,
 ) -> Result<Option<Statement>, Error> {
     let last = store::last_statement(tx, institution).await?;
@@ -225,14 +228,14 @@ async fn state(
             .collect();
         for few in of_part.chunks(CHUNKS_AT_ONCE) {
             let paid = store::paid(tx, institution, few).await?;
-            say(tx, pages.add(part, paid), now).await?;
+            say(tx, signers, pages.add(part, paid), now).await?;
         }
         let of_part: Vec<_> = moved.extract_if(.., |(it, _)| *it == part).collect();
         let of_part = of_part.into_iter().map(|(_, it)| it).collect();
-        say(tx, pages.add(part, of_part), now).await?;
-        say(tx, pages.end_part(part), now).await?;
+        say(tx, signers, pages.add(part, of_part), now).await?;
+        say(tx, signers, pages.end_part(part), now).await?;
     }
-    say(tx, pages.end(), now).await?;
+    say(tx, signers, pages.end(), now).await?;
     Ok(Some(statement))
 }
 
@@ -262,34 +265,35 @@ fn add_moved(totals: &mut Vec<PartTotals>, moved: &[(Part, Paid)]) {
 
 async fn say(
     tx: &mut PgConnection,
+    signers: &Signers,
     pages: impl IntoIterator<Item = StatementPage>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let events = pages.into_iter().map(|it| Event::of(&it, now)).collect();
-    messaging::append(tx, events, now).await?;
+    messaging::append_signed(tx, signers, events, now).await?;
     Ok(())
 }
 
 /// Sends late answers when they are due, until the process stops.
-pub(crate) async fn send_when_due(pool: PgPool, stop: CancellationToken) {
+pub(crate) async fn send_when_due(pool: PgPool, signers: Arc<Signers>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(POLL) => {}
         }
-        if let Err(error) = send_due(&pool, Utc::now()).await {
+        if let Err(error) = send_due(&pool, &signers, Utc::now()).await {
             tracing::warn!(error = %error, "Late answers wait for the next look");
         }
     }
 }
 
-async fn send_due(pool: &PgPool, now: DateTime<Utc>) -> Result<(), Error> {
+async fn send_due(pool: &PgPool, signers: &Signers, now: DateTime<Utc>) -> Result<(), Error> {
     while store::is_any_due(pool, now).await? {
         let mut tx = pool.begin().await?;
         if !store::try_lock_delayed(&mut tx).await? {
             return Ok(());
         }
-        send_delayed(&mut tx, Some(now), now).await?;
+        send_delayed(&mut tx, signers, Some(now), now).await?;
         tx.commit().await?;
     }
     Ok(())
@@ -298,11 +302,12 @@ async fn send_due(pool: &PgPool, now: DateTime<Utc>) -> Result<(), Error> {
 /// Sends some late answers, all that are due by `due_by` or any; returns how many.
 async fn send_delayed(
     tx: &mut PgConnection,
+    signers: &Signers,
     due_by: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<usize, Error> {
     let results = store::take_delayed(tx, due_by).await?;
     let events = results.iter().map(|it| Event::of(it, now)).collect();
-    messaging::append(tx, events, now).await?;
+    messaging::append_signed(tx, signers, events, now).await?;
     Ok(results.len())
 }

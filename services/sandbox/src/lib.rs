@@ -55,11 +55,14 @@ mod store;
 mod verification;
 mod vneid;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Channel, Institution};
-use messaging::{Relay, Subscription, Wires, consume};
+use messaging::{
+    Handler, Organisation, Relay, Signers, Subscription, Wires, consume, consume_as_bank,
+};
 use privacy::Keys;
 use tokio::time::sleep;
 
@@ -80,15 +83,7 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Opens all banks; everything runs as tasks of `ctx` until it stops.
 pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     let speakers: Vec<String> = Institution::connected()
-        .flat_map(|it| {
-            let bank = it.institution;
-            [
-                events::bank_in_results(bank),
-                events::bank_in_standings(bank),
-                events::bank_in_statement(bank),
-                events::bank_in_verifications(bank),
-            ]
-        })
+        .flat_map(|it| says(it.institution))
         .chain([
             events::POPULATION.to_owned(),
             events::CENTRAL_BANK.to_owned(),
@@ -96,6 +91,8 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
         .collect();
     messaging::register(&ctx.pool, &speakers).await?;
     let wires = ctx.wires();
+    let banks = connect_banks(ctx).await?;
+    let signers = Arc::new(signers(&ctx.keys));
     for it in Institution::connected() {
         let subscription = Subscription {
             consumer: SERVICE,
@@ -108,9 +105,10 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
                 seed: ctx.settings.sandbox.seed,
                 key: ctx.keys.exchange(&it.institution.to_string()),
             },
+            signers: Arc::clone(&signers),
             delay: Duration::from_millis(ctx.settings.sandbox.delay_ms),
         };
-        ctx.spawn("bank", consume(wires.clone(), subscription, heard));
+        listen(ctx, "bank", banks.get(&it.institution), subscription, heard);
         if it.channel != Channel::Cash {
             let subscription = Subscription {
                 consumer: SERVICE,
@@ -121,19 +119,27 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
                 seed: ctx.settings.sandbox.seed,
                 delay: Duration::from_millis(ctx.settings.sandbox.delay_ms),
                 keys: Arc::clone(&ctx.keys),
+                signers: Arc::clone(&signers),
             };
-            ctx.spawn("holders", consume(wires.clone(), subscription, heard));
+            let bank = banks.get(&it.institution);
+            listen(ctx, "holders", bank, subscription, heard);
         }
     }
-    let late = verification::send_late(ctx.pool.clone(), ctx.stop.clone());
+    let late = verification::send_late(ctx.pool.clone(), Arc::clone(&signers), ctx.stop.clone());
     ctx.spawn("late verifications", late);
-    let late = handlers::send_when_due(ctx.pool.clone(), ctx.stop.clone());
+    let late = handlers::send_when_due(ctx.pool.clone(), Arc::clone(&signers), ctx.stop.clone());
     ctx.spawn("late answers", late);
     ctx.spawn(
         "commands",
-        take_commands(wires.clone(), Arc::clone(&ctx.keys)),
+        take_commands(wires.clone(), Arc::clone(&ctx.keys), signers),
     );
-    ctx.spawn("relay", Relay::new(wires, speakers).run());
+    let mut relay = Relay::new(wires, speakers);
+    for (institution, (nats, jetstream)) in banks {
+        for speaker in says(institution) {
+            relay = relay.through(speaker, nats.clone(), jetstream.clone());
+        }
+    }
+    ctx.spawn("relay", relay.run());
     if ctx.settings.sandbox.vneid_listen.is_some() {
         let vneid = Vneid::bind(&ctx.settings.sandbox, Arc::clone(&ctx.keys)).await?;
         tracing::info!(
@@ -145,13 +151,80 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     Ok(())
 }
 
-async fn take_commands(wires: Wires, keys: Arc<Keys>) {
+/// A bank's own way to NATS.
+type Connection = (async_nats::Client, async_nats::jetstream::Context);
+
+/// What a bank says.
+fn says(bank: Institution) -> [String; 4] {
+    [
+        events::bank_in_results(bank),
+        events::bank_in_standings(bank),
+        events::bank_in_statement(bank),
+        events::bank_in_verifications(bank),
+    ]
+}
+
+/// Each bank logs in as itself, where it has been given with what.
+async fn connect_banks(
+    ctx: &boot::Context,
+) -> Result<BTreeMap<Institution, Connection>, boot::BootError> {
+    let mut banks = BTreeMap::new();
+    let settings = &ctx.settings;
+    let (Some(folder), Some(url)) = (&settings.sandbox.banks_dir, &settings.nats.url) else {
+        return Ok(banks);
+    };
+    for it in Institution::connected() {
+        let bank = it.institution;
+        let login = boot::nats::Login {
+            nkey_file: Some(folder.join(bank.to_string()).join("nats.nk")),
+            inbox_prefix: Some(format!("_INBOX_{bank}")),
+        };
+        let nats = boot::nats::connect(url, &login, &format!("bank_{bank}")).await?;
+        let jetstream = boot::nats::jetstream(&nats);
+        banks.insert(bank, (nats, jetstream));
+    }
+    Ok(banks)
+}
+
+/// Over the bank's own connection where it has one, else over ours.
+fn listen<H: Handler<Error = Error>>(
+    ctx: &boot::Context,
+    name: &'static str,
+    bank: Option<&Connection>,
+    subscription: Subscription,
+    heard: H,
+) {
+    let wires = ctx.wires();
+    match bank.cloned() {
+        Some((nats, jetstream)) => {
+            let wires = Wires {
+                nats,
+                jetstream,
+                ..wires
+            };
+            ctx.spawn(name, consume_as_bank(wires, subscription, heard));
+        }
+        None => ctx.spawn(name, consume(wires, subscription, heard)),
+    }
+}
+
+/// The keys by which the banks sign what they say: made up, one of each bank's own, and the same
+/// for the same keys of the installation.
+pub fn signers(keys: &Keys) -> Signers {
+    Institution::connected().fold(Signers::default(), |signers, it| {
+        let key = keys.signer(&format!("organisation {}", it.institution));
+        signers.with(Organisation::Institution(it.institution), key)
+    })
+}
+
+async fn take_commands(wires: Wires, keys: Arc<Keys>, signers: Arc<Signers>) {
     while !wires.stop.is_cancelled() {
         let served = messaging::serve(
             wires.clone(),
             SERVICE,
             OnCommand {
                 keys: Arc::clone(&keys),
+                signers: Arc::clone(&signers),
             },
         )
         .await;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ansinh::{ServiceName, start_some};
+use ansinh::{ServiceName, made_up_signers, start_some};
 use anyhow::{Context, ensure};
 use boot::Health;
 use chrono::{NaiveDate, Utc};
@@ -96,7 +96,8 @@ async fn wires(ground: &Ground, pool: &PgPool, stop: &CancellationToken) -> anyh
 /// Says events and waits until reconciliation has heard all of everybody.
 async fn say(pool: &PgPool, day: &BankDay<'_>, events: Vec<Event>) -> anyhow::Result<()> {
     let mut tx = pool.begin().await?;
-    messaging::append(&mut tx, events, Utc::now()).await?;
+    let signers = made_up_signers(day.keys());
+    messaging::append_signed(&mut tx, &signers, events, Utc::now()).await?;
     tx.commit().await?;
     for speaker in speakers(day) {
         let begun = Instant::now();

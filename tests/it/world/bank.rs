@@ -95,7 +95,8 @@ impl World {
     pub async fn say(&self, events: Vec<Event>) -> anyhow::Result<()> {
         let speakers: Vec<String> = events.iter().map(|it| it.speaker.clone()).collect();
         let mut tx = self.pool.begin().await?;
-        messaging::append(&mut tx, events, Utc::now()).await?;
+        let signers = ansinh::made_up_signers(&self.target.keys()?);
+        messaging::append_signed(&mut tx, &signers, events, Utc::now()).await?;
         tx.commit().await?;
         for speaker in speakers {
             let ear = match &speaker[..] {

@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, PgPool};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::required;
+use crate::{login, required};
 
 /// A key file of this test's own, gone with it.
 struct KeyFile(PathBuf);
@@ -31,7 +31,7 @@ impl Drop for KeyFile {
 /// A context on real servers that are taken as they are.
 async fn context(connect: &PgConnectOptions, key_file: &KeyFile) -> anyhow::Result<Context> {
     let url = connect.to_url_lossy().to_string();
-    let client = nats::connect(&required("NATS_URL"), "ansinh_boot").await?;
+    let client = nats::connect(&required("NATS_URL"), &login(), "ansinh_boot").await?;
     Ok(Context {
         service: "boot",
         pool: database::connect(&url, None, 2).await?,

@@ -9,6 +9,14 @@ mod stub;
 mod telemetry;
 
 /// A server these tests cannot do without.
+/// As whom the test server knows us.
+fn login() -> boot::nats::Login {
+    boot::nats::Login {
+        nkey_file: std::env::var_os("ANSINH_NATS__NKEY_FILE").map(Into::into),
+        inbox_prefix: None,
+    }
+}
+
 fn required(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable} must name a test server"))
 }

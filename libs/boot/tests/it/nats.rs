@@ -1,11 +1,11 @@
 use boot::{BootError, nats};
 
-use crate::required;
 use crate::stub::Stub;
+use crate::{login, required};
 
 #[tokio::test]
 async fn a_client_connects_under_its_name() -> anyhow::Result<()> {
-    let client = nats::connect(&required("NATS_URL"), "ansinh_test").await?;
+    let client = nats::connect(&required("NATS_URL"), &login(), "ansinh_test").await?;
     let mut heard = client.subscribe("boot.test.connects").await?;
     client.publish("boot.test.connects", "here".into()).await?;
     let message = futures::StreamExt::next(&mut heard).await.unwrap();
@@ -16,7 +16,7 @@ async fn a_client_connects_under_its_name() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_server_that_syncs_later_is_refused() -> anyhow::Result<()> {
-    let client = nats::connect(&required("NATS_URL"), "ansinh_test").await?;
+    let client = nats::connect(&required("NATS_URL"), &login(), "ansinh_test").await?;
     let hasty = Stub::start(
         r#"{"server_id":"N","version":"2.15.1","jetstream":{"config":{"sync_interval":120000000000,"strict":true}}}"#,
     )
@@ -36,7 +36,7 @@ async fn a_server_that_syncs_later_is_refused() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_monitoring_page_that_cannot_be_read_is_an_error() -> anyhow::Result<()> {
-    let client = nats::connect(&required("NATS_URL"), "ansinh_test").await?;
+    let client = nats::connect(&required("NATS_URL"), &login(), "ansinh_test").await?;
     let other = Stub::start("<html>").await?;
     for url in ["http://127.0.0.1:1".to_owned(), other.url()] {
         let error = nats::refuse_unsafe_server(&client, Some(&url))

@@ -5,6 +5,7 @@ use domain::Part;
 use sqlx::{PgConnection, PgPool};
 
 use super::hash_of;
+use crate::signature::OrganisationKey;
 use crate::{Delivered, Error};
 
 /// Where a sequence stands.
@@ -51,27 +52,44 @@ pub(crate) async fn cursors(
     Ok(rows.into_iter().map(|it| (it.part, it.seq)).collect())
 }
 
+/// Where a sequence stands, and the keys that its next messages name.
 pub(crate) async fn lock_cursor(
     tx: &mut PgConnection,
     consumer: &str,
-    speaker: &str,
-    part: Part,
-) -> Result<Place, Error> {
-    let row = sqlx::query!(
+    (speaker, part): (&str, Part),
+    key_nos: &[i64],
+) -> Result<(Place, Vec<OrganisationKey>), Error> {
+    let rows = sqlx::query!(
         r#"
-        SELECT seq, hash FROM messaging.cursors
-        WHERE consumer = $1 AND speaker = $2 AND part = $3 FOR NO KEY UPDATE
+        SELECT c.seq, c.hash, k.key_no AS "key_no?", k.organisation AS "organisation?",
+            k.public_key AS "public_key?", k.valid_from AS "valid_from?", k.confirmed_by,
+            k.ended_at
+        FROM messaging.cursors c LEFT JOIN messaging.keys k ON k.key_no = ANY ($4)
+        WHERE c.consumer = $1 AND c.speaker = $2 AND c.part = $3 FOR NO KEY UPDATE OF c
         "#,
         consumer,
         speaker,
         part.number(),
+        key_nos,
     )
-    .fetch_one(tx)
+    .fetch_all(tx)
     .await?;
-    Ok(Place {
-        seq: row.seq,
-        hash: hash_of(&row.hash),
-    })
+    let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let place = Place {
+        seq: first.seq,
+        hash: hash_of(&first.hash),
+    };
+    let keys = rows.into_iter().filter_map(|it| {
+        Some(OrganisationKey {
+            key_no: it.key_no?,
+            organisation: it.organisation?,
+            public_key: it.public_key?,
+            valid_from: it.valid_from?,
+            is_confirmed: it.confirmed_by.is_some(),
+            ended_at: it.ended_at,
+        })
+    });
+    Ok((place, keys.collect()))
 }
 
 pub(crate) async fn move_cursor(

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::hash_of;
 use crate::Error;
+use crate::signature::Signature;
 
 /// NOTIFY channel that wakes relays.
 pub(crate) const WAKE: &str = "ansinh_outbox";
@@ -20,6 +21,7 @@ pub(crate) struct OutboxRow {
     pub prev_hash: [u8; 32],
     pub hash: [u8; 32],
     pub trace: Option<String>,
+    pub signature: Option<Signature>,
 }
 
 /// An outbox row as the relay publishes it.
@@ -34,6 +36,9 @@ pub(crate) struct Outgoing {
     pub trace: Option<String>,
     pub prev_hash: Vec<u8>,
     pub hash: Vec<u8>,
+    pub recorded_at: DateTime<Utc>,
+    pub key_no: Option<i64>,
+    pub signature: Option<Vec<u8>>,
 }
 
 pub(crate) async fn insert_heads(pool: &PgPool, speakers: &[String]) -> Result<(), Error> {
@@ -64,39 +69,70 @@ pub(crate) async fn insert_heads(pool: &PgPool, speakers: &[String]) -> Result<(
     Ok(tx.commit().await?)
 }
 
-pub(crate) type Heads = BTreeMap<(String, Part), (i64, [u8; 32])>;
+/// Where a sequence ends, and the key by which its next message is to be signed.
+pub(crate) struct Head {
+    pub seq: i64,
+    pub hash: [u8; 32],
+    /// Number and public key; `None` where no held one holds now, or nothing is to be signed.
+    pub key: Option<(i64, Vec<u8>)>,
+}
 
-/// Locks sequences in the order of their keys, so that two transactions never wait in a ring.
+pub(crate) type Heads = BTreeMap<(String, Part), Head>;
+
+/// Locks sequences in the order of their keys, so that two transactions never wait in a ring. For
+/// each that an organisation signs: which of the `candidates` is its newest key that holds `now`.
 pub(crate) async fn lock_heads(
     tx: &mut PgConnection,
     keys: &[(String, Part)],
+    (organisations, candidates): (&[Option<String>], &[Vec<u8>]),
+    now: DateTime<Utc>,
 ) -> Result<Heads, Error> {
     let speakers: Vec<String> = keys.iter().map(|(speaker, _)| speaker.clone()).collect();
     let parts: Vec<i16> = keys.iter().map(|(_, part)| part.number()).collect();
     let rows = sqlx::query!(
         r#"
-        SELECT h.speaker, h.part AS "part: Part", h.seq, h.hash FROM messaging.heads h
-        JOIN unnest($1::text[], $2::smallint[]) AS k (speaker, part)
+        SELECT h.speaker, h.part AS "part: Part", h.seq, h.hash,
+            s.key_no AS "key_no?", s.public_key AS "public_key?"
+        FROM messaging.heads h
+        JOIN unnest($1::text[], $2::smallint[], $3::text[]) AS k (speaker, part, organisation)
             ON (h.speaker, h.part) = (k.speaker, k.part)
+        LEFT JOIN LATERAL (
+            SELECT s.key_no, s.public_key FROM messaging.keys s
+            WHERE s.organisation = k.organisation AND s.public_key = ANY ($4)
+                AND s.confirmed_by IS NOT NULL AND s.valid_from <= $5
+                AND (s.ended_at IS NULL OR s.ended_at > $5)
+            ORDER BY s.valid_from DESC, s.key_no DESC LIMIT 1
+        ) s ON k.organisation IS NOT NULL
         ORDER BY h.speaker, h.part
         FOR NO KEY UPDATE OF h
         "#,
         &speakers,
         &parts,
+        organisations as &[Option<String>],
+        candidates,
+        now,
     )
     .fetch_all(tx)
     .await?;
+    let head = |seq, hash: &[u8], key_no: Option<i64>, public_key| Head {
+        seq,
+        hash: hash_of(hash),
+        key: key_no.zip(public_key),
+    };
     Ok(rows
         .into_iter()
-        .map(|it| ((it.speaker, it.part), (it.seq, hash_of(&it.hash))))
+        .map(|it| {
+            let head = head(it.seq, &it.hash, it.key_no, it.public_key);
+            ((it.speaker, it.part), head)
+        })
         .collect())
 }
 
 pub(crate) async fn move_heads(tx: &mut PgConnection, heads: &Heads) -> Result<(), Error> {
     let speakers: Vec<String> = heads.keys().map(|(speaker, _)| speaker.clone()).collect();
     let parts: Vec<i16> = heads.keys().map(|(_, part)| part.number()).collect();
-    let seqs: Vec<i64> = heads.values().map(|(seq, _)| *seq).collect();
-    let hashes: Vec<Vec<u8>> = heads.values().map(|(_, hash)| hash.to_vec()).collect();
+    let seqs: Vec<i64> = heads.values().map(|it| it.seq).collect();
+    let hashes: Vec<Vec<u8>> = heads.values().map(|it| it.hash.to_vec()).collect();
     sqlx::query!(
         r#"
         UPDATE messaging.heads h SET seq = k.seq, hash = k.hash
@@ -128,13 +164,17 @@ pub(crate) async fn insert_outbox(
     let traces: Vec<Option<String>> = rows.iter().map(|it| it.trace.clone()).collect();
     let prev_hashes: Vec<&[u8]> = rows.iter().map(|it| &it.prev_hash[..]).collect();
     let hashes: Vec<&[u8]> = rows.iter().map(|it| &it.hash[..]).collect();
+    let signatures = rows.iter().map(|it| it.signature.as_ref());
+    let key_nos: Vec<Option<i64>> = signatures.clone().map(|it| Some(it?.key_no)).collect();
+    let signatures: Vec<Option<Vec<u8>>> = signatures.map(|it| Some(it?.bytes.clone())).collect();
     sqlx::query!(
         r#"
         INSERT INTO messaging.outbox
-            (speaker, part, seq, event_id, subject, body, trace, prev_hash, hash, recorded_at)
-        SELECT o.*, $10
+            (speaker, part, seq, event_id, subject, body, trace, prev_hash, hash, key_no,
+            signature, recorded_at)
+        SELECT o.*, $12
         FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::uuid[], $5::text[],
-            $6::bytea[], $7::text[], $8::bytea[], $9::bytea[]) AS o
+            $6::bytea[], $7::text[], $8::bytea[], $9::bytea[], $10::bigint[], $11::bytea[]) AS o
         "#,
         &speakers,
         &parts,
@@ -145,6 +185,8 @@ pub(crate) async fn insert_outbox(
         &traces as &[Option<String>],
         &prev_hashes as &[&[u8]],
         &hashes as &[&[u8]],
+        &key_nos as &[Option<i64>],
+        &signatures as &[Option<Vec<u8>>],
         now,
     )
     .execute(tx)
@@ -228,7 +270,8 @@ pub(crate) async fn outgoing(
         r#"
         SELECT o.speaker AS "speaker!", o.part AS "part!: Part", o.seq AS "seq!",
             o.event_id AS "event_id!", o.subject AS "subject!", o.body AS "body!", o.trace,
-            o.prev_hash AS "prev_hash!", o.hash AS "hash!"
+            o.prev_hash AS "prev_hash!", o.hash AS "hash!", o.recorded_at AS "recorded_at!",
+            o.key_no, o.signature
         FROM unnest($1::text[], $2::smallint[], $3::bigint[]) AS k (speaker, part, after)
         CROSS JOIN LATERAL (
             SELECT * FROM messaging.outbox o

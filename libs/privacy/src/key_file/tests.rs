@@ -69,7 +69,7 @@ fn a_malformed_file_is_refused_with_its_reason() {
         ),
         (
             "verison = 1".to_owned(),
-            "the names are purpose, version, sealing and index",
+            "the names are purpose, version, sealing, index and signing",
         ),
         ("version".to_owned(), "a line is `name = value`"),
         (
@@ -92,6 +92,10 @@ fn a_malformed_file_is_refused_with_its_reason() {
         ),
         (
             with(&format!("sealing.1 = {two}")),
+            "two versions have the same key",
+        ),
+        (
+            with(&format!("signing = {two}")),
             "two versions have the same key",
         ),
         (with(&nine.join("\n")), "more than 8 versions are retired"),
@@ -119,4 +123,18 @@ fn a_rotated_text_keeps_each_other_line_and_the_key_that_was() {
              index = \"{index}\"\n# the end\n"
         )
     );
+}
+
+#[test]
+fn a_new_signing_key_stands_before_the_one_that_was() {
+    let (one, two) = ("01".repeat(32), "02".repeat(32));
+    let keys = file("3", &"ab".repeat(32), &"cd".repeat(32));
+    let text = format!("{keys}signing = {one}\nsigning.former = {two}\n# the end\n");
+    let old = parse(&text).unwrap();
+    let fresh = Key::new(Zeroizing::new([7; 32]));
+    let text = rotated_signing(text.as_bytes(), &old.signing[0], &fresh);
+    let new = parse(&text).unwrap();
+    let signing: Vec<[u8; 32]> = new.signing.iter().map(|it| ***it).collect();
+    assert_eq!(signing, [[7; 32], [1; 32]]);
+    assert!(text.starts_with(&format!("{keys}# the end\n")), "{}", *text);
 }

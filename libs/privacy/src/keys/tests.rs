@@ -21,6 +21,7 @@ fn ring(version: u8, retired: &[u8]) -> Keys {
         sealing: key(version),
         retired: retired.iter().map(|it| (*it, key(*it))).collect(),
         index: key(2),
+        signing: Vec::new(),
     })
 }
 
@@ -75,6 +76,7 @@ fn another_version_is_named_and_a_changed_version_is_refused() {
         sealing: key(1),
         retired: Vec::new(),
         index: key(9),
+        signing: Vec::new(),
     });
     let error = same_bytes_of_another_version
         .open(Field::CitizenNumber, b"", &Sealed::from(relabelled))
@@ -128,6 +130,7 @@ fn indexes_of_two_fields_or_keys_have_nothing_in_common() {
         sealing: key(1),
         retired: Vec::new(),
         index: key(3),
+        signing: Vec::new(),
     });
     let index = keys(1).index(Field::CitizenNumber, NUMBER);
     assert_ne!(index, keys(1).index(Field::BankAccount, NUMBER));
@@ -223,6 +226,29 @@ fn a_rotated_file_opens_what_each_version_sealed_and_indexes_alike() {
     }
     let files = std::fs::read_dir(&folder.0).unwrap().count();
     assert_eq!(files, 1, "a draft was left behind");
+}
+
+#[test]
+fn the_former_signing_key_signs_on_and_a_file_without_one_signs_always_alike() {
+    let folder = Folder::new();
+    let path = folder.0.join("keys");
+    let public = |keys: &Keys| -> Vec<Vec<u8>> {
+        keys.state_signers()
+            .iter()
+            .map(Signer::public_key)
+            .collect()
+    };
+    let first = public(&Keys::generate(&path).unwrap());
+    assert_eq!(first.len(), 1);
+    let second = public(&Keys::rotate_signing(&path).unwrap());
+    assert_eq!((second.len(), &second[1]), (2, &first[0]));
+    let third = public(&Keys::rotate_signing(&path).unwrap());
+    assert_eq!((third.len(), &third[1]), (2, &second[0]));
+    let sealing = Keys::rotate(&path).unwrap();
+    assert_eq!(public(&sealing), third, "that is another key");
+
+    assert_eq!(public(&keys(1)), public(&ring(10, &[1])));
+    assert_eq!(public(&keys(1)).len(), 1);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::CitizenNumber;
 use domain::PersonNo;
 use identity::{Citizen, Port};
-use messaging::Problem;
+use messaging::{Problem, Signers};
 use names::Verdict;
 use privacy::{Access, Field, Keys, Purpose, Role};
 use serde_json::{Value, json};
@@ -142,7 +142,7 @@ impl CitizenDoor {
         };
         let requested = linking::request(tx, &self.keys, self.terms, wanted, now).await?;
         let (link, state, said) = requested;
-        messaging::append(tx, said, now).await?;
+        messaging::append_signed(tx, &Signers::of_state(&self.keys), said, now).await?;
         Ok(json!({ "link": link, "state": state.as_str() }))
     }
 

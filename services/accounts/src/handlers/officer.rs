@@ -3,7 +3,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::{CitizenNumber, Officer, PersonNo, Programme};
 use events::HoldReason;
-use messaging::Problem;
+use messaging::{Problem, Signers};
 use privacy::{Field, Keys};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -82,7 +82,7 @@ impl OfficerDoor {
         };
         let requested = linking::request(tx, &self.keys, self.terms, wanted, now).await?;
         let (link, state, said) = requested;
-        messaging::append(tx, said, now).await?;
+        messaging::append_signed(tx, &Signers::of_state(&self.keys), said, now).await?;
         self.watch_velocity(tx, &officer, now).await?;
         Ok(json!({ "link": link, "state": state.as_str() }))
     }

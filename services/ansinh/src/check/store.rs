@@ -364,6 +364,30 @@ pub(super) async fn outbox_chain(pool: &PgPool) -> anyhow::Result<Invariant> {
     })
 }
 
+/// Sequences between organisations whose cursor stands elsewhere than what was verified leads to.
+/// What was said before there were signatures counts as it was.
+pub(super) async fn moved_without_message(pool: &PgPool) -> anyhow::Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT c.consumer || ' hears ' || c.speaker || '/' || c.part AS "place!"
+        FROM messaging.cursors c
+        LEFT JOIN (
+            SELECT speaker, part, max(seq) AS last FROM messaging.outbox
+            WHERE speaker LIKE 'bank.%' AND signature IS NULL GROUP BY speaker, part
+        ) u USING (speaker, part)
+        LEFT JOIN (
+            SELECT consumer, speaker, part, count(*) AS messages, max(seq) AS last
+            FROM messaging.received GROUP BY consumer, speaker, part
+        ) r USING (consumer, speaker, part)
+        WHERE c.speaker LIKE 'bank.%'
+            AND (c.seq <> coalesce(r.last, u.last, 0)
+                OR coalesce(r.messages, 0) <> c.seq - coalesce(u.last, 0))
+        "#
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
 /// Recomputes the root of every prepared run from its lines.
 pub(super) async fn run_roots(pool: &PgPool) -> anyhow::Result<Invariant> {
     let runs = sqlx::query!(

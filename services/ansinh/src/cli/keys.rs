@@ -11,7 +11,13 @@ pub(crate) enum KeyRing {
     Generate(KeyFile),
     /// Add a new version to seal with; the former one still opens. Then start the services again
     #[command(before_help = "Example:  ansinh keys rotate --file /etc/ansinh/keys")]
-    Rotate(KeyFile),
+    Rotate {
+        #[command(flatten)]
+        file: KeyFile,
+        /// The key by which the state signs, in place of the one that seals
+        #[arg(long)]
+        signing: bool,
+    },
     /// Purpose and versions of a file, never a key
     #[command(before_help = "Example:  ansinh keys show --file /etc/ansinh/keys")]
     Show(KeyFile),

@@ -15,6 +15,8 @@ struct RingView {
     purpose: &'static str,
     current: u8,
     retired: Vec<u8>,
+    /// Public keys by which the state signs, the newest first, in hex.
+    signing: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -35,7 +37,18 @@ pub(super) async fn keys(command: KeyRing, shared: &Shared) -> Result<ExitCode, 
             say("Made. Keep a copy apart from the database: losing keys is losing the data.");
             show_ring(&keys, shared.output)
         }
-        KeyRing::Rotate(it) => {
+        KeyRing::Rotate {
+            file,
+            signing: true,
+        } => {
+            let keys = Keys::rotate_signing(&file.file).map_err(refused)?;
+            say(
+                "Made. The former key signs until the new one is known: start all services again, \
+                 then `ansinh bank register-key --organisation state`, and another officer confirms.",
+            );
+            show_ring(&keys, shared.output)
+        }
+        KeyRing::Rotate { file: it, .. } => {
             let keys = Keys::rotate(&it.file).map_err(refused)?;
             say("Rotated. Start all services again, then follow `ansinh keys status`.");
             show_ring(&keys, shared.output)
@@ -59,6 +72,11 @@ fn show_ring(keys: &Keys, output: Output) -> Result<ExitCode, Failure> {
         purpose: keys.purpose().code(),
         current: keys.current_version(),
         retired: keys.retired_versions(),
+        signing: keys
+            .state_signers()
+            .iter()
+            .map(|it| hex::encode(it.public_key()))
+            .collect(),
     };
     show(output, &view, |it| {
         let retired: Vec<String> = it.retired.iter().map(u8::to_string).collect();
@@ -66,6 +84,7 @@ fn show_ring(keys: &Keys, output: Output) -> Result<ExitCode, Failure> {
             ["purpose".to_owned(), it.purpose.to_owned()],
             ["current version".to_owned(), it.current.to_string()],
             ["retired versions".to_owned(), retired.join(", ")],
+            ["signing (public)".to_owned(), it.signing.join("\n")],
         ];
         table(&["keys", ""], 2, rows)
     })?;

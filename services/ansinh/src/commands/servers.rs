@@ -18,6 +18,7 @@ pub(super) async fn servers(command: Command) -> Result<ExitCode, Failure> {
         .args(&command[1..])
         .env("DATABASE_URL", servers.database_url())
         .env("NATS_URL", servers.nats_url())
+        .env("ANSINH_NATS__NKEY_FILE", servers.nats_nkey_file())
         .kill_on_drop(true)
         .spawn()?;
     let status = tokio::select! {

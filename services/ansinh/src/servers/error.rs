@@ -61,6 +61,10 @@ pub enum ServersError {
         log: PathBuf,
     },
 
+    /// A bank whose old credentials nobody takes back.
+    #[error("bank {bank} has as many credentials as it may have; revoke one first")]
+    Full { bank: domain::Institution },
+
     /// The server is still there after every way to end it.
     #[error("{server} (process {pid}) could not be ended")]
     Unstoppable { server: &'static str, pid: u32 },

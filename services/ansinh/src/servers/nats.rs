@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::error::ServersError;
 use super::folder::Folder;
+use super::nats_users::{self, ACCOUNTS, PID_FILE};
 use super::ports::free_ports;
 use super::process::Process;
 use super::programs;
@@ -35,9 +36,10 @@ const STOP: [(Signal, Duration); 1] = [(Signal::SIGTERM, Duration::from_secs(20)
 
 /// A private NATS server with JetStream.
 ///
-/// Every message is on disk before it is acknowledged (`sync_interval: always`). There is one
-/// account, the global one, and no login: whoever works on this machine can reach the server.
-/// Where that matters, NATS is configured as `deploy/` shows, with an account for each bank.
+/// Every message is on disk before it is acknowledged (`sync_interval: always`). Nobody comes in
+/// without a key: the state has an account, and each bank one of its own ([`NatsUsers`]).
+///
+/// [`NatsUsers`]: super::NatsUsers
 pub struct Nats {
     folder: Folder,
     program: PathBuf,
@@ -64,6 +66,7 @@ impl Nats {
     pub async fn start(home: &Path) -> Result<Nats, ServersError> {
         let folder = Folder::open(home)?;
         let claim = folder.claim(NAME).await?;
+        nats_users::prepare(&folder)?;
         let program = programs::nats_server().await?;
         folder.turn_log(NAME)?;
         let mut starts = 1;
@@ -96,6 +99,16 @@ impl Nats {
     /// The base URL of the monitoring pages; the same after [`Nats::restart`].
     pub fn monitor_url(&self) -> &str {
         &self.monitor_url
+    }
+
+    /// The seed by which the state's services log in.
+    pub fn nkey_file(&self) -> PathBuf {
+        nats_users::state_nkey_file(self.folder.path())
+    }
+
+    /// The folder with one of each bank in it, by whose seed the bank logs in.
+    pub fn banks_dir(&self) -> PathBuf {
+        nats_users::banks_dir(self.folder.path())
     }
 
     /// The server's process id, also when it has been killed.
@@ -173,6 +186,8 @@ listen: "127.0.0.1:{port}"
 # Services ask here whether the server is configured safely before they start.
 http: "127.0.0.1:{monitor_port}"
 
+pid_file: "{PID_FILE}"
+
 # A chunk of a thousand lines with signatures and room to spare.
 max_payload: 8MB
 
@@ -185,6 +200,8 @@ jetstream {{
   max_memory_store: 256MB
   max_file_store: 32GB
 }}
+
+include "{ACCOUNTS}"
 "#
         )
     }
@@ -280,7 +297,11 @@ mod tests {
         let home = Home::new();
         let mut nats = Nats::start(home.path()).await.unwrap();
         let (url, first_pid) = (nats.url().to_owned(), nats.pid());
-        let client = async_nats::connect(nats.url()).await.unwrap();
+        let seed = std::fs::read_to_string(nats.nkey_file()).unwrap();
+        let client = async_nats::ConnectOptions::with_nkey(seed.trim().to_owned())
+            .connect(nats.url())
+            .await
+            .unwrap();
         let context = jetstream::new(client);
         let stream = jetstream::stream::Config {
             name: "PAY".to_owned(),

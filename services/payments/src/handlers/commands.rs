@@ -11,7 +11,10 @@ use super::acts::{act, changed_account, lent, on_send_back_run, on_submit_run};
 use super::cash::{on_age_cash, on_cash_return, on_move_cash, on_take_cash};
 use super::enquiries::{on_decide_unknown, on_settle_unknown};
 use super::funding::{fund_approved, on_fund_run};
-use super::keys::{on_end_key, on_register_key};
+use super::keys::{
+    on_confirm_organisation_key, on_end_key, on_end_organisation_key, on_register_key,
+    on_register_organisation_key,
+};
 use super::pauses::{
     approve_limit, begin_waves, limit_institution, on_continue_run, pause, resume, stop,
 };
@@ -84,6 +87,13 @@ impl CommandHandler for OnCommand {
             "fund-run" => on_fund_run(tx, read(command)?, now).await,
             "close-year" => close_year(tx, read(command)?, now).await,
             "approve-closing" => approve_closing(tx, read(command)?, now).await,
+            "register-organisation-key" => {
+                on_register_organisation_key(tx, read(command)?, now).await
+            }
+            "confirm-organisation-key" => {
+                on_confirm_organisation_key(tx, read(command)?, now).await
+            }
+            "end-organisation-key" => on_end_organisation_key(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
             "order-schedule" => order_schedule(tx, read(command)?, now).await,

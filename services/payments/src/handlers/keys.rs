@@ -1,10 +1,12 @@
 use chrono::{DateTime, Utc};
-use messaging::Problem;
+use messaging::{NewKey, Problem};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::approval::KeyStatement;
-use crate::command::{EndKey, RegisterKey};
+use crate::command::{
+    ConfirmOrganisationKey, EndKey, EndOrganisationKey, RegisterKey, RegisterOrganisationKey,
+};
 use crate::{Error, store};
 
 /// A key becomes the one by which its officer signs, in the place of a former one. Its officer has
@@ -56,4 +58,49 @@ pub(super) async fn on_end_key(
     })?;
     store::end_key(tx, key.key_no, (&command.officer, &command.reason), now).await?;
     Ok(json!({ "officer": command.owner, "ended": hex::encode(key.public_key) }))
+}
+
+/// A key by which an organisation is to sign what it says, the state's or a bank's.
+pub(super) async fn on_register_organisation_key(
+    tx: &mut PgConnection,
+    command: RegisterOrganisationKey,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let organisation = command.organisation.parse();
+    let organisation = organisation
+        .map_err(|it: domain::Refusal| Problem::new(422, it.code, it.sentence.clone()))?;
+    let key = NewKey {
+        organisation,
+        // What is no hex has no length either.
+        public_key: hex::decode(&command.public_key).unwrap_or_default(),
+        valid_from: command.valid_from.unwrap_or(now),
+    };
+    let key_no = messaging::register_key(tx, &key, &command.officer, now).await?;
+    Ok(json!({
+        "key_no": key_no, "organisation": organisation.to_string(),
+        "public_key": command.public_key, "valid_from": key.valid_from,
+    }))
+}
+
+pub(super) async fn on_confirm_organisation_key(
+    tx: &mut PgConnection,
+    command: ConfirmOrganisationKey,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let ConfirmOrganisationKey { officer, key_no } = command;
+    Ok(json!(
+        messaging::confirm_key(tx, key_no, &officer, now).await?
+    ))
+}
+
+pub(super) async fn on_end_organisation_key(
+    tx: &mut PgConnection,
+    command: EndOrganisationKey,
+    now: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let ended_at = command.ended_at.unwrap_or(now);
+    let why = (&command.officer, &command.reason[..]);
+    Ok(json!(
+        messaging::end_key(tx, command.key_no, ended_at, why, now).await?
+    ))
 }

@@ -8,7 +8,7 @@ use events::{
     AccountAtBank, Envelope, Event, Verification, VerificationRequest, VerificationRequests,
     Verifications,
 };
-use messaging::{Delivered, Handler};
+use messaging::{Delivered, Handler, Signers};
 use privacy::{BlindIndex, ExchangeKey, Field, Keys, PrivacyError};
 use sqlx::{PgConnection, PgPool};
 use tokio::time::sleep;
@@ -33,6 +33,7 @@ pub(crate) struct VerificationsHeard {
     /// How long the bank thinks about what it answers late.
     pub delay: Duration,
     pub keys: Arc<Keys>,
+    pub signers: Arc<Signers>,
 }
 
 /// Why a request is answered nothing.
@@ -71,7 +72,7 @@ impl Handler for VerificationsHeard {
                 said.extend(self.on_requests(tx, &envelope.read()?, now).await?);
             }
         }
-        messaging::append(tx, said, now).await?;
+        messaging::append_signed(tx, &self.signers, said, now).await?;
         Ok(())
     }
 }
@@ -229,19 +230,19 @@ fn seal(key: &ExchangeKey, verification_id: &str, answer: &Answer) -> Verificati
 }
 
 /// Sends late answers when they are due, until the process stops.
-pub(crate) async fn send_late(pool: PgPool, stop: CancellationToken) {
+pub(crate) async fn send_late(pool: PgPool, signers: Arc<Signers>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(POLL) => {}
         }
-        if let Err(error) = send_due(&pool, Utc::now()).await {
+        if let Err(error) = send_due(&pool, &signers, Utc::now()).await {
             tracing::warn!(error = %error, "Late verifications wait for the next look");
         }
     }
 }
 
-async fn send_due(pool: &PgPool, now: DateTime<Utc>) -> Result<(), Error> {
+async fn send_due(pool: &PgPool, signers: &Signers, now: DateTime<Utc>) -> Result<(), Error> {
     while store::is_any_due(pool, now).await? {
         let mut tx = pool.begin().await?;
         let due = store::take_due(&mut tx, now).await?;
@@ -249,7 +250,7 @@ async fn send_due(pool: &PgPool, now: DateTime<Utc>) -> Result<(), Error> {
             return Ok(()); // another process has them in hand
         }
         let events = due.iter().map(|it| Event::of(it, now)).collect();
-        messaging::append(&mut tx, events, now).await?;
+        messaging::append_signed(&mut tx, signers, events, now).await?;
         tx.commit().await?;
     }
     Ok(())
