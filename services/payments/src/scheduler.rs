@@ -2,7 +2,7 @@
 //!
 //! An opening and its run are one transaction, so it does not matter how many processes look, when
 //! one dies, or how long none was there: what is due is opened once, the longest due first, and
-//! what is too late to be paid on its day is told and not opened.
+//! what is too late to be paid on its day, or is refused, is told and not opened.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -110,6 +110,7 @@ async fn open_next(
         reason: None,
         run_no: None,
     };
+    let mut not_opened = "pay_day_over".to_owned();
     if Opening::of(run, due.release_by, now) == Opening::Open {
         let opening = OpenRun {
             officer: due.maker,
@@ -119,26 +120,30 @@ async fn open_next(
         };
         let due_at = boot::clock::in_vietnam(due.due_at).format("%Y-%m-%d %H:%M");
         let why = format!("schedule of {programme} {period}, due {due_at}");
-        settled.run_no =
-            handlers::open_run(&mut tx, &opening, Some(why), approvals_required, now).await?;
+        match handlers::open_run(&mut tx, &opening, Some(why), approvals_required, now).await {
+            Ok(opened) => settled.run_no = opened,
+            // It would be refused tomorrow as well, and what is due behind it would wait for it.
+            Err(Error::Refused(problem)) => not_opened = problem.code,
+            Err(error) => return Err(error),
+        }
         // Somebody opened it by hand in between.
         run = store::run_of(&mut tx, programme, period).await?;
     }
     if settled.run_no.is_none() {
         settled.run_no = run;
         (settled.state, settled.reason) = match run {
-            Some(_) => (MomentState::Skipped, Some("period_already_run")),
-            None => (MomentState::Missed, Some("pay_day_over")),
+            Some(_) => (MomentState::Skipped, Some("period_already_run".to_owned())),
+            None => (MomentState::Missed, Some(not_opened)),
         };
     }
-    store::settle(&mut tx, &[settled], now).await?;
     let missed = settled.state == MomentState::Missed;
+    let (opened, run) = (settled.state == MomentState::Fired, settled.run_no);
+    store::settle(&mut tx, &[settled], now).await?;
     if missed {
         let alarm = (Moment::Open.alarm(), format!("{programme} {period}"));
         store::raise_alarms(&mut tx, &[alarm], now).await?;
     }
     tx.commit().await?;
-    let (opened, run) = (settled.state == MomentState::Fired, settled.run_no);
     if missed {
         tell(Moment::Open, &format!("{programme} {period}"), due.due_at);
     } else {
@@ -158,10 +163,10 @@ async fn look_at_deadlines(pool: &PgPool, now: DateTime<Utc>) -> Result<usize, E
     let (kept, missed): (Vec<_>, Vec<_>) = passed
         .iter()
         .partition(|it| it.progress.keeps(it.key.moment, it.due_at));
-    let became = |key, state, reason| Settled {
+    let became = |key, state, reason: Option<&str>| Settled {
         key,
         state,
-        reason,
+        reason: reason.map(str::to_owned),
         run_no: None,
     };
     let kept = kept

@@ -31,11 +31,11 @@ pub(crate) struct PassedDeadline {
 }
 
 /// What became of a moment.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settled {
     pub key: Key,
     pub state: MomentState,
-    pub reason: Option<&'static str>,
+    pub reason: Option<String>,
     pub run_no: Option<RunNo>,
 }
 
@@ -288,7 +288,7 @@ pub(crate) async fn settle(
         rows.push(it.key);
     }
     let states: Vec<&str> = settled.iter().map(|it| it.state.as_str()).collect();
-    let reasons: Vec<Option<&str>> = settled.iter().map(|it| it.reason).collect();
+    let reasons: Vec<Option<&str>> = settled.iter().map(|it| it.reason.as_deref()).collect();
     let run_nos: Vec<Option<i64>> = settled.iter().map(|it| it.run_no.map(|it| it.0)).collect();
     sqlx::query!(
         r#"
