@@ -153,13 +153,8 @@ fn tell(event: &Event) {
 }
 
 #[derive(Deserialize)]
-struct Varz {
-    server_id: String,
-    jetstream: Option<Jetstream>,
-}
-
-#[derive(Deserialize)]
 struct Jetstream {
+    server_id: String,
     config: Option<JetstreamConfig>,
 }
 
@@ -172,8 +167,8 @@ struct JetstreamConfig {
 
 /// Refuses a server whose JetStream acknowledges before it has written to disk.
 ///
-/// Only the server's monitoring page tells (`GET /varz`, `jetstream.config.sync_always`). Without
-/// its address nothing can be known, and a warning says so.
+/// Only the server's monitoring page tells (`GET /jsz`, `config.sync_always`; `/varz` keeps what it
+/// knew when it was first asked). Without its address nothing can be known, and a warning says so.
 ///
 /// # Errors
 ///
@@ -189,24 +184,24 @@ pub async fn refuse_unsafe_server(
         );
         return Ok(());
     };
-    let varz = fetch_varz(monitor_url).await?;
-    if !varz.keeps_what_it_acknowledges() {
+    let jetstream = fetch_jetstream(monitor_url).await?;
+    if !jetstream.keeps_what_it_acknowledges() {
         return Err(BootError::UnsafeNats(
             "jetstream.sync_interval must be always".to_owned(),
         ));
     }
     let connected_to = client.server_info().server_id;
-    if connected_to != varz.server_id {
+    if connected_to != jetstream.server_id {
         tracing::warn!(
             connected_to,
-            checked = varz.server_id,
+            checked = jetstream.server_id,
             "nats.monitor_url belongs to another server than the one connected to"
         );
     }
     Ok(())
 }
 
-async fn fetch_varz(monitor_url: &str) -> Result<Varz, BootError> {
+async fn fetch_jetstream(monitor_url: &str) -> Result<Jetstream, BootError> {
     tls::choose_crypto();
     let failed = |it: reqwest::Error| {
         let place = mask_url(monitor_url);
@@ -216,16 +211,15 @@ async fn fetch_varz(monitor_url: &str) -> Result<Varz, BootError> {
         .timeout(MONITOR_TIMEOUT)
         .build()
         .map_err(failed)?;
-    let page = format!("{}/varz", monitor_url.trim_end_matches('/'));
+    let page = format!("{}/jsz", monitor_url.trim_end_matches('/'));
     let answer = client.get(page).send().await.map_err(failed)?;
     let answer = answer.error_for_status().map_err(failed)?;
     answer.json().await.map_err(failed)
 }
 
-impl Varz {
+impl Jetstream {
     fn keeps_what_it_acknowledges(&self) -> bool {
-        let config = self.jetstream.as_ref().and_then(|it| it.config.as_ref());
-        config.is_some_and(|it| it.sync_always)
+        self.config.as_ref().is_some_and(|it| it.sync_always)
     }
 }
 
@@ -249,23 +243,22 @@ pub(crate) async fn drain(client: &Client) {
 mod tests {
     use super::*;
 
-    fn keeps(varz: &str) -> bool {
-        let varz: Varz = serde_json::from_str(varz).unwrap();
-        varz.keeps_what_it_acknowledges()
+    fn keeps(page: &str) -> bool {
+        let page: Jetstream = serde_json::from_str(page).unwrap();
+        page.keeps_what_it_acknowledges()
     }
 
     #[test]
     fn only_a_server_that_says_it_always_syncs_is_safe() {
         assert!(keeps(
-            r#"{"server_id":"N","jetstream":{"config":{"sync_interval":120000000000,"sync_always":true,"strict":true},"stats":{}}}"#
+            r#"{"server_id":"N","config":{"sync_interval":120000000000,"sync_always":true,"strict":true},"streams":0}"#
         ));
         assert!(!keeps(
-            r#"{"server_id":"N","jetstream":{"config":{"sync_interval":120000000000,"strict":true}}}"#
+            r#"{"server_id":"N","config":{"sync_interval":120000000000,"strict":true}}"#
         ));
         assert!(!keeps(
-            r#"{"server_id":"N","jetstream":{"config":{"sync_always":false}}}"#
+            r#"{"server_id":"N","config":{"sync_always":false}}"#
         ));
-        assert!(!keeps(r#"{"server_id":"N","jetstream":{}}"#));
         assert!(!keeps(r#"{"server_id":"N"}"#));
     }
 

@@ -1,9 +1,9 @@
 //! Settings: built-in values < `ansinh.toml` < environment.
 
 mod environment;
+mod masked;
 
 use std::ffi::OsString;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,8 @@ use serde::Deserialize;
 
 use crate::BootError;
 use crate::nats::Login;
+
+pub use masked::mask_url;
 
 /// The file that is read when `ANSINH_CONFIG` names no other; it may be absent.
 pub const FILE: &str = "ansinh.toml";
@@ -55,7 +57,7 @@ pub struct Database {
 pub struct Nats {
     /// `nats://user:password@host:port`; several servers of one cluster are separated by commas.
     pub url: Option<String>,
-    /// The server's monitoring address (`http://host:port`), where `/varz` tells how it stores.
+    /// The server's monitoring address (`http://host:port`), where `/jsz` tells how it stores.
     pub monitor_url: Option<String>,
     /// The file with the seed of the nkey by which we log in; the seed itself is never a setting.
     pub nkey_file: Option<PathBuf>,
@@ -438,65 +440,6 @@ fn sentence(error: &figment::Error) -> String {
             None => format!(" in {}", it.name),
         });
     format!("{what}{key}{place}")
-}
-
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database")
-            .field("url", &self.url.as_deref().map(mask_url))
-            .field("connections", &self.connections)
-            .finish()
-    }
-}
-
-impl fmt::Debug for Nats {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Nats")
-            .field("url", &self.url.as_deref().map(mask_url))
-            .field("monitor_url", &self.monitor_url.as_deref().map(mask_url))
-            .field("nkey_file", &self.nkey_file)
-            .finish()
-    }
-}
-
-impl fmt::Debug for Telemetry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Telemetry")
-            .field(
-                "otlp_endpoint",
-                &self.otlp_endpoint.as_deref().map(mask_url),
-            )
-            .finish()
-    }
-}
-
-impl fmt::Debug for VneidClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VneidClient")
-            .field("client_id", &self.client_id)
-            .field("redirect_uris", &self.redirect_uris)
-            .field("secret", &self.secret.as_ref().map(|_| "••"))
-            .finish()
-    }
-}
-
-/// A URL without user, password, token and query, each of which may be a secret.
-///
-/// It hides too much rather than too little: all from the scheme to the last `@`, and all from
-/// the `?` on.
-pub fn mask_url(url: &str) -> String {
-    let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), url),
-    };
-    let (user, place) = match rest.rsplit_once('@') {
-        Some((_, place)) => ("••@", place),
-        None => ("", rest),
-    };
-    match place.split_once('?') {
-        Some((place, _)) => format!("{scheme}{user}{place}?••"),
-        None => format!("{scheme}{user}{place}"),
-    }
 }
 
 #[cfg(test)]

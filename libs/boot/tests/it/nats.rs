@@ -17,17 +17,16 @@ async fn a_client_connects_under_its_name() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_server_that_syncs_later_is_refused() -> anyhow::Result<()> {
     let client = nats::connect(&required("NATS_URL"), &login(), "ansinh_test").await?;
-    let hasty = Stub::start(
-        r#"{"server_id":"N","version":"2.15.1","jetstream":{"config":{"sync_interval":120000000000,"strict":true}}}"#,
-    )
-    .await?;
+    let hasty =
+        Stub::start(r#"{"server_id":"N","config":{"sync_interval":120000000000,"strict":true}}"#)
+            .await?;
     let error = nats::refuse_unsafe_server(&client, Some(&hasty.url()))
         .await
         .unwrap_err();
     assert!(matches!(error, BootError::UnsafeNats(_)), "{error}");
 
     let safe = Stub::start(
-        r#"{"server_id":"N","version":"2.15.1","jetstream":{"config":{"sync_interval":120000000000,"sync_always":true,"strict":true}}}"#,
+        r#"{"server_id":"N","config":{"sync_interval":120000000000,"sync_always":true,"strict":true}}"#,
     )
     .await?;
     nats::refuse_unsafe_server(&client, Some(&safe.url())).await?;

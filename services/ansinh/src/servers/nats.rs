@@ -209,13 +209,13 @@ include "{ACCOUNTS}"
     /// Whether this very server, not another on its port, is up with JetStream.
     async fn answers(&self) -> bool {
         let named = format!("\"server_name\": \"{}\"", self.server_name);
-        let is_ours = page(self.monitor_port, "/varz")
+        // The first look at this page makes it, and without JetStream it would stay so.
+        page(self.monitor_port, "/healthz?js-enabled-only=true")
             .await
-            .is_ok_and(|it| it.contains(&named));
-        is_ours
-            && page(self.monitor_port, "/healthz?js-enabled-only=true")
+            .is_ok_and(|it| it.contains(" 200 OK\r\n"))
+            && page(self.monitor_port, "/varz")
                 .await
-                .is_ok_and(|it| it.contains(" 200 OK\r\n"))
+                .is_ok_and(|it| it.contains(&named))
             && TcpStream::connect(("127.0.0.1", self.port)).await.is_ok()
     }
 }
