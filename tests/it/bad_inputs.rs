@@ -17,6 +17,8 @@ use payments::RunSummary;
 use serde_json::Value;
 
 use crate::bank_messages::said;
+use crate::bank_signatures::{self, Desk};
+use crate::by_hand::Said;
 use crate::world::{CHECKER, REGISTRY_HEADER, World, credited, institution, pensioners, results};
 use cases::{CASES, ROWS, appropriation, approval};
 
@@ -26,9 +28,8 @@ const OTHER: &str = "970405";
 
 /// Those of the list that this table has. Others are tried where their subject is: two million
 /// rows (23) by the benchmarks, answers at the same moment (42) in `approval`, who logs in and how
-/// (52 to 57) in `console`, signatures of banks (58 to 63) in `banks`, connections (68 to 70) in
-/// `console`, and proofs (74 to 76) with the log.
-const NUMBERS: [RangeInclusive<u8>; 5] = [1..=22, 24..=41, 43..=51, 64..=67, 71..=73];
+/// (52 to 57) and connections (68 to 70) in `console`, and proofs (74 to 76) with the log.
+const NUMBERS: [RangeInclusive<u8>; 5] = [1..=22, 24..=41, 43..=51, 58..=67, 71..=73];
 
 /// How an input is tried, and what is told of it.
 pub enum Input {
@@ -42,6 +43,8 @@ pub enum Input {
     SameKey(fn(&Stage) -> (&'static str, Value)),
     /// A line of a bank's results, changed. Told: the code under which it is kept.
     Result(fn(&Stage, &mut ResultLine)),
+    /// A bank's message as a forger sends it. Told: the code under which it is kept.
+    Letter(fn(Desk) -> Said),
     /// A subject, a key and so many bytes, sent without our own client. Told: status and code, or
     /// that NATS does not carry it.
     Sent(&'static str, fn() -> (String, usize)),
@@ -183,6 +186,10 @@ async fn try_one(world: &World, stage: &Stage, input: &Input) -> anyhow::Result<
             change(stage, &mut line);
             let message = results(institution(OURS), line.end_to_end_id.part, vec![line]);
             Ok(said(world, &message).await?.join(", "))
+        }
+        Input::Letter(forge) => {
+            let desk = Desk::of(world, &stage.ours[1]).await?;
+            bank_signatures::delivered(world, forge(desk)).await
         }
         Input::Sent(subject, what) => sent(world, subject, what()).await,
     }

@@ -2,13 +2,16 @@
 
 use std::io::{Cursor, Write as _};
 
+use chrono::TimeDelta;
 use domain::{Money, RunNo};
 use payments::RunSummary;
+use privacy::Signer;
 use serde_json::{Value, json};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use super::Input::{self, BankFile, Command, File, Result as Answer, SameKey, Sent};
+use super::Input::{self, BankFile, Command, File, Letter, Result as Answer, SameKey, Sent};
+use crate::bank_signatures::{chained, sign};
 use crate::world::{CHECKER, MAKER, REGISTRY_HEADER, RELEASER, credited, pensioner, rejected};
 
 /// Rows of a registry: number, what is wrong, the row with `#` for a citizen number of its own, and
@@ -297,6 +300,50 @@ pub const CASES: &[Case] = &[
                 changed(&it.waiting, "run_no", json!(RunNo(999))),
             )
         }),
+    ),
+    (
+        58,
+        "a message without a signature",
+        "signature_missing",
+        Letter(|desk| desk.letter),
+    ),
+    (
+        59,
+        "signed with a key that nobody knows",
+        "signature_wrong",
+        Letter(|desk| sign(desk.letter, &Signer::new(&[9; 32]), desk.key.1)),
+    ),
+    (
+        60,
+        "signed with the key of another bank",
+        "key_of_another",
+        Letter(|desk| sign(desk.letter, &desk.key_of_another.0, desk.key_of_another.1)),
+    ),
+    (
+        61,
+        "a body that was changed",
+        "signature_wrong",
+        Letter(|desk| {
+            let mut letter = sign(desk.letter, &desk.key.0, desk.key.1);
+            letter.body.extend_from_slice(b" ");
+            letter.hash = chained(&letter);
+            letter
+        }),
+    ),
+    (
+        62,
+        "made ten minutes ahead",
+        "stale",
+        Letter(|mut desk| {
+            desk.letter.recorded_at += TimeDelta::minutes(10);
+            sign(desk.letter, &desk.key.0, desk.key.1)
+        }),
+    ),
+    (
+        63,
+        "the same message again",
+        "no effect",
+        Letter(|desk| desk.said_before),
     ),
     (
         64,
