@@ -6,11 +6,12 @@ use chrono::{NaiveDate, Utc};
 use domain::{Money, Part, Programme, RunNo};
 use events::{Event, LifeEventTold, LifeEventsTold};
 use messaging::Problem;
-use payments::{ApproveRun, Bucket, Difference, Guard, Guarded, HoldLine, Preview};
+use payments::{ApproveRun, Bucket, Difference, Guard, Guarded, HoldLine, Preview, Proposed};
 use privacy::Field;
-use serde_json::to_value;
+use serde_json::{json, to_value};
 
-use crate::world::{CHECKER, RELEASER, World, officer};
+use crate::proposals::{decide, propose};
+use crate::world::{CHECKER, MAKER, RELEASER, World, officer};
 
 const PROGRAMME: Programme = Programme::SocialPension;
 /// An old person, one who turns 75 in September, and two more who are paid all the time.
@@ -38,7 +39,7 @@ async fn what_changed_is_counted_and_what_is_unusual_is_explained() -> anyhow::R
     approve(&world, august, BTreeMap::new()).await?;
 
     // She turned 75: a third more is paid than in August.
-    let september = awaiting(&mut world, "2026-09-01").await?;
+    let september = awaiting(&mut world, "2026-09-03").await?;
     let seen = preview(&world, september).await?;
     assert_eq!(seen.compared_with, Some(august));
     let expected = [
@@ -64,6 +65,60 @@ async fn what_changed_is_counted_and_what_is_unusual_is_explained() -> anyhow::R
     let guards: Vec<Guard> = warnings(&seen).into_iter().map(|it| it.0).collect();
     assert_eq!(guards, [Guard::TotalOffLast, Guard::ManyStopped]);
     counted_again_from_the_lines(&world, december, august, september).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_matter_of_the_run_before_is_explained_or_blocks() -> anyhow::Result<()> {
+    let mut world = World::with_hand_played_banks(|_| {}).await?;
+    world.register(REGISTRY).await?;
+    world.link(LINKS).await?;
+    // Three are owed 1.500.000, and it is a Saturday.
+    world.appropriate(PROGRAMME, Money::dong(1_200_000)).await?;
+    let run_no = awaiting(&mut world, "2026-08-01").await?;
+    let expected = [(Guard::OverBudget, 20, 0), (Guard::DayOff, 1, 0)];
+    assert_eq!(warnings(&preview(&world, run_no).await?), expected);
+    let line = world.lines(run_no).await?[0].end_to_end_id;
+    let hold = json!({ "officer": RELEASER, "line": line, "reason": "rà soát" });
+    world.ask("hold-line", "hold", &hold).await?;
+    world.ask("free-line", "free", &hold).await?;
+    let expected = [expected[0], expected[1], (Guard::FreedLines, 1, 0)];
+    assert_eq!(warnings(&preview(&world, run_no).await?), expected);
+
+    let two = explained(&[Guard::OverBudget, Guard::DayOff]);
+    let problem = refused(&world, run_no, two).await?;
+    assert_eq!(problem.code, "guard_unanswered");
+    assert!(problem.detail.contains("freed_lines is 1"), "{problem}");
+
+    let all = [Guard::OverBudget, Guard::DayOff, Guard::FreedLines];
+    forecast(&world, 700_000).await?;
+    let every = explained(&[&all[..], &[Guard::TotalOffForecast]].concat());
+    let problem = refused(&world, run_no, every).await?;
+    assert_eq!((problem.status, &problem.code[..]), (409, "guard_blocks"));
+    assert!(
+        problem.detail.contains("total_off_forecast is 115"),
+        "{problem}"
+    );
+    forecast(&world, 1_500_000).await?;
+    approve(&world, run_no, explained(&all)).await?;
+    let seen = preview(&world, run_no).await?;
+    assert!(seen.guards.iter().all(|it| it.guard != Guard::OverBudget));
+    assert_eq!(world.summary(run_no).await?.state, "unfunded");
+    world.close().await
+}
+
+fn explained(guards: &[Guard]) -> BTreeMap<Guard, String> {
+    let reason = "đã rà soát".to_owned();
+    guards.iter().map(|it| (*it, reason.clone())).collect()
+}
+
+async fn forecast(world: &World, total: u64) -> anyhow::Result<()> {
+    let forecast = Proposed::Forecast {
+        programme: PROGRAMME,
+        period: world.period,
+        total: Money::dong(total),
+    };
+    let number = propose(world, MAKER, forecast).await?;
+    decide(world, number, true).await
 }
 
 /// Months that the decree raised afterwards, also of him who died since.
@@ -178,7 +233,8 @@ async fn approve(
     };
     let key = format!("approve-{}", uuid::Uuid::now_v7());
     world.ask("approve-run", &key, &to_value(body)?).await?;
-    if world.summary(run_no).await?.approvals_required == 1 {
+    let seen = world.summary(run_no).await?;
+    if seen.approvals_required == 1 && seen.unfunded.is_empty() {
         world.until_state(run_no, "reserved").await?;
     }
     Ok(())

@@ -226,10 +226,19 @@ async fn limits_change_by_two_persons_and_hold_from_then_on() -> anyhow::Result<
 
     // One pension beside the average: below any limit that was shipped.
     let guard = Guard::AmountOutlier;
-    let one = propose(&world, MAKER, Proposed::GuardLimit { guard, limit: 1 }).await?;
-    decide(&world, one, true).await?;
+    let limit = |block| Proposed::GuardLimit {
+        guard,
+        limit: 1,
+        block,
+    };
+    let blocking = propose(&world, MAKER, limit(Some(1))).await?;
+    decide(&world, blocking, true).await?;
     let mut approval = world.approval(run_no, "pham.dung").await?;
     assert!(approval.reasons.contains_key(&guard));
+    let told = refused(&world, "approve-run", &approval).await?;
+    assert_eq!(told.code, "guard_blocks", "no reason is enough");
+    let one = propose(&world, MAKER, limit(None)).await?;
+    decide(&world, one, true).await?;
     let reasons = std::mem::take(&mut approval.reasons);
     let told = refused(&world, "approve-run", &approval).await?;
     assert_eq!(told.code, "guard_unanswered");
@@ -246,6 +255,7 @@ async fn limits_change_by_two_persons_and_hold_from_then_on() -> anyhow::Result<
         rows,
         [
             (one, "accepted", valid),
+            (blocking, "accepted", valid),
             (never, "refused", valid),
             (two, "accepted", valid)
         ]
@@ -262,6 +272,7 @@ async fn the_database_knows_who_decides(world: &World) -> anyhow::Result<()> {
         Proposed::GuardLimit {
             guard: Guard::ManyStopped,
             limit: 9,
+            block: None,
         },
     )
     .await?;
@@ -313,7 +324,7 @@ fn proposal(by: &str, proposed: Proposed) -> Propose {
     }
 }
 
-async fn propose(world: &World, by: &str, proposed: Proposed) -> anyhow::Result<i64> {
+pub async fn propose(world: &World, by: &str, proposed: Proposed) -> anyhow::Result<i64> {
     let answer = done(world, "propose", &proposal(by, proposed)).await?;
     Ok(answer["proposal"].as_i64().expect("a number"))
 }
@@ -337,7 +348,7 @@ async fn deciding(
     })
 }
 
-async fn decide(world: &World, proposal_no: i64, accept: bool) -> anyhow::Result<()> {
+pub async fn decide(world: &World, proposal_no: i64, accept: bool) -> anyhow::Result<()> {
     let body = deciding(world, proposal_no, accept, DECIDER).await?;
     done(world, "decide-proposal", &body).await?;
     Ok(())

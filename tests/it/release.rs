@@ -207,6 +207,41 @@ async fn lines_of_a_paused_province_follow_their_chunk_later() -> anyhow::Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn cash_at_a_paused_commune_waits_for_all_that_pauses_it() -> anyhow::Result<()> {
+    let world = World::with_hand_played_banks(|it| it.payments.result_sla_ms = 600_000).await?;
+    let registry = "citizen_number,full_name,birth_date,sex,province,commune,programme\n\
+        001048000001,Lý Văn Ba,12/05/1948,nam,01,00004,HTXH\n\
+        001048000002,Lý Văn Bốn,12/05/1948,nam,01,00004,HTXH\n\
+        004048000003,Lý Văn Năm,12/05/1948,nam,04,,HTXH\n";
+    world.register(registry).await?;
+    let run_no = world.reserved(Programme::SocialPension).await?;
+    let (commune, province) = (json!({ "commune": "00004" }), json!({ "province": "01" }));
+    ask(&world, "pause", &order(&commune, CHECKER)).await?;
+    world.release(run_no).await?;
+    let goes = async |released: i64| {
+        let what = format!("{released} lines are out");
+        let out = async || Ok(world.summary(run_no).await?.released_lines == released);
+        world.until(&what, out).await
+    };
+    goes(1).await?;
+    world
+        .until("two lines are held", async || {
+            Ok(world.summary(run_no).await?.held_lines == 2)
+        })
+        .await?;
+    ask(&world, "pause", &order(&province, CHECKER)).await?;
+    let stop = refused(&world, "stop", &order(&commune, RELEASER)).await?;
+    assert_eq!(stop, (422, "scope_not_stoppable".to_owned()));
+    let answer = ask(&world, "resume", &order(&commune, RELEASER)).await?;
+    assert_eq!(answer["lines"], 0, "their province is paused as well");
+    let answer = ask(&world, "resume", &order(&province, RELEASER)).await?;
+    assert_eq!(answer["lines"], 2);
+    goes(3).await?;
+    world.until_state(run_no, "released").await?;
+    world.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_stopped_goes_back_to_the_fund_and_may_be_issued_again() -> anyhow::Result<()> {
     let [a, b, c] = BANKS.map(Some);
     let (world, run_no) = reserved(&[a, a, b, b, c, c]).await?;

@@ -97,6 +97,28 @@ impl Fund {
     }
 }
 
+/// What is taken from each fund: each province its own part, the country the rest; pure. `None`
+/// where the provinces add to more than the whole.
+pub(crate) fn needs(
+    (programme, year): (Programme, BudgetYear),
+    total: Money,
+    local: Vec<(Province, Money)>,
+) -> Option<Vec<Need>> {
+    let all_local = Money::sum(local.iter().map(|(_, amount)| *amount));
+    let national = total.checked_sub(all_local)?;
+    let local = (local.into_iter()).map(|(province, amount)| (Some(province), amount));
+    let need = |(province, amount)| Need {
+        fund: Fund {
+            programme,
+            province,
+            year,
+        },
+        amount,
+    };
+    let needs = [(None, national)].into_iter().chain(local).map(need);
+    Some(needs.filter(|it| !it.amount.is_zero()).collect())
+}
+
 /// Which funds have less than is needed; pure. What is left of each stands in the same order.
 pub(crate) fn shortages(needs: &[Need], left: &[Money]) -> Vec<Shortage> {
     let short = needs.iter().zip(left).filter_map(|(need, left)| {

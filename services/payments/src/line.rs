@@ -1,7 +1,9 @@
 use chrono::Datelike;
-use domain::{Institution, Money, Period, PersonNo, Position, Province};
+use domain::{Commune, Institution, Money, Period, PersonNo, Position, Province};
 use ledger::leaf_hash;
 use privacy::{BlindIndex, Sealed};
+
+use crate::release::Scope;
 
 /// One payment of a run.
 #[derive(Debug, Clone)]
@@ -26,6 +28,16 @@ pub struct Line {
     pub holder: Sealed,
     /// Of the beneficiary, for cash lists.
     pub commune: Option<i32>,
+}
+
+impl Line {
+    /// The places that may be paused with it.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Scope> {
+        let commune = self.commune.and_then(Commune::from_number);
+        [Scope::Province(self.province)]
+            .into_iter()
+            .chain(commune.map(Scope::Commune))
+    }
 }
 
 /// Who is paid how much and where, as far as an approval binds it.

@@ -45,6 +45,23 @@ pub enum Guard {
     ManyStopped,
     /// One line is so many times the average.
     AmountOutlier,
+    /// The largest line is so many percent of that of the run before.
+    LargestOffLast,
+    /// The sum is off what the programme is expected to cost in the month by so many percent.
+    TotalOffForecast,
+    /// So many percent of the sum are not in the funds.
+    OverBudget,
+    /// 1 where the pay day is one on which no bank works.
+    DayOff,
+    /// Officers have freed so many lines that somebody held.
+    FreedLines,
+}
+
+/// Beyond what a reason is needed, and beyond what no reason is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    pub warn: i64,
+    pub block: Option<i64>,
 }
 
 /// A guard and what it found.
@@ -53,6 +70,7 @@ pub struct Guarded {
     pub guard: Guard,
     pub measured: i64,
     pub limit: i64,
+    pub block: Option<i64>,
 }
 
 /// What guards look at: counters, never lines.
@@ -65,7 +83,15 @@ pub struct Measures {
     pub lines: i64,
     pub total: Money,
     pub largest: Money,
-    pub limits: BTreeMap<Guard, i64>,
+    /// Of the run that this one is compared with.
+    pub largest_before: Option<Money>,
+    pub forecast: Option<Money>,
+    /// What the funds lack; `None` once money is committed.
+    pub missing: Option<Money>,
+    /// `None` for a year whose days off nobody has decided yet.
+    pub is_day_off: Option<bool>,
+    pub freed_lines: i64,
+    pub limits: BTreeMap<Guard, Limit>,
 }
 
 impl Guard {
@@ -74,6 +100,11 @@ impl Guard {
             Guard::TotalOffLast => "total_off_last",
             Guard::ManyStopped => "many_stopped",
             Guard::AmountOutlier => "amount_outlier",
+            Guard::LargestOffLast => "largest_off_last",
+            Guard::TotalOffForecast => "total_off_forecast",
+            Guard::OverBudget => "over_budget",
+            Guard::DayOff => "day_off",
+            Guard::FreedLines => "freed_lines",
         }
     }
 }
@@ -82,6 +113,11 @@ impl Guarded {
     /// Whether a reason is needed.
     pub fn warns(&self) -> bool {
         self.measured > self.limit
+    }
+
+    /// Whether nobody may approve.
+    pub fn blocks(&self) -> bool {
+        self.block.is_some_and(|it| self.measured > it)
     }
 }
 
@@ -92,12 +128,19 @@ impl Measures {
             (Guard::TotalOffLast, self.total_off_last()),
             (Guard::ManyStopped, self.stopped()),
             (Guard::AmountOutlier, self.outlier()),
+            (Guard::LargestOffLast, self.largest_off_last()),
+            (Guard::TotalOffForecast, self.total_off_forecast()),
+            (Guard::OverBudget, self.over_budget()),
+            (Guard::DayOff, self.is_day_off.map(i64::from)),
+            (Guard::FreedLines, Some(self.freed_lines)),
         ];
         let guarded = measured.into_iter().filter_map(|(guard, measured)| {
+            let limit = self.limits.get(&guard)?;
             Some(Guarded {
                 guard,
                 measured: measured?,
-                limit: *self.limits.get(&guard)?,
+                limit: limit.warn,
+                block: limit.block,
             })
         });
         guarded.collect()
@@ -135,6 +178,19 @@ impl Measures {
             i64::try_from(times).unwrap_or(i64::MAX)
         })
     }
+
+    fn largest_off_last(&self) -> Option<i64> {
+        percent(self.largest.units(), self.largest_before?.units())
+    }
+
+    fn total_off_forecast(&self) -> Option<i64> {
+        let forecast = self.forecast?.units();
+        percent((self.total.units() - forecast).abs(), forecast)
+    }
+
+    fn over_budget(&self) -> Option<i64> {
+        percent(self.missing?.units(), self.total.units())
+    }
 }
 
 impl Bucket {
@@ -157,12 +213,23 @@ fn percent(part: i128, whole: i128) -> Option<i64> {
 /// The warnings that this approver answers now.
 ///
 /// # Errors
-/// `guard_unanswered` names each warning that has no reason, from this approver or an earlier one.
+/// `guard_blocks` names what no reason is enough for; `guard_unanswered` each warning that has no
+/// reason, from this approver or an earlier one.
 pub(crate) fn answered(
     guards: &[Guarded],
     given: &BTreeMap<Guard, String>,
     before: &[Guard],
 ) -> Result<Vec<(Guarded, String)>, Error> {
+    let blocking = guards.iter().filter(|it| it.blocks()).map(|it| {
+        let guard = it.guard.as_str();
+        let block = it.block.unwrap_or(it.limit);
+        format!("{guard} is {}, beyond {block}", it.measured)
+    });
+    let blocking: Vec<String> = blocking.collect();
+    if !blocking.is_empty() {
+        let detail = format!("nobody approves this: {}", blocking.join("; "));
+        return Err(Problem::new(409, "guard_blocks", detail).into());
+    }
     let mut answers = Vec::new();
     let mut missing = Vec::new();
     for it in guards.iter().filter(|it| it.warns()) {
@@ -205,12 +272,21 @@ mod tests {
             lines,
             total: Money::dong(total),
             largest: Money::dong(largest),
+            largest_before: None,
+            forecast: None,
+            missing: None,
+            is_day_off: None,
+            freed_lines: 0,
             limits: BTreeMap::from([
-                (Guard::TotalOffLast, 10),
-                (Guard::ManyStopped, 5),
-                (Guard::AmountOutlier, 20),
+                (Guard::TotalOffLast, limit(10, None)),
+                (Guard::ManyStopped, limit(5, None)),
+                (Guard::AmountOutlier, limit(20, Some(1_000))),
             ]),
         }
+    }
+
+    fn limit(warn: i64, block: Option<i64>) -> Limit {
+        Limit { warn, block }
     }
 
     fn measured(measures: &Measures) -> Vec<(Guard, i64, bool)> {
@@ -259,6 +335,52 @@ mod tests {
     fn a_first_run_is_compared_with_nothing() {
         let first = measures(Vec::new(), 3, 300, 100);
         assert_eq!(measured(&first), [(Guard::AmountOutlier, 1, false)]);
+    }
+
+    #[test]
+    fn what_is_not_a_matter_of_the_run_before_is_guarded_as_well() {
+        let guards = [
+            Guard::LargestOffLast,
+            Guard::TotalOffForecast,
+            Guard::OverBudget,
+            Guard::DayOff,
+            Guard::FreedLines,
+        ];
+        let mut run = measures(Vec::new(), 100, 1_000, 30);
+        run.limits = guards.map(|it| (it, limit(0, None))).into();
+        // Nothing to look at is no warning.
+        assert_eq!(measured(&run), [(Guard::FreedLines, 0, false)]);
+        run.largest_before = Some(Money::dong(20));
+        run.forecast = Some(Money::dong(1_600));
+        run.missing = Some(Money::dong(1));
+        run.is_day_off = Some(true);
+        run.freed_lines = 2;
+        let expected = [150, 38, 1, 1, 2];
+        let expected: Vec<_> = guards.into_iter().zip(expected).collect();
+        let found: Vec<_> = run
+            .guards()
+            .iter()
+            .map(|it| (it.guard, it.measured))
+            .collect();
+        assert_eq!(found, expected);
+        run.missing = Some(Money::ZERO);
+        run.is_day_off = Some(false);
+        let warning = run.guards().into_iter().filter(Guarded::warns).count();
+        assert_eq!(warning, 3);
+    }
+
+    #[test]
+    fn no_reason_is_enough_for_what_is_blocked() {
+        let reasons = BTreeMap::from([(Guard::AmountOutlier, "đã rà soát".to_owned())]);
+        let told = |largest| {
+            let guards = measures(Vec::new(), 10_000, 10_000, largest).guards();
+            let answered = answered(&guards, &reasons, &[Guard::AmountOutlier]);
+            answered
+                .map(|it| it.len())
+                .map_err(|it| Problem::from(it).code)
+        };
+        assert_eq!(told(1_000), Ok(1));
+        assert_eq!(told(1_001), Err("guard_blocks".to_owned()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Money, Officer};
+use domain::{Money, Officer, Period, Programme};
 use messaging::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,19 @@ const LENT_MAX: TimeDelta = TimeDelta::days(366);
 pub enum Proposed {
     /// From this sum on so many persons approve a run.
     ApprovalLevel { from_total: Money, approvals: i16 },
-    /// Beyond this an approver writes a reason.
-    GuardLimit { guard: Guard, limit: i64 },
+    /// Beyond this an approver writes a reason; beyond `block` nobody approves.
+    GuardLimit {
+        guard: Guard,
+        limit: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        block: Option<i64>,
+    },
+    /// What a programme is expected to cost in a month.
+    Forecast {
+        programme: Programme,
+        period: Period,
+        total: Money,
+    },
     /// One officer approves and releases in the place of another, for a time.
     Delegation {
         principal: Officer,
@@ -54,6 +65,7 @@ impl Proposed {
         match self {
             Proposed::ApprovalLevel { .. } => "approval_level",
             Proposed::GuardLimit { .. } => "guard_limit",
+            Proposed::Forecast { .. } => "forecast",
             Proposed::Delegation { .. } => "delegation",
         }
     }
@@ -61,7 +73,7 @@ impl Proposed {
     /// Refuses what nobody could accept.
     ///
     /// # Errors
-    /// `approvals_invalid`, `limit_invalid`, `delegation_invalid`, and `not_the_principal` where
+    /// `approvals_invalid`, `limit_invalid`, `amount_zero`, `delegation_invalid`, and `not_the_principal` where
     /// somebody lends what is another's.
     pub(crate) fn allow(&self, maker: &Officer, now: DateTime<Utc>) -> Result<(), Error> {
         let refused = |status, code, detail: &str| Err(Problem::new(status, code, detail).into());
@@ -69,8 +81,14 @@ impl Proposed {
             Proposed::ApprovalLevel { approvals, .. } if !(1..=9).contains(approvals) => {
                 refused(422, "approvals_invalid", "1 to 9 persons approve a run")
             }
-            Proposed::GuardLimit { limit, .. } if *limit <= 0 => {
-                refused(422, "limit_invalid", "a limit is greater than 0")
+            Proposed::GuardLimit { limit, block, .. }
+                if *limit < 0 || block.is_some_and(|it| it < *limit) =>
+            {
+                let detail = "a limit is 0 or more, and what blocks is not below it";
+                refused(422, "limit_invalid", detail)
+            }
+            Proposed::Forecast { total, .. } if total.is_zero() => {
+                refused(422, "amount_zero", "a forecast of 0 đồng is none")
             }
             Proposed::Delegation { principal, .. } if principal != maker => {
                 let detail = "who lends a right proposes it themselves";
@@ -149,9 +167,24 @@ impl fmt::Display for Proposed {
                 from_total.vi(),
                 from_total.in_words()
             ),
-            Proposed::GuardLimit { guard, limit } => {
-                write!(f, "ngưỡng cảnh báo {}: {limit}", guard.as_str())
+            Proposed::GuardLimit {
+                guard,
+                limit,
+                block,
+            } => {
+                write!(f, "ngưỡng cảnh báo {}: {limit}", guard.as_str())?;
+                block.map_or(Ok(()), |it| write!(f, ", ngưỡng chặn: {it}"))
             }
+            Proposed::Forecast {
+                programme,
+                period,
+                total,
+            } => write!(
+                f,
+                "dự báo chi {programme} kỳ {period}: {} ({})",
+                total.vi(),
+                total.in_words()
+            ),
             Proposed::Delegation {
                 principal,
                 delegate,
@@ -215,9 +248,10 @@ mod tests {
             from_total: Money::dong(1),
             approvals,
         };
-        let limit = |limit| Proposed::GuardLimit {
+        let limit = |limit, block| Proposed::GuardLimit {
             guard: Guard::ManyStopped,
             limit,
+            block,
         };
         let (noon, later) = ("2026-12-01T05:00:00Z", "2026-12-05T05:00:00Z");
         for (proposed, expected) in [
@@ -225,8 +259,10 @@ mod tests {
             (level(9), "done"),
             (level(0), "approvals_invalid"),
             (level(10), "approvals_invalid"),
-            (limit(1), "done"),
-            (limit(0), "limit_invalid"),
+            (limit(1, None), "done"),
+            (limit(0, Some(0)), "done"),
+            (limit(-1, None), "limit_invalid"),
+            (limit(2, Some(1)), "limit_invalid"),
             (lent("le.binh", "do.giang", noon, later), "done"),
             (
                 lent("do.giang", "le.binh", noon, later),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{ChunkNo, Institution, Part, Programme, Province, RunNo};
+use domain::{ChunkNo, Commune, Institution, Part, Programme, Province, RunNo};
 use messaging::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,8 @@ pub enum Scope {
     Programme(Programme),
     /// Lines of people who are paid by this province.
     Province(Province),
+    /// Cash that people fetch at this commune; of other lines nobody here knows where they live.
+    Commune(Commune),
 }
 
 /// A chunk as waves see it.
@@ -49,13 +51,19 @@ impl Scope {
             Scope::Institution(institution) => format!("institution/{}", institution.number()),
             Scope::Programme(programme) => format!("programme/{}", programme.number()),
             Scope::Province(province) => format!("province/{}", province.number()),
+            Scope::Commune(commune) => format!("commune/{}", commune.number()),
         }
     }
 
-    /// Stopping is final, and a province's lines are in chunks of others: they are held, not stopped.
+    /// A place's lines are in chunks of others: they are held one by one.
+    pub(crate) fn is_place(self) -> bool {
+        matches!(self, Scope::Province(_) | Scope::Commune(_))
+    }
+
+    /// Stopping is final, and what is held one by one is not stopped.
     pub(crate) fn can_be_stopped(self) -> Result<(), Error> {
-        if matches!(self, Scope::Province(_)) {
-            let detail = "lines of a province are paused and resumed; what is stopped is a run, or \
+        if self.is_place() {
+            let detail = "lines of a place are paused and resumed; what is stopped is a run, or \
                           what it sends to an institution or for a programme";
             return Err(Problem::new(422, "scope_not_stoppable", detail).into());
         }
@@ -194,14 +202,23 @@ mod tests {
             Scope::Institution("970436".parse().unwrap()),
             Scope::Programme(Programme::SocialPension),
             Scope::Province("01".parse().unwrap()),
+            Scope::Commune(Commune::from_number(4).unwrap()),
         ]
         .map(Scope::key);
         assert_eq!(
             keys,
-            ["run/7", "institution/970436", "programme/1", "province/1"]
+            [
+                "run/7",
+                "institution/970436",
+                "programme/1",
+                "province/1",
+                "commune/4"
+            ]
         );
         let province = Scope::Province("01".parse().unwrap());
-        let refused = Problem::from(province.can_be_stopped().unwrap_err());
-        assert_eq!(refused.code, "scope_not_stoppable");
+        for place in [province, Scope::Commune(Commune::from_number(4).unwrap())] {
+            let refused = Problem::from(place.can_be_stopped().unwrap_err());
+            assert_eq!(refused.code, "scope_not_stoppable");
+        }
     }
 }

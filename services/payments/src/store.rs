@@ -38,8 +38,8 @@ pub(crate) use enquiries::{
 };
 pub(crate) use found::{FoundLine, find_lines};
 pub(crate) use funding::{
-    Funding, choose_lines, count_funded_lines, funded, hold_unfunded, holds_of_funded,
-    insert_funding, insert_needs, open_needs, unfunded_needs,
+    Committing, Funding, choose_lines, count_funded_lines, funded, hold_unfunded, holds_of_funded,
+    insert_funding, insert_needs, open_needs, to_commit, unfunded_needs,
 };
 pub(crate) use holds::{
     EndedHold, HeldBy, Hold, Moved, ended_holds, free_lines, hold_lines, holds_of,
@@ -65,7 +65,7 @@ pub(crate) use proposals::{
     proposal,
 };
 pub(crate) use release::{
-    HeldFor, NextChunk, NotOut, chunk_sizes, next_chunks, not_out, open_wave, paused_provinces,
+    HeldFor, NextChunk, NotOut, chunk_sizes, next_chunks, not_out, open_wave, paused_places,
     plan_waves, set_released, set_stopped, stopped_by,
 };
 pub(crate) use results::{

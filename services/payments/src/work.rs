@@ -143,7 +143,7 @@ async fn release(
     let mut next = store::next_chunks(tx, work, CHUNKS, now).await?;
     // Institutions' limits are taken in one order by everybody.
     next.sort_by_key(|it| (it.institution, it.chunk));
-    let paused = store::paused_provinces(tx).await?;
+    let paused = store::paused_places(tx).await?;
     let numbers: Vec<ChunkNo> = next.iter().map(|it| it.chunk).collect();
     let begun = begun(tx, work, &numbers).await?;
     let (mut done, mut sent, mut journals, mut said) = (vec![], vec![], vec![], vec![]);
@@ -158,7 +158,7 @@ async fn release(
         let (held, going): (Vec<Line>, Vec<Line>) = not_out
             .going
             .into_iter()
-            .partition(|it| paused.contains(&it.province));
+            .partition(|it| it.places().any(|it| paused.contains(&it.key())));
         let goes = !going.is_empty();
         if goes && !store::take_tokens(tx, it.institution, going.len(), now).await? {
             continue;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use clap::Subcommand;
-use domain::{Money, Officer};
+use domain::{Money, Officer, Period, Programme};
 use payments::Guard;
 
 use super::By;
@@ -31,6 +31,25 @@ pub(crate) enum Proposals {
         #[arg(value_parser = guard)]
         guard: Guard,
         limit: i64,
+        /// Beyond what nobody approves, whatever the reason; nowhere where left out
+        #[arg(long)]
+        block: Option<i64>,
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Propose what a programme is expected to cost in a month
+    #[command(
+        before_help = "Example:  ansinh proposal forecast --programme HTXH --period 2026-12 --total 540000000 --reason 'KH 2026' --by nguyen.an"
+    )]
+    Forecast {
+        #[arg(long)]
+        programme: Programme,
+        #[arg(long)]
+        period: Period,
+        #[arg(long)]
+        total: Money,
         #[arg(long)]
         reason: String,
         #[command(flatten)]

@@ -1,5 +1,5 @@
 use clap::{Args, Subcommand};
-use domain::{Institution, Money, Period, Position, Programme, Province, RunNo};
+use domain::{Commune, Institution, Money, Period, Position, Programme, Province, RunNo};
 use payments::{FundingOrder, Guard, Scope};
 
 use super::{Again, By, Signing, Unknown};
@@ -234,6 +234,9 @@ pub(crate) struct Scoped {
     /// Lines of people whom this province pays
     #[arg(long)]
     province: Option<Province>,
+    /// Cash at this commune, by its code
+    #[arg(long)]
+    commune: Option<Commune>,
 }
 
 impl Scoped {
@@ -242,7 +245,12 @@ impl Scoped {
         let of_institution = self.institution.map(Scope::Institution);
         let of_programme = self.programme.map(Scope::Programme);
         let of_province = self.province.map(Scope::Province);
-        of_run.or(of_institution).or(of_programme).or(of_province)
+        let of_commune = self.commune.map(Scope::Commune);
+        of_run
+            .or(of_institution)
+            .or(of_programme)
+            .or(of_province)
+            .or(of_commune)
     }
 }
 

@@ -31,10 +31,29 @@ pub(super) async fn proposal(command: Proposals, shared: &Shared) -> Result<Exit
         Proposals::Limit {
             guard,
             limit,
+            block,
             reason,
             by,
         } => {
-            let proposed = Proposed::GuardLimit { guard, limit };
+            let proposed = Proposed::GuardLimit {
+                guard,
+                limit,
+                block,
+            };
+            propose(&target, shared, (proposed, reason), &by).await
+        }
+        Proposals::Forecast {
+            programme,
+            period,
+            total,
+            reason,
+            by,
+        } => {
+            let proposed = Proposed::Forecast {
+                programme,
+                period,
+                total,
+            };
             propose(&target, shared, (proposed, reason), &by).await
         }
         Proposals::Lend {

@@ -287,6 +287,7 @@ fn preview_table(it: &payments::Preview) -> comfy_table::Table {
     });
     let guards = it.guards.iter().map(|guarded| {
         let stands = match (guarded.warns(), it.answered.contains(&guarded.guard)) {
+            _ if guarded.blocks() => "blocks",
             (false, _) => "passes",
             (true, true) => "answered",
             (true, false) => "needs a reason",

@@ -9,9 +9,9 @@ use sqlx::PgConnection;
 
 use super::commands::shown;
 use crate::command::FundRun;
-use crate::funding::{Fund, FundingOrder, Need, refuse_short, shortages};
+use crate::funding::{self, FundingOrder, Need, refuse_short, shortages};
 use crate::run::{Action, Run, State};
-use crate::store::{self, Funding};
+use crate::store::{self, Committing, Funding};
 use crate::{Error, posting};
 
 /// The last approval was given: what the run needs stands still, and where every fund has its part
@@ -123,39 +123,20 @@ async fn commit_lines(
     Ok(sums)
 }
 
-/// What the run takes from each fund: each province its own part, the country the rest.
+/// What the run takes from each fund.
 async fn needs(tx: &mut PgConnection, run: &Run) -> Result<Vec<Need>, Error> {
-    let (total, local) = if run.series == 0 {
-        let local = store::local_by_province(tx, run.run_no).await?;
-        (run.total, local)
-    } else {
-        store::uncommitted(tx, run.run_no).await?
+    let of = Committing {
+        run_no: run.run_no,
+        series: run.series,
+        total: run.total,
     };
-    let all_local = Money::sum(local.iter().map(|(_, amount)| *amount));
-    let national = total.checked_sub(all_local);
-    let national = national.ok_or_else(|| Error::ControlTotals {
+    let (total, local) = store::to_commit(tx, of).await?;
+    let needs = funding::needs((run.programme, run.year), total, local);
+    needs.ok_or_else(|| Error::ControlTotals {
         run: run.run_no,
         part: Part::ZERO,
-        detail: format!("{all_local} đồng are local, of {total} in all"),
-    })?;
-    let local = local
-        .into_iter()
-        .map(|(province, amount)| (Some(province), amount));
-    let need = |(province, amount)| Need {
-        fund: Fund {
-            programme: run.programme,
-            province,
-            year: run.year,
-        },
-        amount,
-    };
-    let mut needs: Vec<Need> = [(None, national)]
-        .into_iter()
-        .chain(local)
-        .map(need)
-        .collect();
-    needs.retain(|it| !it.amount.is_zero());
-    Ok(needs)
+        detail: format!("provinces add to more than {total} đồng in all"),
+    })
 }
 
 /// What is left of each fund. It stays so until the transaction ends: of two that want the last

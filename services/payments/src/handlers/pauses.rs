@@ -90,9 +90,10 @@ pub async fn resume(
         return Err(Problem::new(403, "same_person", detail).into());
     }
     store::resume(tx, (scope, &pause), (officer, reason), now).await?;
-    let freed = match scope {
-        Scope::Province(province) => free(tx, province, now).await?,
-        _ => 0,
+    let freed = if scope.is_place() {
+        free(tx, scope, now).await?
+    } else {
+        0
     };
     Ok(json!({ "scope": scope.key(), "state": "resumed", "lines": freed }))
 }
@@ -138,13 +139,9 @@ async fn allowed(tx: &mut PgConnection, scope: Scope, action: Action) -> Result<
     }
 }
 
-/// Lines of the province come back: with their chunk, or with a message after it.
-async fn free(
-    tx: &mut PgConnection,
-    province: domain::Province,
-    now: DateTime<Utc>,
-) -> Result<usize, Error> {
-    let lines = store::paused_lines(tx, province).await?;
+/// Lines of the place come back: with their chunk, or with a message after it.
+async fn free(tx: &mut PgConnection, place: Scope, now: DateTime<Utc>) -> Result<usize, Error> {
+    let lines = store::paused_lines(tx, place).await?;
     for of_part in lines.chunk_by(|(part, ..), (next, ..)| part == next) {
         let part = of_part[0].0;
         let runs: Vec<RunNo> = of_part.iter().map(|(_, run_no, _)| *run_no).collect();

@@ -28,6 +28,27 @@ fn level(fund: Fund) -> i16 {
     fund.province.map_or(0, Province::number)
 }
 
+/// A run as far as it says what is to be committed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Committing {
+    pub run_no: RunNo,
+    pub series: i16,
+    pub total: Money,
+}
+
+/// What the run needs in all, and what of it the provinces add: what is paid again was committed
+/// before, most of it.
+pub(crate) async fn to_commit(
+    tx: &mut PgConnection,
+    of: Committing,
+) -> Result<(Money, Vec<(Province, Money)>), Error> {
+    if of.series > 0 {
+        return super::uncommitted(tx, of.run_no).await;
+    }
+    let local = super::local_by_province(tx, of.run_no).await?;
+    Ok((of.total, local))
+}
+
 pub(crate) async fn insert_needs(
     tx: &mut PgConnection,
     run_no: RunNo,

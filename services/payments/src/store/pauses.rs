@@ -1,7 +1,7 @@
 //! Orders that pause, resume and stop what goes out.
 
 use chrono::{DateTime, Utc};
-use domain::{Officer, Part, Province, RunNo};
+use domain::{Officer, Part, RunNo};
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -40,7 +40,7 @@ fn columns(scope: Scope) -> (Option<i64>, Option<i16>, Option<i32>) {
         Scope::Run(run_no) => (Some(run_no.0), None, None),
         Scope::Programme(programme) => (None, Some(programme.number()), None),
         Scope::Institution(institution) => (None, None, Some(institution.number())),
-        Scope::Province(_) => (None, None, None),
+        Scope::Province(_) | Scope::Commune(_) => (None, None, None),
     }
 }
 
@@ -165,21 +165,31 @@ pub(crate) async fn stop(
     Ok(stopped.rows_affected())
 }
 
-/// Open holds that somebody's pause of the province put on lines of approved runs, by partition.
+/// Open holds that somebody's pause of the place put on lines of approved runs, by partition; not
+/// those of which another place is paused still.
 pub(crate) async fn paused_lines(
     tx: &mut PgConnection,
-    province: Province,
+    place: Scope,
 ) -> Result<Vec<(Part, RunNo, i64)>, Error> {
+    let (province, commune) = match place {
+        Scope::Province(province) => (Some(province.number()), None),
+        Scope::Commune(commune) => (None, Some(commune.number())),
+        _ => return Ok(Vec::new()),
+    };
     let rows = sqlx::query!(
         r#"
         SELECT x.part AS "part: Part", x.run_no AS "run_no: RunNo", x.exception_no
         FROM payments.exceptions x
         JOIN payments.lines l ON (l.run_no, l.part, l.chunk, l.line)
             = (x.run_no, x.part, x.chunk, x.line)
-        WHERE x.held_by = 'pause' AND x.resolved_at IS NULL AND l.province = $1
+        WHERE x.held_by = 'pause' AND x.resolved_at IS NULL
+            AND (l.province = $1 OR l.commune = $2)
+            AND NOT EXISTS (SELECT FROM payments.pauses p
+                WHERE p.scope IN ('province/' || l.province, 'commune/' || l.commune))
         ORDER BY x.part, x.run_no, x.exception_no
         "#,
-        province.number(),
+        province,
+        commune,
     )
     .fetch_all(tx)
     .await?;

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use domain::{Money, Officer, Part, RunNo};
-use ledger::Root;
+use domain::{BudgetYear, Money, Officer, Part, Programme, RunNo};
+use ledger::{AccountNo, Root};
 use messaging::Problem;
 use sqlx::PgConnection;
 
+use super::Committing;
 use crate::Error;
-use crate::preview::{Bucket, Difference, Guard, Guarded, Measures};
+use crate::funding;
+use crate::preview::{Bucket, Difference, Guard, Guarded, Limit, Measures};
+use crate::run::State;
 
 /// The programme's run of the latest period before this one; settled with the first partition.
 pub(crate) async fn settle_comparison(
@@ -101,19 +104,28 @@ pub(crate) async fn set_largest(
 
 /// What guards look at, by the counters.
 pub(crate) async fn measures(tx: &mut PgConnection, run_no: RunNo) -> Result<Measures, Error> {
-    let run = sqlx::query!(
+    let row = sqlx::query!(
         r#"
-        SELECT r.lines, r.total AS "total: Money", r.root, r.compared_with AS "compared_with: RunNo",
+        SELECT r.programme, r.series, r.business_date,
+            r.budget_year AS "year: BudgetYear", r.state AS "state: State", r.lines,
+            r.total AS "total: Money", r.root, r.compared_with AS "compared_with: RunNo",
             (SELECT coalesce(max(largest), 0) FROM payments.run_parts WHERE run_no = $1)
-                AS "largest!: Money"
+                AS "largest!: Money",
+            (SELECT max(largest) FROM payments.run_parts WHERE run_no = r.compared_with)
+                AS "largest_before: Money",
+            (SELECT f.total FROM payments.forecasts f
+                WHERE (f.programme, f.period) = (r.programme, r.period) AND r.series = 0
+                ORDER BY f.known_at DESC LIMIT 1) AS "forecast: Money",
+            (SELECT count(*) FROM payments.acts a WHERE a.run_no = $1 AND a.act = 'free')
+                AS "freed_lines!"
         FROM payments.runs r WHERE r.run_no = $1
         "#,
         run_no.0,
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let run =
-        run.ok_or_else(|| Problem::new(404, "run_unknown", format!("there is no run {run_no}")))?;
+    let row =
+        row.ok_or_else(|| Problem::new(404, "run_unknown", format!("there is no run {run_no}")))?;
     let differences = sqlx::query_as!(
         Difference,
         r#"
@@ -125,27 +137,66 @@ pub(crate) async fn measures(tx: &mut PgConnection, run_no: RunNo) -> Result<Mea
     )
     .fetch_all(&mut *tx)
     .await?;
-    let limits = sqlx::query!(
+    let programme = super::programme_of(row.programme);
+    let days = super::timetable(tx, programme).await?.days;
+    let missing = match row.state {
+        State::AwaitingApproval | State::SentBack => {
+            let of = Committing {
+                run_no,
+                series: row.series,
+                total: row.total,
+            };
+            Some(missing(tx, of, (programme, row.year)).await?)
+        }
+        _ => None,
+    };
+    Ok(Measures {
+        compared_with: row.compared_with,
+        root: row.root.and_then(|it| Root::from_slice(&it)),
+        differences,
+        lines: row.lines,
+        total: row.total,
+        largest: row.largest,
+        largest_before: row.largest_before,
+        forecast: row.forecast,
+        missing,
+        is_day_off: days.is_working_day(row.business_date).ok().map(|it| !it),
+        freed_lines: row.freed_lines,
+        limits: limits(tx).await?,
+    })
+}
+
+async fn limits(tx: &mut PgConnection) -> Result<BTreeMap<Guard, Limit>, Error> {
+    let rows = sqlx::query!(
         r#"
-            SELECT DISTINCT ON (guard) guard AS "guard: Guard", limit_number
-            FROM payments.guard_limits ORDER BY guard, known_at DESC
-            "#
+        SELECT DISTINCT ON (guard) guard AS "guard: Guard", limit_number, block_number
+        FROM payments.guard_limits ORDER BY guard, known_at DESC
+        "#
     )
     .fetch_all(tx)
     .await?;
-    let limits: BTreeMap<Guard, i64> = limits
-        .into_iter()
-        .map(|it| (it.guard, it.limit_number))
-        .collect();
-    Ok(Measures {
-        compared_with: run.compared_with,
-        root: run.root.and_then(|it| Root::from_slice(&it)),
-        differences,
-        lines: run.lines,
-        total: run.total,
-        largest: run.largest,
-        limits,
-    })
+    let limit = rows.into_iter().map(|it| {
+        let limit = Limit {
+            warn: it.limit_number,
+            block: it.block_number,
+        };
+        (it.guard, limit)
+    });
+    Ok(limit.collect())
+}
+
+/// What the funds lack of a run now; nobody waits for it, so it may be another sum in a moment.
+async fn missing(
+    tx: &mut PgConnection,
+    of: Committing,
+    (programme, year): (Programme, BudgetYear),
+) -> Result<Money, Error> {
+    let (total, local) = super::to_commit(tx, of).await?;
+    let needs = funding::needs((programme, year), total, local).unwrap_or_default();
+    let accounts: Vec<AccountNo> = needs.iter().map(|it| it.fund.account().number()).collect();
+    let left = ledger::stands(tx, Part::ZERO, &accounts).await?;
+    let short = funding::shortages(&needs, &left);
+    Ok(Money::sum(short.iter().map(|it| it.missing)))
 }
 
 /// The guards that somebody has answered for the run as it is now.

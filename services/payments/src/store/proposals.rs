@@ -1,7 +1,7 @@
 //! What one officer proposes and another decides.
 
 use chrono::{DateTime, Utc};
-use domain::{Money, Officer};
+use domain::{Money, Officer, Period, Programme};
 use messaging::Problem;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -94,9 +94,16 @@ pub(crate) async fn carry_out(
             from_total,
             approvals,
         } => insert_level(tx, (*from_total, *approvals), proposal_no, now).await,
-        Proposed::GuardLimit { guard, limit } => {
-            insert_limit(tx, (*guard, *limit), proposal_no, now).await
-        }
+        Proposed::GuardLimit {
+            guard,
+            limit,
+            block,
+        } => insert_limit(tx, (*guard, *limit, *block), proposal_no, now).await,
+        Proposed::Forecast {
+            programme,
+            period,
+            total,
+        } => insert_forecast(tx, (*programme, *period, *total), proposal_no, now).await,
         Proposed::Delegation {
             principal,
             delegate,
@@ -145,17 +152,41 @@ async fn insert_level(
 
 async fn insert_limit(
     tx: &mut PgConnection,
-    (guard, limit): (Guard, i64),
+    (guard, limit, block): (Guard, i64, Option<i64>),
     proposal_no: i64,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
         r#"
-        INSERT INTO payments.guard_limits (guard, limit_number, known_at, proposal_no)
-        VALUES ($1, $2, $3, $4)
+        INSERT INTO payments.guard_limits
+            (guard, limit_number, block_number, known_at, proposal_no)
+        VALUES ($1, $2, $3, $4, $5)
         "#,
         guard.as_str(),
         limit,
+        block,
+        now,
+        proposal_no,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn insert_forecast(
+    tx: &mut PgConnection,
+    (programme, period, total): (Programme, Period, Money),
+    proposal_no: i64,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.forecasts (programme, period, total, known_at, proposal_no)
+        VALUES ($1, $2, $3, $4, $5)
+        "#,
+        programme.number(),
+        period.first_day(),
+        total as Money,
         now,
         proposal_no,
     )

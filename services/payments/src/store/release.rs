@@ -236,17 +236,17 @@ async fn later_lines(
     Ok(rows.into_iter().collect())
 }
 
-/// The provinces whose lines are paused.
-pub(crate) async fn paused_provinces(tx: &mut PgConnection) -> Result<HashSet<Province>, Error> {
-    let rows = sqlx::query_scalar!(
+/// The places whose lines are paused, as their scopes are stored.
+pub(crate) async fn paused_places(tx: &mut PgConnection) -> Result<HashSet<String>, Error> {
+    let scopes = sqlx::query_scalar!(
         r#"
-        SELECT split_part(scope, '/', 2)::smallint AS "province!" FROM payments.pauses
-        WHERE starts_with(scope, 'province/')
+        SELECT scope FROM payments.pauses
+        WHERE starts_with(scope, 'province/') OR starts_with(scope, 'commune/')
         "#
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(province_of).collect())
+    Ok(scopes.into_iter().collect())
 }
 
 /// These chunks have said all that they have to say now; those with lines by a message.
