@@ -14,13 +14,13 @@ use sha2::{Digest, Sha256};
 use tokio::process::Command;
 use uuid::Uuid;
 
-use crate::by_hand::{Said, deliver, said, until_taken};
+use crate::by_hand::{Said, deliver, said};
 use crate::ground::ansinh_binary;
 use crate::world::{World, credited, institution, officer, pensioners, results};
 
 const PROGRAMME: Programme = Programme::RetirementPension;
-const OURS: &str = "970436";
-const OTHER: &str = "970405";
+pub const OURS: &str = "970436";
+pub const OTHER: &str = "970405";
 const REFUSED: &str = "SELECT count(*) FROM messaging.refused";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,56 +255,8 @@ async fn nothing_has_happened(world: &World) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a forger of a bank's next message has at hand.
-pub struct Desk {
-    /// The next message, not signed yet.
-    pub letter: Said,
-    pub key: (Signer, i64),
-    /// The key of another bank.
-    pub key_of_another: (Signer, i64),
-    pub said_before: Said,
-}
-
-impl Desk {
-    /// After the bank has said something about each of its lines in this one's partition.
-    pub async fn of(world: &World, instruction: &Instruction) -> anyhow::Result<Desk> {
-        let bank = institution(OURS);
-        let mut letter = letter(bank, instruction, Utc::now().trunc_subsecs(6));
-        let before = said(&world.pool).await?.into_iter();
-        let mut before: Vec<Said> = before
-            .filter(|it| (&it.speaker, it.part) == (&letter.speaker, letter.part))
-            .collect();
-        before.sort_by_key(|it| it.seq);
-        let said_before = before.pop().context("it has said something")?;
-        letter.seq = said_before.seq + 1;
-        letter.prev_hash.clone_from(&said_before.hash);
-        letter.hash = chained(&letter);
-        let (ours, theirs) = (made_up(world, OURS)?, made_up(world, OTHER)?);
-        let (our_no, their_no) = (key_no(world, &ours).await?, key_no(world, &theirs).await?);
-        Ok(Desk {
-            letter,
-            key: (ours, our_no),
-            key_of_another: (theirs, their_no),
-            said_before,
-        })
-    }
-}
-
-/// Delivers it; the code under which it is kept, or that it has no effect.
-pub async fn delivered(world: &World, letter: Said) -> anyhow::Result<String> {
-    let jetstream = jetstream::new(world.nats.clone());
-    let before = world.number(REFUSED).await?;
-    deliver(&jetstream, &[letter]).await?;
-    until_taken(&jetstream).await?;
-    if world.number(REFUSED).await? == before {
-        return Ok("no effect".to_owned());
-    }
-    let newest = "SELECT code FROM messaging.refused ORDER BY refused_no DESC LIMIT 1";
-    Ok(sqlx::query_scalar(newest).fetch_one(&world.pool).await?)
-}
-
 /// The first message of the bank in its line's partition, not signed yet.
-fn letter(bank: Institution, instruction: &Instruction, created_at: DateTime<Utc>) -> Said {
+pub fn letter(bank: Institution, instruction: &Instruction, created_at: DateTime<Utc>) -> Said {
     let part = instruction.end_to_end_id.part;
     let event = Event::of(
         &results(bank, part, vec![credited(instruction)]),
@@ -366,7 +318,7 @@ pub fn chained(said: &Said) -> Vec<u8> {
 }
 
 /// The key by which the sandbox would sign for a bank.
-fn made_up(world: &World, bank: &str) -> anyhow::Result<Signer> {
+pub fn made_up(world: &World, bank: &str) -> anyhow::Result<Signer> {
     Ok(world.target.keys()?.signer(&format!("organisation {bank}")))
 }
 
@@ -375,7 +327,7 @@ fn former_only(world: &World) -> anyhow::Result<Signers> {
     Ok(Signers::default().with(Organisation::Institution(institution(OURS)), former))
 }
 
-async fn key_no(world: &World, signer: &Signer) -> anyhow::Result<i64> {
+pub async fn key_no(world: &World, signer: &Signer) -> anyhow::Result<i64> {
     let number = "SELECT key_no FROM messaging.organisation_keys WHERE public_key = $1";
     let number = sqlx::query_scalar(number).bind(signer.public_key());
     Ok(number.fetch_one(&world.pool).await?)

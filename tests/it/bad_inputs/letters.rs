@@ -1,0 +1,76 @@
+//! A bank's message as a forger would send it, and what becomes of it.
+
+use anyhow::{Context, bail};
+use async_nats::jetstream;
+use chrono::{SubsecRound, Utc};
+use events::Instruction;
+use privacy::Signer;
+use uuid::Uuid;
+
+use crate::bank_signatures::{OTHER, OURS, chained, key_no, letter, made_up};
+use crate::by_hand::{Said, deliver, said};
+use crate::world::{World, institution};
+
+/// What a forger of a bank's next message has at hand.
+pub struct Desk {
+    /// The next message, not signed yet.
+    pub letter: Said,
+    pub key: (Signer, i64),
+    /// The key of another bank.
+    pub key_of_another: (Signer, i64),
+    pub said_before: Said,
+}
+
+impl Desk {
+    /// After the bank has said something about each of its lines in this one's partition.
+    pub async fn of(world: &World, instruction: &Instruction) -> anyhow::Result<Desk> {
+        let bank = institution(OURS);
+        let mut letter = letter(bank, instruction, Utc::now().trunc_subsecs(6));
+        let before = said(&world.pool).await?.into_iter();
+        let mut before: Vec<Said> = before
+            .filter(|it| (&it.speaker, it.part) == (&letter.speaker, letter.part))
+            .collect();
+        before.sort_by_key(|it| it.seq);
+        let said_before = before.pop().context("it has said something")?;
+        letter.seq = said_before.seq + 1;
+        letter.prev_hash.clone_from(&said_before.hash);
+        letter.hash = chained(&letter);
+        let (ours, theirs) = (made_up(world, OURS)?, made_up(world, OTHER)?);
+        let (our_no, their_no) = (key_no(world, &ours).await?, key_no(world, &theirs).await?);
+        Ok(Desk {
+            letter,
+            key: (ours, our_no),
+            key_of_another: (theirs, their_no),
+            said_before,
+        })
+    }
+}
+
+/// Delivers it; the code under which it is kept, or that it has no effect.
+pub async fn delivered(world: &World, letter: Said) -> anyhow::Result<String> {
+    let before = world
+        .number("SELECT count(*) FROM messaging.refused")
+        .await?;
+    let mut behind = letter.clone();
+    (behind.event_id, behind.signature, behind.key_no) = (Uuid::now_v7(), None, None);
+    behind.hash = chained(&behind);
+    let jetstream = jetstream::new(world.nats.clone());
+    deliver(&jetstream, &[letter, behind.clone()]).await?;
+    let marker = format!("%{}%", behind.event_id);
+    let kept = "SELECT code, headers LIKE $2 FROM messaging.refused ORDER BY refused_no OFFSET $1";
+    world
+        .until("what is behind the letter is kept", async || {
+            let kept = sqlx::query_as(kept).bind(before).bind(&marker);
+            let found: Vec<(String, bool)> = kept.fetch_all(&world.pool).await?;
+            Ok(found.iter().any(|(_, is_behind)| *is_behind))
+        })
+        .await?;
+    let kept = sqlx::query_as(kept).bind(before).bind(&marker);
+    let rows: Vec<(String, bool)> = kept.fetch_all(&world.pool).await?;
+    let codes: Vec<String> = rows.into_iter().filter(|it| !it.1).map(|it| it.0).collect();
+    match &codes[..] {
+        [] => Ok("no effect".to_owned()),
+        [code] => Ok(code.clone()),
+        _ => bail!("{codes:?} are kept"),
+    }
+}
