@@ -377,7 +377,7 @@ async fn confirm(world: &World, key_no: i64) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn confirmed(world: &World, bank: &str, signer: &Signer) -> anyhow::Result<i64> {
+pub async fn confirmed(world: &World, bank: &str, signer: &Signer) -> anyhow::Result<i64> {
     let key_no = registered(world, bank, signer).await?;
     confirm(world, key_no).await?;
     Ok(key_no)

@@ -6,6 +6,7 @@ mod arrears;
 mod bad_inputs;
 mod bank_accounts;
 mod bank_files;
+mod bank_imports;
 mod bank_messages;
 mod bank_signatures;
 mod by_hand;

@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 88] = [
+const APPEND_ONLY: [&str; 89] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -83,6 +83,7 @@ const APPEND_ONLY: [&str; 88] = [
     "ledger.accounts",
     "ledger.journals",
     "ledger.transfers",
+    "messaging.files",
     "messaging.organisation_key_confirmations",
     "messaging.organisation_key_ends",
     "messaging.organisation_keys",

@@ -12,6 +12,7 @@ mod mt940;
 mod order;
 mod recall;
 mod report;
+mod said;
 mod schema;
 mod statement;
 mod text;
@@ -30,6 +31,7 @@ pub use recall::{
 pub use report::{
     Meaning, PaymentReport, Report, ReportItem, ReportLine, ReportReader, ReportWriter, Standing,
 };
+pub use said::{Heard, Said, Unsaid, each_message};
 pub use schema::{Kind, SCHEMAS, Schema};
 pub use statement::{
     AccountMessage, Announced, Balance, BankCode, Batch, Detail, Direction, Ending, Entry,

@@ -229,7 +229,7 @@ pub fn statement_head(
             date: told.date,
         })
     };
-    let found = found(told);
+    let found = found(told, 0);
     // A page counts the whole's entries together: how many came back, it does not say.
     let counted = told.returned.is_zero();
     let announced = |it: Totals| Announced {
@@ -298,48 +298,96 @@ pub fn statement_entry(
     Ok([StatementItem::Entry(entry), detail])
 }
 
-/// What ends a day's statement.
-pub fn statement_end(told: &StatementPage) -> StatementItem {
+/// What ends a day's statement; `returns` of its entries brought money back, which no page counts.
+pub fn statement_end(told: &StatementPage, returns: u64) -> StatementItem {
     StatementItem::End(Ending {
-        found: found(told),
+        found: found(told, returns),
         balances: Vec::new(),
     })
 }
 
-/// A debit of a bank's file as a line of its statement; `None` for what is no payment of ours.
-pub fn booked_payment(
-    entry: &Entry,
-    detail: &Detail,
-    entry_no: i64,
-    key: &ExchangeKey,
-) -> Option<StatementEntry> {
-    let end_to_end_id = detail.end_to_end_id.as_ref()?.to_string();
-    let direction = detail.direction.unwrap_or(entry.direction);
-    let booked = entry.status == EntryStatus::Booked && !entry.reversal;
-    if direction != Direction::Debit || !booked {
-        return None;
-    }
-    let account = detail.creditor.account.as_ref();
-    let seal = |it: &AccountNo| key.seal(Field::BankAccount, end_to_end_id.as_bytes(), it.expose());
-    let bank_ref = detail.bank_ref.as_ref().or(entry.bank_ref.as_ref());
-    Some(StatementEntry {
-        entry_no,
-        amount: detail.amount.unwrap_or(entry.amount),
-        account: account.map(seal),
-        bank_ref: bank_ref.map_or_else(String::new, Id::to_string),
-        end_to_end_id,
-        kind: EntryKind::Payment,
-        booked_on: entry.booked_on,
-    })
+/// What a booking of a bank's file is on the page of a statement.
+#[derive(Debug)]
+pub enum Booked {
+    /// A payment, what came back of one, or what the bank took for itself.
+    Entry(StatementEntry),
+    /// Money of the treasury that came.
+    Received(Money),
+    /// Announced only, or pending: no money has moved.
+    Nothing,
 }
 
-fn found(told: &StatementPage) -> Found {
+/// A booking, or one of its transactions, as an entry of a statement.
+///
+/// A debit that names a line is its payment, and a credit that does is its money come back (by
+/// `RtrInf`, as a reversal, or told by nothing but its id). A debit without an id is a charge.
+///
+/// # Errors
+/// `booking_unclear` where it takes back a credit, or stands for several without saying which:
+/// nobody can say whose money that is.
+pub fn booked(
+    entry: &Entry,
+    detail: Option<&Detail>,
+    entry_no: i64,
+    key: &ExchangeKey,
+) -> Result<Booked, Refusal> {
+    if entry.status != EntryStatus::Booked {
+        return Ok(Booked::Nothing);
+    }
+    let direction = detail.and_then(|it| it.direction);
+    let direction = direction.unwrap_or(entry.direction);
+    let amount = detail.and_then(|it| it.amount).unwrap_or(entry.amount);
+    let id = detail.and_then(|it| it.end_to_end_id.as_ref());
+    let several = entry.batch.as_ref().and_then(|it| it.count);
+    let unclear = |sentence: &str| Err(Refusal::new("booking_unclear", sentence));
+    match (direction, id) {
+        (Direction::Debit, _) if entry.reversal => {
+            unclear("a reversal takes back a credit, which nobody but the treasury gave")
+        }
+        (_, None) if detail.is_none() && several.is_some_and(|it| it > 1) => {
+            unclear("a booking of several transactions names each of them")
+        }
+        (Direction::Credit, None) => Ok(Booked::Received(amount)),
+        (direction, id) => {
+            let kind = match (direction, id) {
+                (Direction::Credit, _) => EntryKind::Return,
+                (Direction::Debit, Some(_)) => EntryKind::Payment,
+                (Direction::Debit, None) => EntryKind::Charge,
+            };
+            let bank_ref = detail.and_then(|it| it.bank_ref.as_ref());
+            let bank_ref = bank_ref.or(entry.bank_ref.as_ref());
+            let bank_ref = bank_ref.map_or_else(String::new, Id::to_string);
+            let own = || {
+                entry
+                    .reference
+                    .as_ref()
+                    .map_or(bank_ref.clone(), Id::to_string)
+            };
+            let end_to_end_id = id.map_or_else(own, Id::to_string);
+            let account = detail.and_then(|it| it.creditor.account.as_ref());
+            let account = account.filter(|_| kind == EntryKind::Payment);
+            let context = end_to_end_id.as_bytes();
+            Ok(Booked::Entry(StatementEntry {
+                entry_no,
+                amount,
+                account: account.map(|it| key.seal(Field::BankAccount, context, it.expose())),
+                end_to_end_id: end_to_end_id.clone(),
+                bank_ref,
+                kind,
+                booked_on: entry.booked_on,
+            }))
+        }
+    }
+}
+
+fn found(told: &StatementPage, returns: u64) -> Found {
+    let entries = u64::try_from(told.entries_count).unwrap_or_default();
     let credits = Totals {
-        count: u64::from(!told.received.is_zero()),
+        count: u64::from(!told.received.is_zero()) + returns,
         sum: Money::sum([told.received, told.returned]),
     };
     let debits = Totals {
-        count: u64::try_from(told.entries_count).unwrap_or_default(),
+        count: entries.saturating_sub(returns),
         sum: told.debits,
     };
     Found {

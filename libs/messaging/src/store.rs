@@ -1,12 +1,14 @@
 //! All SQL of messaging.
 
 mod evidence;
+mod files;
 mod inbox;
 mod keys;
 mod outbox;
 
 pub(crate) use evidence::{Kept, Refused, each_kept, insert_refused, receive};
 pub use evidence::{RefusedRow, refused};
+pub use files::{BankFile, insert_file};
 pub(crate) use inbox::{Place, cursors, insert_cursors, lock_cursor, move_cursor, park};
 pub use inbox::{caught_up, parked};
 pub use keys::{KeyRow, organisation_keys};

@@ -8,6 +8,7 @@ mod properties;
 mod recalls;
 mod refused;
 mod reports;
+mod said;
 mod statements;
 mod streams;
 

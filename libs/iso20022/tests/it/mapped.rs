@@ -6,7 +6,7 @@ use events::{
     EntryKind, Instruction, Instructions, ResultLine, ResultStatus, Results, StatementEntry,
     StatementPage,
 };
-use iso20022::mapping::{self, Payer};
+use iso20022::mapping::{self, Booked, Payer};
 use iso20022::{Kind, OrderItem, ReportItem, StatementItem};
 use privacy::{ExchangeKey, Field, Keys};
 
@@ -21,13 +21,13 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     keys
 });
 
-const BANK: &str = "970436";
+pub const BANK: &str = "970436";
 
-fn key() -> ExchangeKey {
+pub fn key() -> ExchangeKey {
     KEYS.exchange(BANK)
 }
 
-fn id(chunk: i32, line: i32) -> EndToEndId {
+pub fn id(chunk: i32, line: i32) -> EndToEndId {
     EndToEndId {
         run: RunNo(1),
         part: Part::try_from(7).expect("it is a partition"),
@@ -36,7 +36,7 @@ fn id(chunk: i32, line: i32) -> EndToEndId {
     }
 }
 
-fn day() -> NaiveDate {
+pub fn day() -> NaiveDate {
     of("2026-12-01")
 }
 
@@ -214,7 +214,7 @@ fn a_page_of_a_statement_and_its_file_say_the_same() {
     for entry in &told.entries {
         items.extend(mapping::statement_entry(entry, told.date, &key()).unwrap());
     }
-    items.push(mapping::statement_end(&told));
+    items.push(mapping::statement_end(&told, 0));
     let xml = statements::written(Kind::Statement, &items).unwrap();
     official::assert_valid("camt.053.001.08", &xml);
 
@@ -223,7 +223,11 @@ fn a_page_of_a_statement_and_its_file_say_the_same() {
     for pair in items.windows(2) {
         if let [StatementItem::Entry(entry), StatementItem::Detail(detail)] = pair {
             let number = i64::try_from(back.len()).unwrap() + 1;
-            back.extend(mapping::booked_payment(entry, detail, number, &key()));
+            let booked = mapping::booked(entry, Some(detail), number, &key()).unwrap();
+            let Booked::Entry(entry) = booked else {
+                panic!("{booked:?}");
+            };
+            back.push(entry);
         }
     }
     assert_eq!(back.len(), told.entries.len());

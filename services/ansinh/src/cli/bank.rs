@@ -35,6 +35,12 @@ pub(crate) enum Bank {
     /// Banks that may log in, and by which public keys
     #[command(before_help = "Example:  ansinh bank list")]
     List,
+    /// Read a file of a bank that sends no messages, pain.002, camt.053 or MT940: it is signed with
+    /// the key that stands for the bank and said as its messages; a file once
+    #[command(
+        before_help = "Example:  ansinh bank import day.xml --institution 970422 --key mb/signing.key --by le.an"
+    )]
+    Import(Import),
     /// Messages between the state and a bank as they are kept, the newest last
     #[command(before_help = "Example:  ansinh bank messages --institution 970436 --verify")]
     Messages {
@@ -104,6 +110,19 @@ pub(crate) enum Bank {
         #[command(flatten)]
         by: By,
     },
+}
+
+/// A file and in whose name it speaks.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    pub file: PathBuf,
+    #[arg(long)]
+    pub institution: Institution,
+    /// The signing.key that `bank add` issued, kept by who reads the bank's files
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    #[command(flatten)]
+    pub by: By,
 }
 
 /// What a bank gets.

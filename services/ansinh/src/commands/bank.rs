@@ -1,4 +1,5 @@
 mod access;
+mod import;
 
 use std::collections::VecDeque;
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ pub(super) async fn bank(command: Bank, shared: &Shared) -> Result<ExitCode, Fai
             by,
         } => access::revoke(&target, shared, institution, nkey.as_deref(), &reason, &by).await,
         Bank::List => access::list(shared),
+        Bank::Import(it) => import::import(&target, shared, &it).await,
         Bank::Messages {
             institution,
             verify: true,

@@ -9,7 +9,8 @@ use anyhow::Context;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::Institution;
 use events::{
-    Envelope, Instructions, Results, StatementPage, bank_in_results, bank_in_statement, bank_out,
+    EntryKind, Envelope, Instructions, Results, StatementPage, bank_in_results, bank_in_statement,
+    bank_out,
 };
 use iso20022::mapping::{self, Payer};
 use iso20022::{Kind, OrderWriter, ReportWriter, StatementWriter};
@@ -30,7 +31,15 @@ struct Day {
     orders: u64,
     reports: u64,
     /// By number: the pages of one come partition by partition.
-    statements: BTreeMap<i64, (StatementWriter<BufWriter<File>>, StatementPage)>,
+    statements: BTreeMap<i64, Stated>,
+}
+
+/// A statement under way.
+struct Stated {
+    writer: StatementWriter<BufWriter<File>>,
+    page: StatementPage,
+    /// Entries so far that bring money back.
+    returns: u64,
 }
 
 pub(super) async fn write(
@@ -137,13 +146,19 @@ impl Day {
         let number = page.statement_no;
         if !self.statements.contains_key(&number) {
             let writer = self.statement(&page, envelope.time)?;
-            self.statements.insert(number, (writer, page));
+            let stated = Stated {
+                writer,
+                page,
+                returns: 0,
+            };
+            self.statements.insert(number, stated);
         }
         let statement = self.statements.get_mut(&number);
-        let (writer, _) = statement.context("it was begun")?;
+        let statement = statement.context("it was begun")?;
         for entry in &entries {
+            statement.returns += u64::from(entry.kind == EntryKind::Return);
             for item in mapping::statement_entry(entry, self.date, &self.key)? {
-                writer.item(&item)?;
+                statement.writer.item(&item)?;
             }
         }
         Ok(())
@@ -167,9 +182,10 @@ impl Day {
     fn end(&mut self) -> anyhow::Result<u64> {
         let statements = std::mem::take(&mut self.statements);
         let count = statements.len() as u64;
-        for (mut writer, page) in statements.into_values() {
-            writer.item(&mapping::statement_end(&page))?;
-            writer.finish()?.flush()?;
+        for mut it in statements.into_values() {
+            it.writer
+                .item(&mapping::statement_end(&it.page, it.returns))?;
+            it.writer.finish()?.flush()?;
         }
         Ok(count)
     }
