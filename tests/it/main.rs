@@ -33,6 +33,7 @@ mod programme;
 mod proposals;
 mod races;
 mod recon;
+mod recovery;
 mod redelivery;
 mod registry;
 mod reissue;
