@@ -10,6 +10,8 @@ after the banks' statements were matched:
 * a line that we call credited is in its bank's books with its amount, or a break says what differs;
   a line that a bank paid is credited by us, or unknown, or a break names it;
 * a line that nobody paid and nobody answered is unknown, and has not vanished;
+* a line from which an overpayment is netted pays what was determined less what is deducted, and no
+  case has more netted, paid back and given up than was overpaid, but what a named exception gives back;
 * each bank's sums are those of the ledger: what it was given, debited and gave back, what moved on to
   the bank that pays it again, and what it has not answered.
 
@@ -44,6 +46,18 @@ QUERIES = {
     " LEFT JOIN sandbox.funds f USING (institution, part, run_no, chunk, message)",
     "again": "SELECT run_no, part, chunk, line, cash_at FROM payments.attempts"
     " WHERE cash_at IS NOT NULL",
+    "netted": "SELECT l.run_no, l.part, l.chunk, l.line, l.deducted, d.case_no,"
+    " (SELECT max(e.amount) FROM eligibility.determinations e JOIN payments.runs q USING (run_no)"
+    " WHERE q.series = 0 AND q.programme = r.programme AND (e.part, e.person_no, e.period,"
+    " e.determination_no) = (l.part, l.person_no, l.period, l.determination_no)) AS gross"
+    " FROM payments.lines l JOIN payments.runs r USING (run_no)"
+    " LEFT JOIN payments.recoveries d USING (recovery_no) WHERE l.deducted > 0",
+    "overpaid": "SELECT o.case_no, o.amount, (SELECT coalesce(sum(amount), 0)"
+    " FROM payments.repayments r WHERE r.case_no = o.case_no) + (SELECT coalesce(sum(amount), 0)"
+    " FROM payments.write_offs w WHERE w.case_no = o.case_no) AS gone"
+    " FROM payments.overpayments o WHERE o.state = 'open'",
+    "given_back": "SELECT run_no, part, chunk, line, sum(amount) AS amount FROM payments.exceptions"
+    " WHERE kind = 'over_recovered' GROUP BY 1, 2, 3, 4",
     "moved": "SELECT run_no, part, chunk, line, institution, amount, entry_kind, statement_no"
     " FROM sandbox.movements",
     "books": "SELECT account_no / 10000000000 AS kind, account_no / 100 % 1000000 AS institution,"
@@ -111,6 +125,12 @@ class Credits:
             self.book(row)
         for row in read("moved"):
             self.move(row)
+        self.netted = Counter()
+        given_back = {place(row): int(row["amount"]) for row in read("given_back")}
+        for row in read("netted"):
+            self.net(row, given_back)
+        for row in read("overpaid"):
+            self.recovered(row)
 
     def ours(self, row, what):
         line = self.lines.get(place(row))
@@ -158,6 +178,22 @@ class Credits:
             self.carried_out[at].append((bank, amount))
         if row["statement_no"]:
             self.debits[bank] += amount
+
+    def net(self, row, given_back):
+        """A line that pays less than was determined, for a case."""
+        at, deducted, gross = place(row), int(row["deducted"]), int(row["gross"] or 0)
+        line = self.ours(row, "a deduction")
+        if line.amount <= 0 or line.amount != gross - deducted:
+            detail = f"{gross} determined, {deducted} deducted, {line.amount} to be paid"
+            self.offend("not_determined_less_deducted", at, detail)
+        if line.status == "credited":
+            self.netted[row["case_no"]] += deducted - given_back.get(at, 0)
+
+    def recovered(self, row):
+        case, overpaid = row["case_no"], int(row["amount"])
+        gone = int(row["gone"]) + self.netted[case]
+        if gone > overpaid:
+            self.offend("recovered_too_much", f"case {case}", f"{gone} of {overpaid}")
 
     def check(self, books):
         self.one_credit_each()
@@ -256,6 +292,7 @@ def main():
                     sum(1 for _, amount in it if amount < 0)
                     for it in credits.carried_out.values()
                 ),
+                "netted": sum(credits.netted.values()),
                 "unknown": sum(it.unknown for it in credits.lines.values()),
                 "offenders": len(credits.offenders),
                 "first": credits.offenders[:OFFENDERS_SHOWN],

@@ -34,6 +34,7 @@ mod programme;
 mod proposals;
 mod races;
 mod recon;
+mod recovery;
 mod redelivery;
 mod registry;
 mod reissue;

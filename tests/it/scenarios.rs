@@ -257,7 +257,7 @@ async fn typed(world: &World, arguments: &[&str]) -> anyhow::Result<Value> {
 }
 
 /// Exit code and words of the checker that holds banks' books against what is owed.
-async fn credits_checked(ground: &Ground, url: &str) -> anyhow::Result<(Option<i32>, Value)> {
+pub async fn credits_checked(ground: &Ground, url: &str) -> anyhow::Result<(Option<i32>, Value)> {
     let pool = ground.pool().await?;
     let folder = "SELECT setting FROM pg_config WHERE name = 'BINDIR'";
     let folder: String = sqlx::query_scalar(folder).fetch_one(&pool).await?;

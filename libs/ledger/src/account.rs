@@ -29,6 +29,12 @@ pub enum AccountKind {
     PaidArrears,
     /// Credited, but not owed after all: to be recovered, by programme and province.
     Receivable,
+    /// Overpaid, and paid back by the beneficiary: by programme, the institution that took it and so
+    /// has it, and province. The other books' cash is what was appropriated, and this is not until
+    /// somebody appropriates it: it lies beside treasury cash, and no statement has to show it.
+    Repaid,
+    /// Overpaid, and given up by decision, by programme and province.
+    Forgone,
     /// What an institution's statement says it debited.
     SettlementAtBank,
     /// Debits of an institution that match no payment of ours.
@@ -66,7 +72,7 @@ pub struct Account {
 pub struct AccountNo(pub i64);
 
 impl AccountKind {
-    pub const ALL: [AccountKind; 14] = [
+    pub const ALL: [AccountKind; 16] = [
         AccountKind::TreasuryCash,
         AccountKind::ProgrammeFund,
         AccountKind::Commitment,
@@ -78,6 +84,8 @@ impl AccountKind {
         AccountKind::Paid,
         AccountKind::PaidArrears,
         AccountKind::Receivable,
+        AccountKind::Repaid,
+        AccountKind::Forgone,
         AccountKind::SettlementAtBank,
         AccountKind::Suspense,
         AccountKind::WrittenOff,
@@ -96,6 +104,8 @@ impl AccountKind {
             AccountKind::Paid => 60,
             AccountKind::PaidArrears => 61,
             AccountKind::Receivable => 65,
+            AccountKind::Repaid => 66,
+            AccountKind::Forgone => 67,
             AccountKind::SettlementAtBank => 70,
             AccountKind::Suspense => 80,
             AccountKind::WrittenOff => 85,
@@ -115,6 +125,8 @@ impl AccountKind {
             AccountKind::Paid => "paid",
             AccountKind::PaidArrears => "paid, arrears",
             AccountKind::Receivable => "overpaid, to be recovered",
+            AccountKind::Repaid => "overpaid, paid back",
+            AccountKind::Forgone => "overpaid, written off",
             AccountKind::SettlementAtBank => "settlement at institution",
             AccountKind::Suspense => "suspense",
             AccountKind::WrittenOff => "written off at institution",
@@ -142,7 +154,9 @@ impl AccountKind {
             | AccountKind::Unknown
             | AccountKind::Paid
             | AccountKind::PaidArrears
-            | AccountKind::Receivable => Normal::Credit,
+            | AccountKind::Receivable
+            | AccountKind::Repaid
+            | AccountKind::Forgone => Normal::Credit,
             AccountKind::SettlementAtBank => Normal::Debit,
         }
     }
@@ -259,6 +273,21 @@ impl Account {
     pub fn receivable(programme: Programme, province: Province) -> Account {
         Account {
             kind: AccountKind::Receivable,
+            ..Account::paid(programme, province)
+        }
+    }
+
+    pub fn repaid(programme: Programme, institution: Institution, province: Province) -> Account {
+        Account {
+            kind: AccountKind::Repaid,
+            institution: Some(institution),
+            ..Account::paid(programme, province)
+        }
+    }
+
+    pub fn forgone(programme: Programme, province: Province) -> Account {
+        Account {
+            kind: AccountKind::Forgone,
             ..Account::paid(programme, province)
         }
     }
@@ -383,6 +412,8 @@ mod tests {
         let apart = [
             Account::paid_arrears(programme, province),
             Account::receivable(programme, province),
+            Account::repaid(programme, bank, province),
+            Account::forgone(programme, province),
             Account::programme_fund_of(programme, province, year),
             Account::commitment_of(programme, province, year),
         ];
@@ -390,6 +421,8 @@ mod tests {
         let expected = [
             "61-14-000000-79",
             "65-14-000000-79",
+            "66-14-970436-79",
+            "67-14-000000-79",
             "20-14-002026-79",
             "30-14-002026-79",
         ];

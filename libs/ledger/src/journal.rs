@@ -23,6 +23,8 @@ pub enum JournalKind {
     Overdue,
     /// What was credited is not owed, or is owed again after all.
     Overpayment,
+    /// What was overpaid came back, or is given up.
+    Recovery,
     /// Cash was not fetched for months, or is claimed after all.
     Unclaimed,
     /// An institution's statement.
@@ -43,6 +45,7 @@ impl JournalKind {
             JournalKind::Results => "results",
             JournalKind::Overdue => "overdue",
             JournalKind::Overpayment => "overpayment",
+            JournalKind::Recovery => "recovery",
             JournalKind::Unclaimed => "unclaimed",
             JournalKind::Statement => "statement",
             JournalKind::Resolution => "resolution",

@@ -32,7 +32,8 @@ pub async fn check_all(pool: &PgPool) -> anyhow::Result<Vec<Invariant>> {
     let statements = store::STATEMENTS.into_iter();
     let statements = statements
         .chain(store::OF_FUNDING)
-        .chain(store::OF_ATTEMPTS);
+        .chain(store::OF_ATTEMPTS)
+        .chain(store::OF_RECOVERY);
     for (name, sentence, statement) in statements {
         invariants.push(store::holds(pool, name, sentence, statement).await?);
     }

@@ -11,6 +11,7 @@ mod keys;
 mod law;
 mod ledger;
 mod officer;
+mod overpayment;
 mod proposal;
 mod recon;
 mod registry;
@@ -37,6 +38,7 @@ pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
 pub(crate) use ledger::Ledger;
 pub(crate) use officer::{Officers, Signing};
+pub(crate) use overpayment::Overpayment;
 pub(crate) use proposal::Proposals;
 pub(crate) use recon::Recon;
 pub(crate) use registry::{Events, Intake, Registry};
@@ -147,6 +149,9 @@ pub(crate) enum Top {
     /// What one officer proposes and another decides: limits, and rights that are lent
     #[command(subcommand)]
     Proposal(Proposals),
+    /// What was credited and is not owed: how it comes back
+    #[command(subcommand)]
+    Overpayment(Overpayment),
     /// What is paid in cash at communes
     #[command(subcommand)]
     Cash(Cash),

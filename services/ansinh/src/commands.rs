@@ -12,6 +12,7 @@ mod iso;
 mod keys;
 mod ledger;
 mod officer;
+mod overpayment;
 mod payout;
 mod programme;
 mod proposal;
@@ -74,6 +75,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Account(command) => account::account(command, &shared).await,
         Top::Run(command) => run::run(command, &shared).await,
         Top::Proposal(command) => proposal::proposal(command, &shared).await,
+        Top::Overpayment(command) => overpayment::overpayment(command, &shared).await,
         Top::Cash(command) => cash::cash(command, &shared).await,
         Top::Schedule(command) => schedule::schedule(command, &shared).await,
         Top::Recon(command) => recon::recon(command, &shared).await,

@@ -210,6 +210,20 @@ pub struct EndDelegation {
     pub reason: String,
 }
 
+/// `payments.do.record-repayment`: somebody paid back what was overpaid.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordRepayment {
+    pub officer: Officer,
+    pub case_no: i64,
+    pub amount: Money,
+    /// Who took the money.
+    pub institution: Institution,
+    /// Its number of the receipt; the same one counts once.
+    pub reference: String,
+    pub paid_on: NaiveDate,
+}
+
 /// `payments.do.register-key`: the public key by which another officer signs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

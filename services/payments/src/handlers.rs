@@ -6,6 +6,7 @@ mod commands;
 mod enquiries;
 mod funding;
 mod keys;
+mod overpayments;
 mod pauses;
 mod preparation;
 mod proposals;

@@ -6,7 +6,8 @@
 //! `send-back-run`, `submit-run`, `release-run`, `release-late`, `release-in-waves`, `continue-run`, `pause`, `resume`,
 //! `stop`, `limit-institution`, `approve-limit`, `take-cash`, `move-cash`, `cash-return`, `age-cash`, `settle-unknown`,
 //! `decide-unknown`, `close-run`, `plan-schedule`, `order-schedule`, `approve-order`, `register-key`, `end-key`,
-//! `register-organisation-key`, `confirm-organisation-key`, `end-organisation-key`, `propose`, `decide-proposal`, `end-delegation`. Says `run-opened`, `reissues-opened`, `results-applied`,
+//! `register-organisation-key`, `confirm-organisation-key`, `end-organisation-key`, `propose`, `decide-proposal`, `end-delegation`,
+//! `record-repayment`. Says `run-opened`, `reissues-opened`, `results-applied`,
 //! `run-closed`, and to each bank `instructions` and `enquiries`.
 
 mod approval;
@@ -22,6 +23,7 @@ mod line;
 mod posting;
 mod preview;
 mod proposal;
+mod recovery;
 mod reissue;
 mod release;
 mod report;
@@ -45,8 +47,8 @@ pub use command::{
     CashRow, CloseRun, CloseYear, ConfirmOrganisationKey, ContinueRun, DecideProposal,
     DecideUnknown, EndDelegation, EndKey, EndOrganisationKey, FreeLine, FundRun, HoldLine,
     LimitInstitution, MoveCash, OpenReissue, OpenRun, OrderRelease, OrderSchedule, Ordered,
-    PlanSchedule, Propose, RegisterKey, RegisterOrganisationKey, ReleaseInWaves, ReleaseLate,
-    ReleaseRun, SendBackRun, SettleUnknown, SubmitRun, TakeCash,
+    PlanSchedule, Propose, RecordRepayment, RegisterKey, RegisterOrganisationKey, ReleaseInWaves,
+    ReleaseLate, ReleaseRun, SendBackRun, SettleUnknown, SubmitRun, TakeCash,
 };
 pub use error::Error;
 pub use funding::{Fund, FundingOrder, Shortage};
@@ -57,13 +59,16 @@ pub use handlers::{
 pub use line::{Line, LineLeaf};
 pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use proposal::{Decision, Proposed};
+pub use recovery::{Deduction, Instalment, Way};
 pub use release::{Scope, Waves};
 pub use report::{
     ActRow, AlarmRow, AttemptRow, CashEntry, CashList, CashListQuery, ExceptionRow, HeldRow,
-    InstitutionRow, LineRow, OrderRow, Preview, Progress, ProposalRow, RunRow, RunSummary,
+    InstalmentRow, InstitutionRow, LineRow, OrderRow, OverpaymentCase, OverpaymentFilter,
+    OverpaymentRow, Preview, Progress, ProposalRow, RecoveredRow, RecoveryRow, RunRow, RunSummary,
     ScheduleRow, StepRow, UnknownRow, acts, alarms, cash_list, exceptions, institutions, lent_by,
-    lineage, lines, preview, proposals, run_list, run_summary, runs, schedule, schedule_next,
-    schedule_orders, schedule_steps, unknown, unsound_decisions, unsound_signatures,
+    lineage, lines, overpayment, overpayments, preview, proposals, run_list, run_summary, runs,
+    schedule, schedule_next, schedule_orders, schedule_steps, unknown, unsound_decisions,
+    unsound_signatures,
 };
 pub use result::{Found, Judgement, Standing, judge};
 pub use run::{Action, State};

@@ -3,6 +3,7 @@ use domain::{Commune, Institution, Money, Period, PersonNo, Position, Province};
 use ledger::leaf_hash;
 use privacy::{BlindIndex, Sealed};
 
+use crate::recovery::Deduction;
 use crate::release::Scope;
 
 /// One payment of a run.
@@ -16,7 +17,9 @@ pub struct Line {
     pub determination_no: i16,
     /// The past period that it pays; none where it pays the run's own.
     pub arrears_of: Option<Period>,
+    /// What is paid: owed less what is deducted.
     pub amount: Money,
+    pub deduction: Option<Deduction>,
     /// The part of it that the province pays from its own fund.
     pub local: Money,
     pub province: Province,

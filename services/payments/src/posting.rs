@@ -12,8 +12,10 @@ use events::{
 use ledger::{Account, Journal, JournalKind, Transfer, TransferLine};
 
 use crate::Error;
+use crate::command::RecordRepayment;
 use crate::funding::{Fund, Need};
 use crate::line::Line;
+use crate::recovery::{Case, Deduction};
 use crate::reissue::cash_by_place;
 use crate::store::Begun;
 use crate::withdrawal::Obligated;
@@ -29,8 +31,29 @@ pub(crate) struct Answered {
     pub province: Province,
     pub is_arrears: bool,
     pub amount: Money,
+    /// What the line pays less than is owed.
+    pub deduction: Option<Deduction>,
     pub was_unknown: bool,
     pub status: ResultStatus,
+}
+
+/// A credited line that recovers what was overpaid in a province.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Netted {
+    pub answer: Answered,
+    pub province: Province,
+    pub amount: Money,
+}
+
+impl Answered {
+    pub(crate) fn position(&self, part: Part) -> Position {
+        Position {
+            run: self.run_no,
+            part,
+            chunk: self.line.chunk,
+            line: self.line.line,
+        }
+    }
 }
 
 /// Money that a level may spend in a year.
@@ -182,8 +205,9 @@ pub(crate) fn give_back(run_no: RunNo, order_no: i64, sums: &[Need]) -> Option<J
     (!transfers.is_empty()).then(|| control(JournalKind::Stop, reference, run_no, transfers))
 }
 
-/// One journal a run that a bank's message speaks of.
-pub(crate) fn results(message_id: &str, answered: &[Answered]) -> Vec<Journal> {
+/// One journal a run that a bank's message speaks of. What is netted is the payment of that month
+/// and no receivable any more.
+pub(crate) fn results(message_id: &str, answered: &[Answered], netted: &[Netted]) -> Vec<Journal> {
     let mut journals: Vec<Journal> = Vec::new();
     for answer in answered {
         let from = if answer.was_unknown {
@@ -217,6 +241,19 @@ pub(crate) fn results(message_id: &str, answered: &[Answered]) -> Vec<Journal> {
             }),
         }
     }
+    for it in netted {
+        let answer = &it.answer;
+        let of_run = journals
+            .iter_mut()
+            .find(|journal| journal.run_no == answer.run_no);
+        let journal = of_run.expect("what is netted was credited by the same message");
+        journal.transfers.push(Transfer {
+            debit: Account::receivable(answer.programme, it.province),
+            credit: paid(answer.programme, answer.province, answer.is_arrears),
+            amount: it.amount,
+            line: Some(answer.line),
+        });
+    }
     journals
 }
 
@@ -246,7 +283,7 @@ pub(crate) fn overdue(
     }
 }
 
-/// What was credited is not owed after all; where the turn restores, it is owed again.
+/// What was credited is not owed after all.
 ///
 /// Paid is a credit account: it says where the appropriated money went. So an overpayment leaves
 /// it by a debit and stands as a credit on what is to be recovered. The other direction would add
@@ -254,17 +291,40 @@ pub(crate) fn overdue(
 pub(crate) fn overpayment(told: &WithdrawnLine, line: &Obligated, amount: Money) -> Journal {
     let paid = paid(told.programme, line.province, line.is_arrears);
     let receivable = Account::receivable(told.programme, line.province);
-    let (debit, credit) = if told.is_restored() {
-        (receivable, paid)
-    } else {
-        (paid, receivable)
-    };
-    let transfer = Transfer {
-        debit,
-        credit,
-        amount,
-        line: Some(transfer_line(told.person_no, line.position)),
-    };
+    turned(told, line, vec![(paid, receivable, amount)])
+}
+
+/// It is owed after all: what is open of the case, and what was given up of it, is paid again. `None`
+/// where all of it came back.
+pub(crate) fn restored(
+    told: &WithdrawnLine,
+    line: &Obligated,
+    (open, forgone): (Money, Money),
+) -> Option<Journal> {
+    let paid = paid(told.programme, line.province, line.is_arrears);
+    let from = [
+        (Account::receivable(told.programme, line.province), open),
+        (Account::forgone(told.programme, line.province), forgone),
+    ];
+    let from = from.into_iter().filter(|(_, amount)| !amount.is_zero());
+    let transfers: Vec<_> = from.map(|(from, amount)| (from, paid, amount)).collect();
+    (!transfers.is_empty()).then(|| turned(told, line, transfers))
+}
+
+/// A turn of an obligation in the books of its line.
+fn turned(
+    told: &WithdrawnLine,
+    line: &Obligated,
+    transfers: Vec<(Account, Account, Money)>,
+) -> Journal {
+    let transfers = transfers
+        .into_iter()
+        .map(|(debit, credit, amount)| Transfer {
+            debit,
+            credit,
+            amount,
+            line: Some(transfer_line(told.person_no, line.position)),
+        });
     let run_no = line.position.run;
     let (programme, period, person) = (told.programme, told.period, told.person_no.0);
     let (number, turn) = (told.determination_no, told.turn);
@@ -272,8 +332,32 @@ pub(crate) fn overpayment(told: &WithdrawnLine, line: &Obligated, amount: Money)
         kind: JournalKind::Overpayment,
         reference: format!("{run_no}/overpayment/{programme}/{period}/{person}/{number}/{turn}"),
         run_no,
-        transfers: vec![transfer],
+        transfers: transfers.collect(),
     }
+}
+
+/// The person paid back: it lies with who took it.
+pub(crate) fn repayment(case: &Case, it: &RecordRepayment) -> Journal {
+    let repaid = Account::repaid(case.programme, it.institution, case.province);
+    let reference = format!("repayment/{}/{}", it.institution, it.reference.trim());
+    recovery(case, reference, repaid, it.amount)
+}
+
+/// What is given up of a case.
+pub(crate) fn write_off(case: &Case, amount: Money, proposal_no: i64) -> Journal {
+    let forgone = Account::forgone(case.programme, case.province);
+    recovery(case, format!("write-off/{proposal_no}"), forgone, amount)
+}
+
+fn recovery(case: &Case, reference: String, to: Account, amount: Money) -> Journal {
+    let transfer = Transfer {
+        debit: Account::receivable(case.programme, case.province),
+        credit: to,
+        amount,
+        line: Some(transfer_line(case.person_no, case.position)),
+    };
+    let run_no = case.position.run;
+    control(JournalKind::Recovery, reference, run_no, vec![transfer])
 }
 
 /// What the bank says it debited and took back, and to suspense what settles no payment; `None`

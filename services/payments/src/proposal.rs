@@ -1,12 +1,13 @@
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{Money, Officer, Period, Programme};
 use messaging::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::preview::Guard;
+use crate::recovery::{Way, allow_decision, readable};
 
 /// The longest time for which a right is lent.
 const LENT_MAX: TimeDelta = TimeDelta::days(366);
@@ -37,6 +38,23 @@ pub enum Proposed {
         starts_at: DateTime<Utc>,
         ends_at: DateTime<Utc>,
     },
+    /// How an overpayment comes back, by a written decision of the authority.
+    Recovery {
+        case_no: i64,
+        decision_no: String,
+        decided_on: NaiveDate,
+        amount: Money,
+        way: Way,
+    },
+    /// So much of an overpayment is given up.
+    WriteOff {
+        case_no: i64,
+        amount: Money,
+        /// The document that it rests on.
+        basis: String,
+    },
+    /// What is netted of a month's gross amount at most, for runs booked from a day on.
+    NettingCap { percent: i16, valid_from: NaiveDate },
 }
 
 /// A proposal that is not decided yet, or was.
@@ -67,14 +85,18 @@ impl Proposed {
             Proposed::GuardLimit { .. } => "guard_limit",
             Proposed::Forecast { .. } => "forecast",
             Proposed::Delegation { .. } => "delegation",
+            Proposed::Recovery { .. } => "recovery",
+            Proposed::WriteOff { .. } => "write_off",
+            Proposed::NettingCap { .. } => "netting_cap",
         }
     }
 
     /// Refuses what nobody could accept.
     ///
     /// # Errors
-    /// `approvals_invalid`, `limit_invalid`, `amount_zero`, `delegation_invalid`, and `not_the_principal` where
-    /// somebody lends what is another's.
+    /// `approvals_invalid`, `limit_invalid`, `delegation_invalid`, and `not_the_principal` where
+    /// somebody lends what is another's; `decision_invalid`, `instalments_invalid`, `amount_zero`,
+    /// `basis_invalid`, `cap_invalid`.
     pub(crate) fn allow(&self, maker: &Officer, now: DateTime<Utc>) -> Result<(), Error> {
         let refused = |status, code, detail: &str| Err(Problem::new(status, code, detail).into());
         match self {
@@ -108,6 +130,27 @@ impl Proposed {
                 }
                 Ok(())
             }
+            Proposed::Recovery {
+                decision_no,
+                decided_on,
+                amount,
+                way,
+                ..
+            } => {
+                let today = boot::clock::today_in_vietnam(now);
+                allow_decision((decision_no, *decided_on, today), *amount, way)
+            }
+            Proposed::WriteOff { amount, .. } if amount.is_zero() => {
+                refused(422, "amount_zero", "0 đồng are not written off")
+            }
+            Proposed::WriteOff { basis, .. } if !readable(basis) => {
+                refused(422, "basis_invalid", "a write-off rests on a document")
+            }
+            Proposed::NettingCap { percent, .. } if !(1..=100).contains(percent) => refused(
+                422,
+                "cap_invalid",
+                "1 to 100 percent of an amount are netted",
+            ),
             _ => Ok(()),
         }
     }
@@ -195,6 +238,38 @@ impl fmt::Display for Proposed {
                 "{principal} uỷ quyền cho {delegate} từ {} đến {}",
                 day(starts_at),
                 day(ends_at)
+            ),
+            Proposed::Recovery {
+                case_no,
+                decision_no,
+                decided_on,
+                amount,
+                way,
+            } => write!(
+                f,
+                "thu hồi {} ({}) chi không đúng, hồ sơ {case_no}, theo quyết định {decision_no} \
+                 ngày {}: {way}",
+                amount.vi(),
+                amount.in_words(),
+                decided_on.format("%d/%m/%Y"),
+            ),
+            Proposed::WriteOff {
+                case_no,
+                amount,
+                basis,
+            } => write!(
+                f,
+                "xoá nợ {} ({}) chi không đúng, hồ sơ {case_no}, theo {basis}",
+                amount.vi(),
+                amount.in_words(),
+            ),
+            Proposed::NettingCap {
+                percent,
+                valid_from,
+            } => write!(
+                f,
+                "khấu trừ mỗi tháng tối đa {percent} % mức hưởng từ {}",
+                valid_from.format("%d/%m/%Y"),
             ),
         }
     }
@@ -347,6 +422,37 @@ mod tests {
         assert_eq!(
             lent.to_string(),
             "le.binh uỷ quyền cho do.giang từ 01/12/2026 07:00:00 đến 06/12/2026 00:00:00"
+        );
+        let recovery = Proposed::Recovery {
+            case_no: 7,
+            decision_no: "45/QĐ-BHXH".to_owned(),
+            decided_on: "2026-11-20".parse().unwrap(),
+            amount: Money::dong(540_000),
+            way: Way::Net {
+                monthly: Money::dong(150_000),
+            },
+        };
+        assert_eq!(
+            recovery.to_string(),
+            "thu hồi 540.000 đồng (Năm trăm bốn mươi nghìn đồng) chi không đúng, hồ sơ 7, theo \
+             quyết định 45/QĐ-BHXH ngày 20/11/2026: khấu trừ 150.000 đồng mỗi tháng"
+        );
+        let write_off = Proposed::WriteOff {
+            case_no: 7,
+            amount: Money::dong(1_000),
+            basis: "BB 3/2026".to_owned(),
+        };
+        assert_eq!(
+            write_off.to_string(),
+            "xoá nợ 1.000 đồng (Một nghìn đồng) chi không đúng, hồ sơ 7, theo BB 3/2026"
+        );
+        let cap = Proposed::NettingCap {
+            percent: 20,
+            valid_from: "2027-01-01".parse().unwrap(),
+        };
+        assert_eq!(
+            cap.to_string(),
+            "khấu trừ mỗi tháng tối đa 20 % mức hưởng từ 01/01/2027"
         );
     }
 }

@@ -6,6 +6,7 @@ use domain::{Institution, Money, Period, PersonNo, Position, Province};
 use events::ResultStatus;
 
 use crate::line::Line;
+use crate::recovery::Deduction;
 use crate::result::Standing;
 use crate::store::Begun;
 
@@ -32,6 +33,7 @@ pub(crate) struct Attempt {
     pub person_no: PersonNo,
     pub determination_no: i16,
     pub amount: Money,
+    pub deduction: Option<Deduction>,
     pub local: Money,
     pub province: Province,
     pub rate_no: i32,
@@ -165,6 +167,7 @@ mod tests {
             person_no: PersonNo(7),
             determination_no: 1,
             amount: Money::dong(540_000),
+            deduction: None,
             local: Money::ZERO,
             province: "79".parse().unwrap(),
             rate_no: 1,

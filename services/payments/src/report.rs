@@ -1,14 +1,18 @@
 //! Reading runs; counters only, no listing of millions.
 
+mod overpayments;
 mod store;
 mod unknown;
 
+pub use overpayments::{
+    InstalmentRow, OverpaymentCase, OverpaymentFilter, OverpaymentRow, RecoveredRow, RecoveryRow,
+};
 pub use unknown::UnknownRow;
 
 pub use store::{
-    acts, alarms, cash_list, exceptions, institutions, lent_by, lineage, lines, preview, proposals,
-    run_list, run_summary, runs, schedule, schedule_next, schedule_orders, schedule_steps, unknown,
-    unsound_decisions, unsound_signatures,
+    acts, alarms, cash_list, exceptions, institutions, lent_by, lineage, lines, overpayment,
+    overpayments, preview, proposals, run_list, run_summary, runs, schedule, schedule_next,
+    schedule_orders, schedule_steps, unknown, unsound_decisions, unsound_signatures,
 };
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -251,7 +255,10 @@ pub struct LineRow {
     pub person_no: i64,
     /// Whose account it is, where that is not the beneficiary's own.
     pub payee_no: Option<i64>,
+    /// What is paid.
     pub amount: Money,
+    /// What it pays less than is owed, for an overpayment.
+    pub deducted: Money,
     /// The past period that it pays; none where it pays the run's own.
     pub arrears_of: Option<Period>,
     pub institution: Institution,

@@ -15,6 +15,7 @@ mod pauses;
 mod preparation;
 mod preview;
 mod proposals;
+mod recovery;
 mod release;
 mod results;
 mod runs;
@@ -48,7 +49,7 @@ pub(crate) use holds::{
 pub(crate) use keys::{end_key, insert_key, key_of};
 pub(crate) use limits::{approve_limit, count_answer, insert_limit, lock_limit, take_tokens};
 pub(crate) use orders::{approve_order, insert_order, lock_order, timetable};
-pub(crate) use overpayments::{cancel_overpayments, open_overpayments};
+pub(crate) use overpayments::{Cancelled, cancel_overpayments, open_overpayments};
 pub(crate) use pauses::{
     lock_pause, lock_releasing, pause, paused_lines, resume, send_later, stop,
 };
@@ -63,6 +64,10 @@ pub(crate) use preview::{
 pub(crate) use proposals::{
     approvals_for, carry_out, delegation, end_delegation, insert_decision, insert_proposal,
     proposal,
+};
+pub(crate) use recovery::{
+    Owed, insert_nettings, insert_repayment, lock_case, lock_recovered, nettings_of,
+    open_over_recovered,
 };
 pub(crate) use release::{
     HeldFor, NextChunk, NotOut, chunk_sizes, next_chunks, not_out, open_wave, paused_places,
@@ -95,8 +100,10 @@ pub(crate) use work::{
 pub(crate) use year_end::{approve_closing, insert_closing, lock_closing};
 
 use chrono::NaiveDate;
-use domain::{Institution, Position, Programme, Province};
+use domain::{Institution, Money, Position, Programme, Province};
 use events::WithdrawnLine;
+
+use crate::recovery::Deduction;
 
 pub(crate) fn programme_of(number: i16) -> Programme {
     Programme::from_number(number).expect("only programmes are stored")
@@ -108,6 +115,14 @@ fn province_of(number: i16) -> Province {
 
 pub(crate) fn institution_of(number: i32) -> Institution {
     Institution::from_number(number).expect("only institutions are stored")
+}
+
+/// The schema keeps decision and amount together.
+fn deduction_of(recovery_no: Option<i64>, amount: Money) -> Option<Deduction> {
+    recovery_no.map(|recovery_no| Deduction {
+        recovery_no,
+        amount,
+    })
 }
 
 /// Positions as columns, for `unnest`.

@@ -16,6 +16,7 @@ pub(crate) struct Turn {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Obligated {
     pub position: Position,
+    /// What was owed: what the line pays and what was deducted from it.
     pub amount: Money,
     pub province: Province,
     pub is_arrears: bool,

@@ -16,7 +16,7 @@ pub const FLOATS_ELSEWHERE: [(&str, &str); 2] = [
 ];
 
 /// Files of services whose content is states and decisions.
-const NOUNS: [&str; 13] = [
+const NOUNS: [&str; 14] = [
     "banks.rs",
     "determination.rs",
     "line.rs",
@@ -24,6 +24,7 @@ const NOUNS: [&str; 13] = [
     "matching.rs",
     "posting.rs",
     "rate.rs",
+    "recovery.rs",
     "registry.rs",
     "result.rs",
     "run.rs",

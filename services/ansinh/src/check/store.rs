@@ -2,9 +2,11 @@
 
 mod attempts;
 mod funding;
+mod recovery;
 
 pub(super) use attempts::STATEMENTS as OF_ATTEMPTS;
 pub(super) use funding::STATEMENTS as OF_FUNDING;
+pub(super) use recovery::STATEMENTS as OF_RECOVERY;
 
 use domain::{ChunkNo, Institution, LineNo, Money, Part, Period, PersonNo, Position, RunNo};
 use futures::TryStreamExt;
@@ -16,23 +18,24 @@ use super::Invariant;
 
 /// Name, sentence, and a statement whose rows are the places where it does not hold. Each first
 /// column is the place; an empty answer is a good one.
-pub(super) const STATEMENTS: [(&str, &str, &str); 15] = [
+pub(super) const STATEMENTS: [(&str, &str, &str); 14] = [
     (
         "paid_is_computed",
-        "every line pays exactly what eligibility determined for the person, from the province what \
-         is above the national level, and nothing is left out",
+        "every line pays exactly what eligibility determined for the person, less what is netted of an \
+         overpayment, from the province what is above the national level, and nothing is left out",
         "SELECT coalesce(l.run_no, d.run_no) || '/' || coalesce(l.part, d.part) || ' person '
             || coalesce(l.person_no, d.person_no)
         FROM (SELECT * FROM eligibility.determinations WHERE amount > 0) d
         FULL JOIN (
-            SELECT run_no, part, person_no, lines.period, determination_no, amount, local
+            SELECT run_no, part, person_no, lines.period, determination_no, amount, deducted, local
             FROM payments.lines JOIN payments.runs USING (run_no) WHERE series = 0
             UNION ALL
-            SELECT run_no, part, person_no, exceptions.period, determination_no, amount, NULL
+            SELECT run_no, part, person_no, exceptions.period, determination_no, amount, 0, NULL
             FROM payments.exceptions JOIN payments.runs USING (run_no)
             WHERE kind = 'obligation_exists' AND series = 0
         ) l USING (run_no, part, person_no, period, determination_no)
-        WHERE (l.amount IS DISTINCT FROM d.amount OR l.local <> least(d.local, d.amount))
+        WHERE (l.amount + l.deducted IS DISTINCT FROM d.amount
+                OR l.local <> least(d.local, l.amount))
             AND coalesce(l.run_no, d.run_no) IN
                 (SELECT run_no FROM payments.runs WHERE state <> 'preparing')",
     ),
@@ -202,19 +205,6 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 15] = [
                 WHEN a.status = 'credited' AND l.period = r.period THEN l.amount ELSE 0 END
             OR coalesce(t.paid_arrears, 0) <> CASE
                 WHEN a.status = 'credited' AND l.period <> r.period THEN l.amount ELSE 0 END",
-    ),
-    (
-        "overpaid_is_receivable",
-        "what is to be recovered is what the open cases add up to, in each province",
-        "SELECT coalesce(b.part, c.part) || '/' || coalesce(b.account_no, c.account_no) FROM (
-            SELECT part, account_no, credits - debits AS stands FROM ledger.balances
-            WHERE account_no / 10000000000 = 65
-        ) b FULL JOIN (
-            SELECT part, (6500 + programme) * 100000000::bigint + province AS account_no,
-                sum(amount) AS stands
-            FROM payments.overpayments WHERE state = 'open' GROUP BY part, programme, province
-        ) c USING (part, account_no)
-        WHERE coalesce(b.stands, 0) <> coalesce(c.stands, 0)",
     ),
     (
         "withdrawn_has_an_end",

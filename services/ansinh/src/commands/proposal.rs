@@ -105,7 +105,7 @@ fn start_of_day(day: NaiveDate) -> DateTime<Utc> {
     boot::clock::from_vietnam(day, NaiveTime::MIN)
 }
 
-async fn propose(
+pub(super) async fn propose(
     target: &Target,
     shared: &Shared,
     (proposed, reason): (Proposed, String),

@@ -444,6 +444,7 @@ fn lines_table(lines: &[payments::LineRow]) -> comfy_table::Table {
             it.reason.clone().unwrap_or_default(),
             it.arrears_of.map(|it| it.to_string()).unwrap_or_default(),
             it.payee_no.map(|it| it.to_string()).unwrap_or_default(),
+            grouped(it.deducted),
             grouped(it.amount),
         ]
     });
@@ -455,6 +456,7 @@ fn lines_table(lines: &[payments::LineRow]) -> comfy_table::Table {
         "reason",
         "arrears of",
         "payee",
+        "netted",
         "đồng",
     ];
     table(&header, 7, rows)

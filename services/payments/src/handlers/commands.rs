@@ -15,6 +15,7 @@ use super::keys::{
     on_confirm_organisation_key, on_end_key, on_end_organisation_key, on_register_key,
     on_register_organisation_key,
 };
+use super::overpayments::on_record_repayment;
 use super::pauses::{
     approve_limit, begin_waves, limit_institution, on_continue_run, pause, resume, stop,
 };
@@ -82,6 +83,7 @@ impl CommandHandler for OnCommand {
             "propose" => on_propose(tx, read(command)?, now).await,
             "decide-proposal" => on_decide_proposal(tx, read(command)?, signed, now).await,
             "end-delegation" => on_end_delegation(tx, read(command)?, now).await,
+            "record-repayment" => on_record_repayment(tx, read(command)?, now).await,
             "settle-unknown" => on_settle_unknown(tx, read(command)?, now).await,
             "decide-unknown" => on_decide_unknown(tx, read(command)?, now).await,
             "fund-run" => on_fund_run(tx, read(command)?, now).await,

@@ -10,6 +10,7 @@ use ledger::{Journal, Root, merkle_root};
 use sqlx::PgConnection;
 
 use super::reissue::Followed;
+use crate::recovery::{Deduction, Netting};
 use crate::store::{self, HeldBy, Hold, Key, OpenChunk, Prepared};
 use crate::{Error, Line};
 
@@ -22,7 +23,7 @@ pub(super) async fn on_payees_resolved(
 ) -> Result<Vec<Journal>, Error> {
     let (run_no, part) = (resolved.run_no, resolved.part);
     let (programme, period) = (resolved.programme, resolved.period);
-    let taken = Taken::read(tx, &resolved).await?;
+    let mut taken = Taken::read(tx, &resolved).await?;
     let mut layout = Layout::read(tx, run_no, part).await?;
     let (mut lines, mut refused) = (Vec::with_capacity(resolved.lines.len()), Vec::new());
     let (mut holds, mut editors) = (Vec::new(), Vec::new());
@@ -32,7 +33,8 @@ pub(super) async fn on_payees_resolved(
         } else {
             let hold = payee.hold.take();
             let changed_by = std::mem::take(&mut payee.changed_by);
-            let line = layout.place(payee, period);
+            let deduction = taken.deduct(&mut payee, period);
+            let line = layout.place(payee, deduction, period);
             holds.extend(hold.and_then(|it| held_by_account(line.position, &it, now)));
             editors.extend(changed_by.into_iter().map(|it| (line.position, it)));
             lines.push(line);
@@ -47,6 +49,7 @@ pub(super) async fn on_payees_resolved(
     let prepared = Prepared {
         lines: i64::try_from(lines.len()).expect("at most a thousand"),
         total: Money::sum(lines.iter().map(|it| it.amount)),
+        deducted_total: taken.deducted(&lines),
         held_lines: i64::try_from(refused.len()).expect("at most a thousand"),
         held_total: Money::sum(refused.iter().map(|it| it.amount)),
         arrears_lines: i64::try_from(arrears.len()).expect("at most a thousand"),
@@ -79,14 +82,15 @@ fn held_by_account(
 /// What the lines of a chunk take: each its obligation, once; or the place of an attempt that has
 /// ended, in a run that pays again.
 enum Taken {
-    First(HashSet<Key>),
+    /// What is owed already, and what is netted of those who were overpaid.
+    First(HashSet<Key>, Vec<Netting>),
     Again(Followed),
 }
 
 impl Taken {
     async fn read(tx: &mut PgConnection, resolved: &PayeesResolved) -> Result<Taken, Error> {
         Ok(match store::series_of(tx, resolved.run_no).await? {
-            0 => Taken::First(obliged(tx, resolved).await?),
+            0 => Taken::First(obliged(tx, resolved).await?, nettings(tx, resolved).await?),
             _ => Taken::Again(Followed::read(tx, resolved).await?),
         })
     }
@@ -96,8 +100,44 @@ impl Taken {
         let owed_for = payee.period.unwrap_or(period);
         let key = (owed_for, payee.person_no, payee.determination_no);
         match self {
-            Taken::First(obliged) => obliged.contains(&key),
+            Taken::First(obliged, _) => obliged.contains(&key),
             Taken::Again(followed) => !followed.allows(&key, payee.amount),
+        }
+    }
+
+    /// Takes off a line what is netted, which is of a month's own line, by one decision a person. A
+    /// line that is paid again was announced without what the attempt before was reduced by.
+    fn deduct(&mut self, payee: &mut PayeeLine, period: Period) -> Option<Deduction> {
+        match self {
+            Taken::First(_, nettings) => {
+                if payee.period.is_some_and(|it| it != period) {
+                    return None;
+                }
+                let of_person = |it: &Netting| it.person_no == payee.person_no;
+                let mut found = nettings.iter().filter(|it| of_person(it));
+                let deduction = found.find_map(|it| it.deduction(payee.amount))?;
+                nettings.retain(|it| !of_person(it));
+                let local = payee.local.unwrap_or_default();
+                let (net, local) = deduction.reduce(payee.amount, local);
+                payee.amount = net;
+                payee.local = Some(local).filter(|it| !it.is_zero());
+                Some(deduction)
+            }
+            Taken::Again(followed) => {
+                let owed_for = payee.period.unwrap_or(period);
+                followed.deduction(&(owed_for, payee.person_no, payee.determination_no))
+            }
+        }
+    }
+
+    /// By how much less arrived than was announced.
+    fn deducted(&self, lines: &[Line]) -> Money {
+        match self {
+            Taken::First(..) => {
+                let deductions = lines.iter().filter_map(|it| it.deduction);
+                Money::sum(deductions.map(|it| it.amount))
+            }
+            Taken::Again(_) => Money::ZERO,
         }
     }
 
@@ -109,7 +149,7 @@ impl Taken {
         lines: &[Line],
     ) -> Result<(&'static str, Vec<Journal>), Error> {
         match self {
-            Taken::First(_) => {
+            Taken::First(..) => {
                 store::insert_obligations(tx, of, lines).await?;
                 Ok(("owed by another run already", Vec::new()))
             }
@@ -119,6 +159,13 @@ impl Taken {
             }
         }
     }
+}
+
+/// By which decisions the months of these people are netted.
+async fn nettings(tx: &mut PgConnection, resolved: &PayeesResolved) -> Result<Vec<Netting>, Error> {
+    let persons: Vec<PersonNo> = resolved.lines.iter().map(|it| it.person_no).collect();
+    let of = (resolved.run_no, resolved.part, resolved.programme);
+    store::nettings_of(tx, of, &persons).await
 }
 
 /// Which of the obligations exist already; one look-up for each period that the lines are of.
@@ -151,17 +198,18 @@ pub(super) async fn on_part_resolved(
     let arrived = store::announce(tx, announced).await?;
     if (
         arrived.lines + arrived.held_lines,
-        Money::sum([arrived.total, arrived.held_total]),
+        Money::sum([arrived.total, arrived.held_total, arrived.deducted_total]),
     ) != (announced.lines, announced.total)
     {
         let detail = format!(
-            "announced {} lines of {} đồng, arrived {} of {} and {} held of {}",
+            "announced {} lines of {} đồng, arrived {} of {}, {} held of {}, deducted {}",
             announced.lines,
             announced.total,
             arrived.lines,
             arrived.total,
             arrived.held_lines,
-            arrived.held_total
+            arrived.held_total,
+            arrived.deducted_total
         );
         return Err(Error::ControlTotals {
             run: run_no,
@@ -234,7 +282,7 @@ impl Layout {
     }
 
     /// `period` is the run's own.
-    fn place(&mut self, payee: PayeeLine, period: Period) -> Line {
+    fn place(&mut self, payee: PayeeLine, deduction: Option<Deduction>, period: Period) -> Line {
         let chunks = &mut self.chunks;
         let chunk = self.open.entry(payee.institution).or_insert_with(|| {
             *chunks += 1;
@@ -261,6 +309,7 @@ impl Layout {
             determination_no: payee.determination_no,
             arrears_of: payee.period.filter(|it| *it != period),
             amount: payee.amount,
+            deduction,
             local: payee.local.unwrap_or_default(),
             province: payee.province,
             rate_no: payee.rate_no,

@@ -3,6 +3,7 @@ use messaging::Problem;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::overpayments::{allow_case, post_write_off};
 use crate::command::{DecideProposal, EndDelegation, Propose};
 use crate::{Error, store};
 
@@ -17,6 +18,7 @@ pub(super) async fn on_propose(
         return Err(Problem::new(422, "reason_missing", detail).into());
     }
     command.proposed.allow(&command.officer, now)?;
+    allow_case(tx, &command.proposed).await?;
     let proposal_no = store::insert_proposal(tx, &command, now).await?;
     Ok(json!({ "proposal": proposal_no, "state": "proposed" }))
 }
@@ -50,7 +52,9 @@ pub(super) async fn on_decide_proposal(
         return Err(Problem::new(409, "proposal_decided", detail).into());
     }
     if command.accept {
+        allow_case(tx, &proposal.proposed).await?;
         store::carry_out(tx, &proposal, now).await?;
+        post_write_off(tx, &proposal, now).await?;
     }
     let state = if command.accept {
         "accepted"

@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 
 use super::acts::act;
 use crate::command::{OpenReissue, OpenRun};
+use crate::recovery::Deduction;
 use crate::reissue::{Attempt, EVENT_LINES_MAX, NAMED_MAX, REISSUED_MAX, Succession};
 use crate::run::State;
 use crate::store::{self, Act, Key, SeriesRun, Successor};
@@ -229,6 +230,11 @@ impl Followed {
 
     pub fn allows(&self, key: &Key, amount: Money) -> bool {
         self.0.get(key).is_some_and(|(it, _)| it.amount == amount)
+    }
+
+    /// What the attempt before was reduced by, as the next one is.
+    pub fn deduction(&self, key: &Key) -> Option<Deduction> {
+        self.0.get(key).and_then(|(it, _)| it.deduction)
     }
 
     /// Gives back what takes unclaimed money back, to be posted when the batch is through.

@@ -1,8 +1,9 @@
 use chrono::{DateTime, Utc};
-use domain::{ChunkNo, Part, Position};
+use domain::{ChunkNo, Money, Part, Position};
 use events::{AppliedResult, RefusedResult, ResultLine, ResultStatus, Results, ResultsApplied};
 use sqlx::PgConnection;
 
+use super::overpayments::on_credited;
 use super::withdrawals::on_recalls_answered;
 use crate::Error;
 use crate::posting::{self, Answered, transfer_line};
@@ -99,7 +100,8 @@ async fn book(
     answered: &[Answered],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let journals = posting::results(message_id, answered);
+    let netted = on_credited(tx, part, answered, now).await?;
+    let journals = posting::results(message_id, answered, &netted);
     let posted = ledger::post(tx, part, &journals, now).await;
     posted.map_err(|error| match error {
         // The bank gave one id to two messages: its mistake, and no reason to stop its others.
@@ -137,15 +139,17 @@ fn answer(line: &ResultLine, known: &FoundLine, status: ResultStatus) -> Answere
         province: known.province,
         is_arrears: known.is_arrears,
         amount: known.found.amount,
+        deduction: known.deduction,
         was_unknown: known.found.standing == Standing::Unknown,
         status,
     }
 }
 
 fn obligated(line: &ResultLine, known: &FoundLine) -> Obligated {
+    let deducted = known.deduction.map(|it| it.amount);
     Obligated {
         position: line.end_to_end_id,
-        amount: known.found.amount,
+        amount: Money::sum([known.found.amount, deducted.unwrap_or_default()]),
         province: known.province,
         is_arrears: known.is_arrears,
     }

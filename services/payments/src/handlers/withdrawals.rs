@@ -1,14 +1,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::{Part, Position, RunNo};
+use domain::{Money, Part, Position, RunNo};
 use events::{PayeesWithdrawn, ResultStatus, WithdrawnLine};
 use ledger::Journal;
 use sqlx::PgConnection;
 
 use crate::holds::restate;
 use crate::result::Standing;
-use crate::store::{self, Excepted, Found, HeldBy, Hold, Moved};
+use crate::store::{self, Cancelled, Excepted, Found, HeldBy, Hold, Moved};
 use crate::withdrawal::{
     Consequence, Obligated, Open, Turn, Undoing, consequence, pieces, undoing,
 };
@@ -212,13 +212,40 @@ async fn restore(
     store::mark_to_issue_again(tx, &again).await?;
     store::resolve(tx, &resolved, now).await?;
     let cancelled = store::cancel_overpayments(tx, part, &cases, now).await?;
-    let mut journals = Vec::with_capacity(cases.len());
-    for turn in &cases {
-        let case = cancelled.get(&turn.withdrawal_no);
-        if let Some((amount, found)) = case.zip(lines.get(&turn.withdrawal_no)) {
-            journals.push(posting::overpayment(&turn.told, &found.line, *amount));
-        }
-    }
+    let journals = give_back(tx, part, &cases, (&cancelled, lines), now).await?;
     let freed = store::free_lines(tx, part, &free, now).await?;
     Ok((freed, journals))
+}
+
+/// What of cancelled cases was still open, or was given up, is paid again; what had come back is owed
+/// to the person, by a name.
+async fn give_back(
+    tx: &mut PgConnection,
+    part: Part,
+    cases: &[Turn],
+    (cancelled, lines): (&HashMap<i64, Cancelled>, &HashMap<i64, Found>),
+    now: DateTime<Utc>,
+) -> Result<Vec<Journal>, Error> {
+    let (mut journals, mut owed_back) = (Vec::with_capacity(cases.len()), Vec::new());
+    for turn in cases {
+        let case = cancelled.get(&turn.withdrawal_no);
+        let Some((case, found)) = case.zip(lines.get(&turn.withdrawal_no)) else {
+            continue;
+        };
+        let came_back = Money::sum([case.sums.repaid, case.sums.netted]);
+        let gone = Money::sum([came_back, case.sums.written_off]);
+        let open = case.amount.checked_sub(gone).unwrap_or_default();
+        let again = (open, case.sums.written_off);
+        journals.extend(posting::restored(&turn.told, &found.line, again));
+        if !came_back.is_zero() {
+            tracing::warn!(
+                part = part.number(),
+                withdrawal = turn.withdrawal_no,
+                "What came back of an overpayment is owed after all; a person has to look"
+            );
+            owed_back.push((found.line.position, turn.told.person_no, came_back));
+        }
+    }
+    store::open_over_recovered(tx, part, &owed_back, now).await?;
+    Ok(journals)
 }

@@ -1,7 +1,8 @@
 use super::*;
 use domain::LineNo;
 use ledger::AccountKind::{
-    Commitment, InTransit, Paid, PaidArrears, Payable, PayableArrears, Receivable, TreasuryCash,
+    Commitment, Forgone, InTransit, Paid, PaidArrears, Payable, PayableArrears, Receivable,
+    TreasuryCash,
 };
 
 const PROGRAMME: Programme = Programme::SocialPension;
@@ -24,6 +25,7 @@ fn line(number: i32, arrears_of: Option<&str>, amount: u64) -> Line {
         determination_no: 1,
         arrears_of: arrears_of.map(|it| it.parse().unwrap()),
         amount: Money::dong(amount),
+        deduction: None,
         local: Money::ZERO,
         province: "79".parse().unwrap(),
         rate_no: 1,
@@ -67,6 +69,7 @@ fn a_chunk_keeps_the_month_and_its_arrears_apart() {
         province: line.province,
         is_arrears: line.arrears_of.is_some(),
         amount: line.amount,
+        deduction: None,
         was_unknown: false,
         status,
     };
@@ -76,7 +79,7 @@ fn a_chunk_keeps_the_month_and_its_arrears_apart() {
     ] {
         let answers = chunk.each_ref().map(|it| answered(it, status));
         assert_eq!(
-            sides(&results("M1", &answers)[0]),
+            sides(&results("M1", &answers, &[])[0]),
             [(InTransit, month, 540_000), (InTransit, past, 40_000)]
         );
     }
@@ -182,9 +185,14 @@ fn an_overpayment_moves_from_paid_and_back_under_references_of_its_own() {
             reason: "stopped_death".to_owned(),
         };
         let opened = overpayment(&told(1), &paid_line, Money::dong(40_000));
-        let cancelled = overpayment(&told(2), &paid_line, Money::dong(40_000));
+        let sums = (Money::dong(30_000), Money::dong(10_000));
+        let cancelled = restored(&told(2), &paid_line, sums).unwrap();
+        assert!(restored(&told(2), &paid_line, (Money::ZERO, Money::ZERO)).is_none());
         assert_eq!(sides(&opened), [(from, Receivable, 40_000)]);
-        assert_eq!(sides(&cancelled), [(Receivable, from, 40_000)]);
+        assert_eq!(
+            sides(&cancelled),
+            [(Receivable, from, 30_000), (Forgone, from, 10_000)]
+        );
         assert_eq!(opened.reference, "R000009/overpayment/HTXH/2026-07/16/2/1");
         assert_ne!(cancelled.reference, opened.reference);
         let of = opened.transfers[0].line.unwrap();

@@ -3,6 +3,7 @@
 mod acts;
 mod cash;
 mod lineage;
+mod overpayments;
 mod preview;
 mod progress;
 mod proposals;
@@ -13,6 +14,7 @@ mod unknown;
 pub use acts::{acts, unsound_signatures};
 pub use cash::cash_list;
 pub use lineage::lineage;
+pub use overpayments::{overpayment, overpayments};
 pub use preview::preview;
 pub use proposals::{lent_by, proposals, unsound_decisions};
 pub use schedule::{alarms, schedule, schedule_next, schedule_orders, schedule_steps};
@@ -259,12 +261,13 @@ pub async fn lines(
     let rows = sqlx::query!(
         r#"
         SELECT part AS "part!: Part", chunk AS "chunk!: ChunkNo", line AS "line!: LineNo",
-            person_no AS "person_no!", payee_no, amount AS "amount!: Money", institution AS "institution!",
+            person_no AS "person_no!", payee_no, amount AS "amount!: Money",
+            deducted AS "deducted!: Money", institution AS "institution!",
             channel AS "channel!: Channel", state AS "state!", reason AS "reason?",
             rate_no AS "rate_no!", arrears_of AS "arrears_of: Period"
         FROM (
-            SELECT l.part, l.chunk, l.line, l.person_no, l.payee_no, l.amount, c.institution, c.channel,
-                a.reason, l.rate_no, nullif(l.period, r.period) AS arrears_of,
+            SELECT l.part, l.chunk, l.line, l.person_no, l.payee_no, l.amount, l.deducted, c.institution,
+                c.channel, a.reason, l.rate_no, nullif(l.period, r.period) AS arrears_of,
                 CASE WHEN a.status = 'credited' THEN 'credited'
                     WHEN a.status = 'rejected' THEN 'returned'
                     WHEN x.kind IS NOT NULL THEN x.kind
@@ -311,6 +314,7 @@ pub async fn lines(
         person_no: it.person_no,
         payee_no: it.payee_no,
         amount: it.amount,
+        deducted: it.deducted,
         institution: institution(it.institution),
         channel: it.channel,
         state: it.state,

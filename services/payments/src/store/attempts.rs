@@ -11,7 +11,7 @@ use events::{FailedWay, ResultStatus};
 use privacy::BlindIndex;
 use sqlx::PgConnection;
 
-use super::{Columns, institution_of, province_of};
+use super::{Columns, deduction_of, institution_of, province_of};
 use crate::Error;
 use crate::line::Line;
 use crate::reissue::{Attempt, Doubt, Holds, Succession};
@@ -153,7 +153,8 @@ pub(crate) async fn attempts_at(
         -- LATERAL with OFFSET 0 looks each up by key, whatever the statistics say.
         SELECT l.run_no AS "run_no: RunNo", l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo",
             coalesce(t.attempt, 1)::smallint AS "number!", l.person_no AS "person_no: PersonNo",
-            l.determination_no, l.amount AS "amount: Money", l.local AS "local: Money", l.province,
+            l.determination_no, l.amount AS "amount: Money", l.deducted AS "deducted: Money",
+            l.recovery_no, l.local AS "local: Money", l.province,
             l.rate_no, l.period AS "period: Period", c.institution,
             c.released_at IS NOT NULL AS "is_released!",
             r.state IN ('released', 'closed') AS "is_left_behind!",
@@ -224,6 +225,8 @@ struct AttemptRow {
     person_no: PersonNo,
     determination_no: i16,
     amount: Money,
+    deducted: Money,
+    recovery_no: Option<i64>,
     local: Money,
     province: i16,
     rate_no: i32,
@@ -272,6 +275,7 @@ impl AttemptRow {
             person_no: self.person_no,
             determination_no: self.determination_no,
             amount: self.amount,
+            deduction: deduction_of(self.recovery_no, self.deducted),
             local: self.local,
             province: province_of(self.province),
             rate_no: self.rate_no,

@@ -9,8 +9,9 @@ use domain::{
 use events::ResultStatus;
 use sqlx::PgConnection;
 
-use super::{institution_of, programme_of, province_of};
+use super::{deduction_of, institution_of, programme_of, province_of};
 use crate::Error;
+use crate::recovery::Deduction;
 use crate::result::{Found, Standing};
 
 /// A line that a result names, as our books have it.
@@ -21,6 +22,7 @@ pub(crate) struct FoundLine {
     pub programme: Programme,
     pub province: Province,
     pub is_arrears: bool,
+    pub deduction: Option<Deduction>,
     /// The withdrawal for which the institution was asked to give it back.
     pub recall: Option<i64>,
 }
@@ -47,7 +49,8 @@ pub(crate) async fn find_lines(
         let rows = sqlx::query!(
             r#"
             SELECT line AS "line: LineNo", person_no AS "person_no: PersonNo",
-                amount AS "amount: Money", province, period <> $5 AS "is_arrears!"
+                amount AS "amount: Money", deducted AS "deducted: Money", recovery_no, province,
+                period <> $5 AS "is_arrears!"
             FROM payments.lines
             WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = ANY($4)
             "#,
@@ -76,6 +79,7 @@ pub(crate) async fn find_lines(
                 programme: named.programme,
                 province: province_of(row.province),
                 is_arrears: row.is_arrears,
+                deduction: deduction_of(row.recovery_no, row.deducted),
                 recall: recalls.get(&line).copied(),
             };
             let at = Position {

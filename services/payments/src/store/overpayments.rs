@@ -9,7 +9,15 @@ use sqlx::PgConnection;
 
 use super::{Columns, Keys};
 use crate::Error;
+use crate::recovery::Sums;
 use crate::withdrawal::{Obligated, Turn};
+
+/// A case that ends because what it was for is owed after all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cancelled {
+    pub amount: Money,
+    pub sums: Sums,
+}
 
 /// Opens a case for each obligation that was credited and is not owed.
 pub(crate) async fn open_overpayments(
@@ -53,14 +61,14 @@ pub(crate) async fn open_overpayments(
     Ok(())
 }
 
-/// Cancels the open cases of the turns before these; gives back what each was for, by the number
-/// of the turn that cancels it.
+/// Cancels the open cases of the turns before these; gives back what each was for and what has
+/// become of it, by the number of the turn that cancels it.
 pub(crate) async fn cancel_overpayments(
     tx: &mut PgConnection,
     part: Part,
     turns: &[Turn],
     now: DateTime<Utc>,
-) -> Result<HashMap<i64, Money>, Error> {
+) -> Result<HashMap<i64, Cancelled>, Error> {
     let keys = Keys::of(turns.iter().map(|it| &it.told));
     let numbers: Vec<i64> = turns.iter().map(|it| it.withdrawal_no).collect();
     let rows = sqlx::query!(
@@ -72,7 +80,7 @@ pub(crate) async fn cancel_overpayments(
         WHERE o.part = $1 AND o.state = 'open'
             AND (o.programme, o.period, o.person_no, o.determination_no, o.turn)
             = (n.programme, n.period, n.person_no, n.determination_no, n.turn - 1)
-        RETURNING n.withdrawal_no AS "withdrawal_no!", o.amount AS "amount: Money"
+        RETURNING n.withdrawal_no AS "withdrawal_no!", o.case_no, o.amount AS "amount: Money"
         "#,
         part.number(),
         now,
@@ -83,10 +91,16 @@ pub(crate) async fn cancel_overpayments(
         &keys.determinations,
         &keys.turns,
     )
-    .fetch_all(tx)
+    .fetch_all(&mut *tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|it| (it.withdrawal_no, it.amount))
-        .collect())
+    let cases: Vec<i64> = rows.iter().map(|it| it.case_no).collect();
+    let sums = super::recovery::sums_of(tx, &cases).await?;
+    let cancelled = rows.into_iter().map(|it| {
+        let cancelled = Cancelled {
+            amount: it.amount,
+            sums: sums.get(&it.case_no).copied().unwrap_or_default(),
+        };
+        (it.withdrawal_no, cancelled)
+    });
+    Ok(cancelled.collect())
 }

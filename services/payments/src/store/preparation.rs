@@ -29,6 +29,8 @@ pub(crate) struct OpenChunk {
 pub(crate) struct Prepared {
     pub lines: i64,
     pub total: Money,
+    /// Taken off what was announced.
+    pub deducted_total: Money,
     pub held_lines: i64,
     pub held_total: Money,
     /// Of the lines, those of past periods.
@@ -138,8 +140,8 @@ pub(crate) async fn insert_lines(
     let mut copied = bulk::Rows::into(
         "COPY payments.lines (run_no, part, chunk, line, person_no, determination_no, amount,
             province, rate_no, account_sealed, account_index, holder_sealed, period, local,
-            payee_no, commune) FROM STDIN (FORMAT binary)",
-        16,
+            payee_no, commune, deducted, recovery_no) FROM STDIN (FORMAT binary)",
+        18,
     );
     for line in lines {
         let at = line.position;
@@ -161,6 +163,8 @@ pub(crate) async fn insert_lines(
             .with(line.local.decimal())
             .with(line.payee_no.map(|it| it.0))
             .with(line.commune)
+            .with(line.deduction.map_or(Money::ZERO, |it| it.amount).decimal())
+            .with(line.deduction.map(|it| it.recovery_no))
             .end();
     }
     copied.send(tx).await?;
@@ -280,7 +284,8 @@ pub(crate) async fn add_prepared(
         UPDATE payments.run_parts
         SET lines = lines + $3, total = total + $4, held_lines = held_lines + $5,
             held_total = held_total + $6, chunks = $7, arrears_lines = arrears_lines + $8,
-            arrears_total = arrears_total + $9, local_total = local_total + $10
+            arrears_total = arrears_total + $9, local_total = local_total + $10,
+            deducted_total = deducted_total + $11
         WHERE run_no = $1 AND part = $2
         "#,
         run_no.0,
@@ -293,6 +298,7 @@ pub(crate) async fn add_prepared(
         prepared.arrears_lines,
         prepared.arrears_total as Money,
         prepared.local_total as Money,
+        prepared.deducted_total as Money,
     )
     .execute(tx)
     .await?;
@@ -309,7 +315,7 @@ pub(crate) async fn announce(
         r#"
         UPDATE payments.run_parts SET expected_lines = $3, expected_total = $4, not_owed = $5
         WHERE run_no = $1 AND part = $2
-        RETURNING lines, total AS "total: Money", held_lines, held_total AS "held_total: Money",
+        RETURNING lines, total AS "total: Money", deducted_total AS "deducted_total: Money", held_lines, held_total AS "held_total: Money",
             arrears_lines, arrears_total AS "arrears_total: Money",
             local_total AS "local_total: Money", chunks
         "#,

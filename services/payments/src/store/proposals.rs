@@ -6,6 +6,7 @@ use messaging::Problem;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::recovery::{insert_cap, insert_recovery, insert_write_off};
 use crate::Error;
 use crate::approval::{Delegation, Signed};
 use crate::command::{DecideProposal, EndDelegation, Propose};
@@ -126,6 +127,25 @@ pub(crate) async fn carry_out(
             .await?;
             Ok(())
         }
+        Proposed::Recovery {
+            case_no,
+            decision_no,
+            decided_on,
+            amount,
+            way,
+        } => {
+            let (of_case, decision) = ((*case_no, *amount), (&decision_no[..], *decided_on));
+            insert_recovery(tx, (proposal_no, now), of_case, decision, way).await
+        }
+        Proposed::WriteOff {
+            case_no,
+            amount,
+            basis,
+        } => insert_write_off(tx, (proposal_no, now), (*case_no, *amount), basis).await,
+        Proposed::NettingCap {
+            percent,
+            valid_from,
+        } => insert_cap(tx, (proposal_no, now), (*percent, *valid_from)).await,
     }
 }
 

@@ -193,7 +193,7 @@ pub(crate) async fn obligated(
         r#"
         -- LATERAL with OFFSET 0 looks each up by key, whatever the statistics say.
         SELECT n.withdrawal_no AS "withdrawal_no!", o.run_no AS "run_no!: RunNo",
-            o.chunk AS "chunk!: ChunkNo", o.line AS "line!: LineNo", l.amount AS "amount: Money",
+            o.chunk AS "chunk!: ChunkNo", o.line AS "line!: LineNo", l.amount AS "amount!: Money",
             l.province, l.period <> r.period AS "is_arrears!", r.state AS "state: State",
             c.standing <> 'waiting' OR c.messages > 0 AS "is_gone!",
             c.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM payments.later_lines n
@@ -223,7 +223,8 @@ pub(crate) async fn obligated(
                 AND o.person_no = n.person_no AND o.determination_no = n.determination_no OFFSET 0
         ) o
         CROSS JOIN LATERAL (
-            SELECT amount, province, period FROM payments.lines l
+            -- What was deducted is owed as well.
+            SELECT amount + deducted AS amount, province, period FROM payments.lines l
             WHERE l.run_no = o.run_no AND l.part = $1 AND l.chunk = o.chunk AND l.line = o.line
             OFFSET 0
         ) l

@@ -12,7 +12,7 @@ use privacy::{BlindIndex, Sealed};
 use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgPool};
 
-use super::{institution_of, programme_of, province_of, runs};
+use super::{deduction_of, institution_of, programme_of, province_of, runs};
 use crate::Error;
 use crate::line::Line;
 use crate::run::State;
@@ -115,6 +115,7 @@ pub(super) async fn lines_after(
         SELECT l.chunk AS "chunk: ChunkNo", l.line AS "line: LineNo", c.institution,
             l.person_no AS "person_no: PersonNo", l.payee_no AS "payee_no: PersonNo",
             l.determination_no, l.amount AS "amount: Money", l.local AS "local: Money", l.province, l.rate_no, l.account_sealed, l.account_index, l.holder_sealed, l.commune,
+            l.deducted AS "deducted: Money", l.recovery_no,
             nullif(l.period, (SELECT period FROM payments.runs WHERE run_no = $1))
                 AS "arrears_of: Period"
         FROM (
@@ -149,6 +150,7 @@ pub(super) async fn lines_after(
             determination_no: row.determination_no,
             arrears_of: row.arrears_of,
             amount: row.amount,
+            deduction: deduction_of(row.recovery_no, row.deducted),
             local: row.local,
             province: province_of(row.province),
             rate_no: row.rate_no,

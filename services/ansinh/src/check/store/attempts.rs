@@ -44,9 +44,10 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 3] = [
         LEFT JOIN payments.lines b ON (b.run_no, b.part, b.chunk, b.line)
             = (a.before_run_no, a.part, a.before_chunk, a.before_line)
         LEFT JOIN payments.runs r ON r.run_no = a.run_no
-        WHERE (l.person_no, l.period, l.determination_no, l.amount, l.local, l.province, r.programme)
-                IS DISTINCT FROM (a.person_no, a.period, a.determination_no, b.amount, b.local,
-                    b.province, a.programme)
+        WHERE (l.person_no, l.period, l.determination_no, l.amount, l.deducted, l.recovery_no, l.local,
+                l.province, r.programme)
+                IS DISTINCT FROM (a.person_no, a.period, a.determination_no, b.amount, b.deducted,
+                    b.recovery_no, b.local, b.province, a.programme)
             OR r.series = 0",
     ),
     (
