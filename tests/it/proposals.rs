@@ -224,21 +224,8 @@ async fn limits_change_by_two_persons_and_hold_from_then_on() -> anyhow::Result<
     let answer = world.approve(run_no).await?;
     assert_eq!(answer["state"], "awaiting_approval");
 
-    // One pension beside the average: below any limit that was shipped.
-    let guard = Guard::AmountOutlier;
-    let limit = |block| Proposed::GuardLimit {
-        guard,
-        limit: 1,
-        block,
-    };
-    let blocking = propose(&world, MAKER, limit(Some(1))).await?;
-    decide(&world, blocking, true).await?;
+    let [blocking, one] = a_limit_that_blocks_and_one_that_warns(&world, run_no).await?;
     let mut approval = world.approval(run_no, "pham.dung").await?;
-    assert!(approval.reasons.contains_key(&guard));
-    let told = refused(&world, "approve-run", &approval).await?;
-    assert_eq!(told.code, "guard_blocks", "no reason is enough");
-    let one = propose(&world, MAKER, limit(None)).await?;
-    decide(&world, one, true).await?;
     let reasons = std::mem::take(&mut approval.reasons);
     let told = refused(&world, "approve-run", &approval).await?;
     assert_eq!(told.code, "guard_unanswered");
@@ -262,6 +249,28 @@ async fn limits_change_by_two_persons_and_hold_from_then_on() -> anyhow::Result<
     );
     the_database_knows_who_decides(&world).await?;
     world.close().await
+}
+
+/// One pension beside the average: below any limit that was shipped.
+async fn a_limit_that_blocks_and_one_that_warns(
+    world: &World,
+    run_no: RunNo,
+) -> anyhow::Result<[i64; 2]> {
+    let guard = Guard::AmountOutlier;
+    let limit = |block| Proposed::GuardLimit {
+        guard,
+        limit: 1,
+        block,
+    };
+    let blocking = propose(world, MAKER, limit(Some(1))).await?;
+    decide(world, blocking, true).await?;
+    let approval = world.approval(run_no, "pham.dung").await?;
+    assert!(approval.reasons.contains_key(&guard));
+    let told = refused(world, "approve-run", &approval).await?;
+    assert_eq!(told.code, "guard_blocks", "no reason is enough");
+    let one = propose(world, MAKER, limit(None)).await?;
+    decide(world, one, true).await?;
+    Ok([blocking, one])
 }
 
 /// Whatever the program does.

@@ -365,7 +365,6 @@ async fn nothing_was_changed_behind_an_approval(world: &World) -> anyhow::Result
     let voided =
         "SELECT count(*) FROM payments.acts WHERE act = 'approve' AND voided_at IS NOT NULL";
     let voided = world.number(voided).await?;
-    println!("{voided} approvals were made void");
     ensure!(voided > 100, "only {voided} approvals were made void");
     Ok(())
 }

@@ -130,7 +130,7 @@ fn results(
     institution: Institution,
     each: &mut impl FnMut(Said) -> io::Result<()>,
 ) -> Result<Heard, Unsaid> {
-    let mut heard = Heard::default();
+    let mut tally = Heard::default();
     let mut head: Option<(Report, u64)> = None;
     // Each message of a part has a number of its own behind the file's id.
     let mut parts: BTreeMap<Part, (u32, Vec<ResultLine>)> = BTreeMap::new();
@@ -166,10 +166,10 @@ fn results(
                 };
                 *lines += 1;
                 let Some(result) = mapping::result_line(&line, head).map_err(at(number))? else {
-                    heard.undecided += 1;
+                    tally.undecided += 1;
                     continue;
                 };
-                heard.results += 1;
+                tally.results += 1;
                 let part = result.end_to_end_id.part;
                 let of_part = parts.entry(part).or_default();
                 of_part.1.push(result);
@@ -185,7 +185,7 @@ fn results(
             say(&head, *part, rest)?;
         }
     }
-    Ok(heard)
+    Ok(tally)
 }
 
 /// Which payments a whole order's status is about only its lines can say.
@@ -308,7 +308,7 @@ fn pages(
     wholes: Vec<Whole>,
     each: &mut impl FnMut(Said) -> io::Result<()>,
 ) -> Result<Heard, Unsaid> {
-    let mut heard = Heard::default();
+    let mut tally = Heard::default();
     let mut wholes = wholes.into_iter();
     let mut cut: Option<Cut> = None;
     walk(items, key, |item, step| {
@@ -322,11 +322,11 @@ fn pages(
                     if let Some(mut last) = cut.replace(next) {
                         last.end(each)?;
                     }
-                    heard.statements += 1;
+                    tally.statements += 1;
                 }
             }
             Step::Booked(Booked::Entry(entry)) => {
-                heard.entries += 1;
+                tally.entries += 1;
                 if let Some(cut) = &mut cut {
                     cut.add(entry, each)?;
                 }
@@ -338,7 +338,7 @@ fn pages(
     if let Some(mut last) = cut {
         last.end(each)?;
     }
-    Ok(heard)
+    Ok(tally)
 }
 
 impl Whole {

@@ -200,16 +200,12 @@ impl fmt::Display for Proposed {
             let it = boot::clock::in_vietnam(*it);
             it.format("%d/%m/%Y %H:%M:%S").to_string()
         };
+        let sum = |it: &Money| format!("{} ({})", it.vi(), it.in_words());
         match self {
             Proposed::ApprovalLevel {
                 from_total,
                 approvals,
-            } => write!(
-                f,
-                "từ {} ({}) cần {approvals} người phê duyệt",
-                from_total.vi(),
-                from_total.in_words()
-            ),
+            } => write!(f, "từ {} cần {approvals} người phê duyệt", sum(from_total)),
             Proposed::GuardLimit {
                 guard,
                 limit,
@@ -222,12 +218,7 @@ impl fmt::Display for Proposed {
                 programme,
                 period,
                 total,
-            } => write!(
-                f,
-                "dự báo chi {programme} kỳ {period}: {} ({})",
-                total.vi(),
-                total.in_words()
-            ),
+            } => write!(f, "dự báo chi {programme} kỳ {period}: {}", sum(total)),
             Proposed::Delegation {
                 principal,
                 delegate,
@@ -247,22 +238,22 @@ impl fmt::Display for Proposed {
                 way,
             } => write!(
                 f,
-                "thu hồi {} ({}) chi không đúng, hồ sơ {case_no}, theo quyết định {decision_no} \
+                "thu hồi {} chi không đúng, hồ sơ {case_no}, theo quyết định {decision_no} \
                  ngày {}: {way}",
-                amount.vi(),
-                amount.in_words(),
+                sum(amount),
                 decided_on.format("%d/%m/%Y"),
             ),
             Proposed::WriteOff {
                 case_no,
                 amount,
                 basis,
-            } => write!(
-                f,
-                "xoá nợ {} ({}) chi không đúng, hồ sơ {case_no}, theo {basis}",
-                amount.vi(),
-                amount.in_words(),
-            ),
+            } => {
+                let sum = sum(amount);
+                write!(
+                    f,
+                    "xoá nợ {sum} chi không đúng, hồ sơ {case_no}, theo {basis}"
+                )
+            }
             Proposed::NettingCap {
                 percent,
                 valid_from,

@@ -95,16 +95,7 @@ async fn a_chunk_that_comes_with_two_messages_is_stated_once() -> anyhow::Result
         )
         .await?;
     world.end_of_day().await?;
-    // What comes later is no matter of this day any more.
-    let open = "SELECT count(*) FROM reconciliation.statements WHERE state <> 'matched'";
-    world
-        .until("the first statement is matched", async || {
-            let stated = world
-                .number("SELECT count(*) FROM reconciliation.statements")
-                .await?;
-            Ok(stated > 0 && world.number(open).await? == 0)
-        })
-        .await?;
+    first_statement_is_matched(&world).await?;
     world.ask("resume", "resume", &order("bui.kiem")).await?;
     world.until_state(run_no, "released").await?;
     world
@@ -135,4 +126,15 @@ async fn a_chunk_that_comes_with_two_messages_is_stated_once() -> anyhow::Result
     assert_eq!(code, Some(0), "{said}");
     world.close_run(run_no).await?;
     world.close().await
+}
+
+/// What comes later is no matter of this day any more.
+async fn first_statement_is_matched(world: &World) -> anyhow::Result<()> {
+    let open = "SELECT count(*) FROM reconciliation.statements WHERE state <> 'matched'";
+    let stated = "SELECT count(*) FROM reconciliation.statements";
+    world
+        .until("the first statement is matched", async || {
+            Ok(world.number(stated).await? > 0 && world.number(open).await? == 0)
+        })
+        .await
 }

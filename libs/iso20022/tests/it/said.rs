@@ -103,6 +103,7 @@ fn page() -> StatementPage {
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "what the test writes is right")]
 fn written(told: &StatementPage) -> Vec<u8> {
     let account = of("9527112345678");
     let mut items = mapping::statement_head(told, &account, of("2026-12-01T12:00:00Z")).unwrap();

@@ -11,6 +11,49 @@ use super::By;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Proposals {
+    #[command(flatten)]
+    New(NewProposal),
+    /// What was proposed and what became of it, the latest first
+    #[command(before_help = "Example:  ansinh proposal list")]
+    List,
+    /// Let it hold from now on; not by who proposed it or is concerned. Signed
+    #[command(before_help = "Example:  ansinh proposal accept 3 --by tran.chi")]
+    Accept {
+        proposal: i64,
+        /// The officer's private key; officers/<officer>.pem beside the servers where left out
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Let it never hold, and say why. Signed
+    #[command(
+        before_help = "Example:  ansinh proposal refuse 3 --reason 'chưa đủ căn cứ' --by tran.chi"
+    )]
+    Refuse {
+        proposal: i64,
+        #[arg(long)]
+        reason: String,
+        /// The officer's private key; officers/<officer>.pem beside the servers where left out
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        #[command(flatten)]
+        by: By,
+    },
+    /// End a lent right before its time
+    #[command(before_help = "Example:  ansinh proposal end 3 --reason 'về sớm' --by le.binh")]
+    End {
+        proposal: i64,
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
+}
+
+/// What another officer is to decide.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NewProposal {
     /// Propose how many persons approve a run of this sum or more
     #[command(
         before_help = "Example:  ansinh proposal level 500000000000 2 --reason 'QĐ 12/2026' --by nguyen.an"
@@ -65,42 +108,6 @@ pub(crate) enum Proposals {
         from: NaiveDate,
         #[arg(long)]
         to: NaiveDate,
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        by: By,
-    },
-    /// What was proposed and what became of it, the latest first
-    #[command(before_help = "Example:  ansinh proposal list")]
-    List,
-    /// Let it hold from now on; not by who proposed it or is concerned. Signed
-    #[command(before_help = "Example:  ansinh proposal accept 3 --by tran.chi")]
-    Accept {
-        proposal: i64,
-        /// The officer's private key; officers/<officer>.pem beside the servers where left out
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
-        #[command(flatten)]
-        by: By,
-    },
-    /// Let it never hold, and say why. Signed
-    #[command(
-        before_help = "Example:  ansinh proposal refuse 3 --reason 'chưa đủ căn cứ' --by tran.chi"
-    )]
-    Refuse {
-        proposal: i64,
-        #[arg(long)]
-        reason: String,
-        /// The officer's private key; officers/<officer>.pem beside the servers where left out
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
-        #[command(flatten)]
-        by: By,
-    },
-    /// End a lent right before its time
-    #[command(before_help = "Example:  ansinh proposal end 3 --reason 'về sớm' --by le.binh")]
-    End {
-        proposal: i64,
         #[arg(long)]
         reason: String,
         #[command(flatten)]

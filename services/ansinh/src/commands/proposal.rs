@@ -6,7 +6,7 @@ use domain::Officer;
 use payments::{DecideProposal, EndDelegation, ProposalRow, Propose, Proposed};
 
 use super::signer::own_key;
-use crate::cli::{By, Proposals, Shared};
+use crate::cli::{By, NewProposal, Proposals, Shared};
 use crate::output::{Failure, say, show, table};
 use crate::target::Target;
 
@@ -16,62 +16,7 @@ const SHOWN_MAX: i64 = 200;
 pub(super) async fn proposal(command: Proposals, shared: &Shared) -> Result<ExitCode, Failure> {
     let target = Target::find(&shared.home)?;
     match command {
-        Proposals::Level {
-            from_total,
-            approvals,
-            reason,
-            by,
-        } => {
-            let proposed = Proposed::ApprovalLevel {
-                from_total,
-                approvals,
-            };
-            propose(&target, shared, (proposed, reason), &by).await
-        }
-        Proposals::Limit {
-            guard,
-            limit,
-            block,
-            reason,
-            by,
-        } => {
-            let proposed = Proposed::GuardLimit {
-                guard,
-                limit,
-                block,
-            };
-            propose(&target, shared, (proposed, reason), &by).await
-        }
-        Proposals::Forecast {
-            programme,
-            period,
-            total,
-            reason,
-            by,
-        } => {
-            let proposed = Proposed::Forecast {
-                programme,
-                period,
-                total,
-            };
-            propose(&target, shared, (proposed, reason), &by).await
-        }
-        Proposals::Lend {
-            delegate,
-            from,
-            to,
-            reason,
-            by,
-        } => {
-            let day_after = to.succ_opt().unwrap_or(to);
-            let proposed = Proposed::Delegation {
-                principal: by.by.clone(),
-                delegate,
-                starts_at: start_of_day(from),
-                ends_at: start_of_day(day_after),
-            };
-            propose(&target, shared, (proposed, reason), &by).await
-        }
+        Proposals::New(new) => propose_new(&target, shared, new).await,
         Proposals::List => {
             let rows = payments::proposals(&target.pool(None).await?, None, SHOWN_MAX).await?;
             show(shared.output, &rows, |rows| listed(rows))?;
@@ -97,6 +42,71 @@ pub(super) async fn proposal(command: Proposals, shared: &Shared) -> Result<Exit
                 reason,
             };
             super::ask(&target, shared.output, "end-delegation", &by, &body).await
+        }
+    }
+}
+
+async fn propose_new(
+    target: &Target,
+    shared: &Shared,
+    new: NewProposal,
+) -> Result<ExitCode, Failure> {
+    match new {
+        NewProposal::Level {
+            from_total,
+            approvals,
+            reason,
+            by,
+        } => {
+            let proposed = Proposed::ApprovalLevel {
+                from_total,
+                approvals,
+            };
+            propose(target, shared, (proposed, reason), &by).await
+        }
+        NewProposal::Limit {
+            guard,
+            limit,
+            block,
+            reason,
+            by,
+        } => {
+            let proposed = Proposed::GuardLimit {
+                guard,
+                limit,
+                block,
+            };
+            propose(target, shared, (proposed, reason), &by).await
+        }
+        NewProposal::Forecast {
+            programme,
+            period,
+            total,
+            reason,
+            by,
+        } => {
+            let proposed = Proposed::Forecast {
+                programme,
+                period,
+                total,
+            };
+            propose(target, shared, (proposed, reason), &by).await
+        }
+        NewProposal::Lend {
+            delegate,
+            from,
+            to,
+            reason,
+            by,
+        } => {
+            let day_after = to.succ_opt().unwrap_or(to);
+            let proposed = Proposed::Delegation {
+                principal: by.by.clone(),
+                delegate,
+                starts_at: start_of_day(from),
+                ends_at: start_of_day(day_after),
+            };
+            propose(target, shared, (proposed, reason), &by).await
         }
     }
 }

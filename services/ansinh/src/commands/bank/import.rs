@@ -43,16 +43,15 @@ pub(super) async fn import(
     let pool = target.pool(None).await?;
     let speakers = [bank_in_results(institution), bank_in_statement(institution)];
     messaging::register(&pool, &speakers).await?;
-    let heard = say_file(target, &pool, given, &signers).await?;
-    let hears = [
-        ("payments", heard.results),
-        ("reconciliation", heard.statements),
+    let tally = say_file(target, &pool, given, &signers).await?;
+    let consumers = [
+        ("payments", tally.results),
+        ("reconciliation", tally.statements),
     ];
-    let hears = hears.into_iter().zip(&speakers);
-    let hears = hears.filter(|((_, count), _)| *count > 0);
-    let hears: Vec<(&str, &str)> = hears.map(|((it, _), speaker)| (it, &speaker[..])).collect();
-    until_heard(target, &pool, &speakers, &hears).await?;
-    tell(shared, given, heard)?;
+    let said = (consumers.into_iter().zip(&speakers)).filter(|((_, count), _)| *count > 0);
+    let said: Vec<(&str, &str)> = said.map(|((it, _), speaker)| (it, &speaker[..])).collect();
+    until_heard(target, &pool, &speakers, &said).await?;
+    tell(shared, given, tally)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -91,12 +90,12 @@ async fn say_file(
         let said = messaging::append_signed(&mut tx, signers, vec![event], now).await;
         said.map_err(|it| Failure::Refused(it.to_string()))?;
     }
-    let heard = reading.await?.map_err(|it| match it {
+    let tally = reading.await?.map_err(|it| match it {
         Unsaid::Read(iso20022::ReadError::Io(error)) => Failure::Unexpected(error.into()),
         refused => Failure::Refused(refused.to_string()),
     })?;
     tx.commit().await?;
-    Ok(heard)
+    Ok(tally)
 }
 
 /// Publishes what was said, unless somebody does already, until it is heard.
@@ -104,7 +103,7 @@ async fn until_heard(
     target: &Target,
     pool: &PgPool,
     speakers: &[String],
-    hears: &[(&str, &str)],
+    said: &[(&str, &str)],
 ) -> anyhow::Result<()> {
     let nats = target.nats().await?;
     let stop = CancellationToken::new();
@@ -120,18 +119,18 @@ async fn until_heard(
         poll: Duration::from_millis(settings.poll_ms),
     };
     let relay = tokio::spawn(Relay::new(wires, speakers.to_vec()).run());
-    let mut heard = Ok(());
-    for (consumer, speaker) in hears {
+    let mut outcome = Ok(());
+    for (consumer, speaker) in said {
         for _ in 0..ROUNDS {
-            heard = target.wait_until_heard(consumer, speaker).await;
-            if heard.is_ok() {
+            outcome = target.wait_until_heard(consumer, speaker).await;
+            if outcome.is_ok() {
                 break;
             }
         }
     }
     stop.cancel();
     relay.await?;
-    heard
+    outcome
 }
 
 fn fingerprint(path: &Path) -> anyhow::Result<([u8; 32], i64)> {
