@@ -164,8 +164,11 @@ pub(crate) async fn attempts_at(
             (SELECT a.reason FROM payments.results a
                 WHERE (a.run_no, a.part, a.chunk, a.line) = (l.run_no, l.part, l.chunk, l.line))
                 AS reason,
-            x.open AS "open!", x.over AS "over!", x.after_approval AS "after_approval!",
-            x.is_stopped AS "is_stopped!", x.is_unknown AS "is_unknown!", x.is_not_owed AS "is_not_owed!",
+            x.open AS "open!", x.over AS "over!",
+            -- A run that was stopped before it had money has reserved nothing.
+            x.after_approval AND l.chunk <= p.reserved AS "after_approval!",
+            x.is_stopped AS "is_stopped!", x.is_unknown AS "is_unknown!",
+            x.is_not_owed AS "is_not_owed!",
             x.is_contradicted OR EXISTS (SELECT FROM payments.breaks b
                 WHERE (b.run_no, b.part, b.chunk, b.line) = (l.run_no, l.part, l.chunk, l.line)
                     AND b.kind IN ('debited_though_rejected', 'contradicting_result'))
@@ -185,6 +188,7 @@ pub(crate) async fn attempts_at(
         ) l
         JOIN payments.chunks c ON c.run_no = l.run_no AND c.part = $1 AND c.chunk = l.chunk
         JOIN payments.runs r ON r.run_no = l.run_no
+        JOIN payments.run_parts p ON p.run_no = l.run_no AND p.part = $1
         LEFT JOIN payments.attempts t
             ON t.run_no = l.run_no AND t.part = $1 AND t.chunk = l.chunk AND t.line = l.line
         CROSS JOIN LATERAL (
