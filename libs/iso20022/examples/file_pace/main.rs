@@ -1,7 +1,7 @@
 //! Writes a bank's day of many payments and reads it again, on one core; says how long each took
 //! and the most memory that was in use.
 //!
-//! `cargo run --release -p iso20022 --example pace -- 1000000`
+//! `cargo run --release -p iso20022 --example file_pace -- 1000000`
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
