@@ -153,10 +153,11 @@ fn not_to_publish(own: &str, other: &str) -> Vec<String> {
             }
             let own_durable = bank_durable(&speaker);
             for durable in [&own_durable, "reconciliation--bank-970436-out", "new"] {
-                for act in ["CREATE", "DURABLE.CREATE", "INFO", "DELETE"] {
+                for act in ["CREATE", "DURABLE.CREATE", "DELETE"] {
                     subjects.push(format!("$JS.API.CONSUMER.{act}.{stream}.{durable}"));
                 }
                 if code == other || direction == "in" || *durable != own_durable {
+                    subjects.push(format!("$JS.API.CONSUMER.INFO.{stream}.{durable}"));
                     let next = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}");
                     subjects.extend([next, format!("$JS.ACK.{stream}.{durable}.1.1.1.1.0")]);
                 }

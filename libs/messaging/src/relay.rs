@@ -12,6 +12,7 @@ use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout_at};
 
+use crate::organisation::{Organisation, Route};
 use crate::signature::created_text;
 use crate::store::{self, Outgoing};
 use crate::stream::ensure_audience;
@@ -39,6 +40,9 @@ const ASKS_AT_ONCE: usize = 256;
 const RETRY: Duration = Duration::from_millis(250);
 /// How often sequences that another process owns are asked for again.
 const OWNERSHIP: Duration = Duration::from_secs(1);
+/// How often it is looked whether banks still have the consumers that the state made for them. A
+/// bank cannot make its own, and after a wipe a neighbour may be the first to make the stream.
+const AUDIENCE: Duration = Duration::from_secs(5);
 
 /// Publishes what speakers have said, in order, from the outbox to JetStream.
 ///
@@ -83,6 +87,7 @@ struct Session {
     redrives: futures::stream::SelectAll<async_nats::Subscriber>,
     watermark_at: Instant,
     ownership_at: Instant,
+    audience_at: Instant,
 }
 
 impl Relay {
@@ -135,6 +140,7 @@ impl Relay {
         let mut session = self.open().await?;
         loop {
             self.own(&mut session).await?;
+            self.keep_audience(&mut session).await?;
             heed_asks(&mut session);
             let published = self.publish_window(&mut session).await?;
             self.tell_watermark(&mut session).await?;
@@ -166,6 +172,7 @@ impl Relay {
             redrives,
             watermark_at: now,
             ownership_at: now,
+            audience_at: now + AUDIENCE,
         })
     }
 
@@ -188,6 +195,22 @@ impl Relay {
                     .progress
                     .insert((speaker.clone(), part), Progress { after, drive: 0 });
             }
+        }
+        Ok(())
+    }
+
+    /// Gives banks back what a wipe has taken.
+    async fn keep_audience(&self, session: &mut Session) -> Result<(), Error> {
+        if Instant::now() < session.audience_at {
+            return Ok(());
+        }
+        session.audience_at = Instant::now() + AUDIENCE;
+        let to_banks = |it: &&String| {
+            Route::of(it).is_some_and(|it| it.sender == Organisation::State)
+                && session.progress.contains_key(&((*it).clone(), Part::ZERO))
+        };
+        for speaker in self.speakers.iter().filter(to_banks) {
+            self.ensure_audience(speaker).await?;
         }
         Ok(())
     }

@@ -48,26 +48,26 @@ impl Desk {
 
 /// Delivers it; the code under which it is kept, or that it has no effect.
 pub async fn delivered(world: &World, letter: Said) -> anyhow::Result<String> {
-    let before = world
-        .number("SELECT count(*) FROM messaging.refused")
-        .await?;
+    let (id, newest) = (
+        letter.event_id,
+        "SELECT coalesce(max(refused_no), 0) FROM messaging.refused",
+    );
+    let before = world.number(newest).await?;
     let mut behind = letter.clone();
     (behind.event_id, behind.signature, behind.key_no) = (Uuid::now_v7(), None, None);
     behind.hash = chained(&behind);
     let jetstream = jetstream::new(world.nats.clone());
     deliver(&jetstream, &[letter, behind.clone()]).await?;
-    let marker = format!("%{}%", behind.event_id);
-    let kept = "SELECT code, headers LIKE $2 FROM messaging.refused ORDER BY refused_no OFFSET $1";
+    let kept = "SELECT code FROM messaging.refused
+        WHERE refused_no > $1 AND headers LIKE '%' || $2 || '%' ORDER BY refused_no";
+    let of = |id: Uuid| sqlx::query_scalar(kept).bind(before).bind(id.to_string());
     world
         .until("what is behind the letter is kept", async || {
-            let kept = sqlx::query_as(kept).bind(before).bind(&marker);
-            let found: Vec<(String, bool)> = kept.fetch_all(&world.pool).await?;
-            Ok(found.iter().any(|(_, is_behind)| *is_behind))
+            let found: Vec<String> = of(behind.event_id).fetch_all(&world.pool).await?;
+            Ok(!found.is_empty())
         })
         .await?;
-    let kept = sqlx::query_as(kept).bind(before).bind(&marker);
-    let rows: Vec<(String, bool)> = kept.fetch_all(&world.pool).await?;
-    let codes: Vec<String> = rows.into_iter().filter(|it| !it.1).map(|it| it.0).collect();
+    let codes: Vec<String> = of(id).fetch_all(&world.pool).await?;
     match &codes[..] {
         [] => Ok("no effect".to_owned()),
         [code] => Ok(code.clone()),

@@ -246,6 +246,9 @@ impl Reach {
             let (stream, durable) = (stream_name(&speaker), bank_durable(&speaker));
             let next = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}");
             services.push((next, ", response_type: stream"));
+            // Clients ask how their consumer stands before they pull again from a server that
+            // was away.
+            services.push((format!("$JS.API.CONSUMER.INFO.{stream}.{durable}"), ""));
             services.push((format!("$JS.ACK.{stream}.{durable}.>"), ""));
         }
         for said in [
