@@ -60,6 +60,7 @@ async fn a_service_is_connected_with_its_own_role_or_not_at_all(
     let mut settings = Settings::default();
     settings.database.url = Some(connect.to_url_lossy().to_string());
     settings.nats.url = Some(required("NATS_URL"));
+    settings.nats.nkey_file = login().nkey_file;
     settings.keys.file = Some(key_file.0.clone());
 
     let health = Health::default();

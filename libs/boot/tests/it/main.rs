@@ -8,7 +8,6 @@ mod slow_line;
 mod stub;
 mod telemetry;
 
-/// A server these tests cannot do without.
 /// As whom the test server knows us.
 fn login() -> boot::nats::Login {
     boot::nats::Login {
@@ -17,6 +16,7 @@ fn login() -> boot::nats::Login {
     }
 }
 
+/// A server these tests cannot do without.
 fn required(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable} must name a test server"))
 }

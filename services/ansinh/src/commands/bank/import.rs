@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::Utc;
+use domain::Institution;
 use events::{Event, bank_in_results, bank_in_statement};
 use iso20022::{Heard, Said, Unsaid, each_message};
 use messaging::{BankFile, Organisation, Relay, Signers, Wires};
@@ -36,6 +37,10 @@ pub(super) async fn import(
     given: &Import,
 ) -> Result<ExitCode, Failure> {
     let institution = given.institution;
+    if !Institution::connected().any(|it| it.institution == institution) {
+        let text = format!("bank_not_connected: nobody hears {institution}");
+        return Err(Failure::Refused(text));
+    }
     let signers = Signers::default().with(
         Organisation::Institution(institution),
         signing_key(&given.key)?,
