@@ -1,10 +1,13 @@
 //! A bank's message as a forger would send it, and what becomes of it.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail};
 use async_nats::jetstream;
 use chrono::{SubsecRound, Utc};
 use events::Instruction;
 use privacy::Signer;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::bank_signatures::{OTHER, OURS, chained, key_no, letter, made_up};
@@ -67,7 +70,15 @@ pub async fn delivered(world: &World, letter: Said) -> anyhow::Result<String> {
             Ok(!found.is_empty())
         })
         .await?;
-    let codes: Vec<String> = of(id).fetch_all(&world.pool).await?;
+    // What is not signed at all is kept at once, what is verified a little later.
+    let mut codes: Vec<String> = Vec::new();
+    for _ in 0..100 {
+        codes = of(id).fetch_all(&world.pool).await?;
+        if !codes.is_empty() {
+            break;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
     match &codes[..] {
         [] => Ok("no effect".to_owned()),
         [code] => Ok(code.clone()),
