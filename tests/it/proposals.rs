@@ -402,12 +402,16 @@ async fn releasing_for_checker(
     })
 }
 
-async fn done(world: &World, command: &str, body: &impl serde::Serialize) -> anyhow::Result<Value> {
+pub async fn done(
+    world: &World,
+    command: &str,
+    body: &impl serde::Serialize,
+) -> anyhow::Result<Value> {
     let key = uuid::Uuid::now_v7().to_string();
     world.ask(command, &key, &to_value(body)?).await
 }
 
-async fn refused(
+pub async fn refused(
     world: &World,
     command: &str,
     body: &impl serde::Serialize,

@@ -6,14 +6,13 @@ use chrono::{NaiveDate, TimeDelta, Utc};
 use domain::{CASH_AGENT, Institution, Money, Part, Programme, Province, RunNo};
 use events::{Event, Instruction, LifeEventTold, LifeEventsTold, ResultLine};
 use ledger::{Account, AccountKind};
-use messaging::Problem;
 use payments::{
     DecideProposal, Instalment, OpenReissue, OverpaymentFilter, OverpaymentRow, Propose, Proposed,
     RecordRepayment, Way,
 };
 use privacy::Field;
-use serde_json::{Value, to_value};
 
+use crate::proposals::{done, refused};
 use crate::scenarios::credits_checked;
 use crate::world::signing::{key_of, sign};
 use crate::world::{MAKER, World, credited, institution, officer, rejected};
@@ -411,20 +410,6 @@ async fn accept(world: &World, proposal_no: i64) -> anyhow::Result<()> {
     let body = deciding(world, proposal_no, DECIDER).await?;
     done(world, "decide-proposal", &body).await?;
     Ok(())
-}
-
-async fn done(world: &World, command: &str, body: &impl serde::Serialize) -> anyhow::Result<Value> {
-    let key = uuid::Uuid::now_v7().to_string();
-    world.ask(command, &key, &to_value(body)?).await
-}
-
-async fn refused(
-    world: &World,
-    command: &str,
-    body: &impl serde::Serialize,
-) -> anyhow::Result<Problem> {
-    let key = uuid::Uuid::now_v7().to_string();
-    world.refused(command, &key, &to_value(body)?).await
 }
 
 async fn case(world: &World) -> anyhow::Result<OverpaymentRow> {

@@ -4,6 +4,7 @@ mod attempts;
 mod cash;
 mod editors;
 mod enquiries;
+mod exceptions;
 mod found;
 mod funding;
 mod holds;
@@ -37,6 +38,7 @@ pub(crate) use editors::{insert_editors, is_editor};
 pub(crate) use enquiries::{
     UnknownLine, hand_over, insert_enquiries, insert_standings, longest_unknown, take_unknown,
 };
+use exceptions::insert_exceptions;
 pub(crate) use found::{FoundLine, find_lines};
 pub(crate) use funding::{
     Committing, Funding, choose_lines, count_funded_lines, funded, hold_unfunded, holds_of_funded,

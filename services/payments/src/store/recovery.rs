@@ -341,25 +341,9 @@ pub(crate) async fn open_over_recovered(
     owed_back: &[(Position, PersonNo, Money)],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let columns = Columns::of(owed_back.iter().map(|(it, ..)| it));
-    let persons: Vec<i64> = owed_back.iter().map(|(_, it, _)| it.0).collect();
-    let amounts: Vec<Decimal> = owed_back.iter().map(|(.., it)| it.decimal()).collect();
-    sqlx::query!(
-        r#"
-        INSERT INTO payments.exceptions
-            (part, kind, detail, opened_at, run_no, chunk, line, person_no, amount)
-        SELECT $1, 'over_recovered', 'taken back beyond what was not owed; to be given back', $2, x.*
-        FROM unnest($3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::numeric[]) AS x
-        "#,
-        part.number(),
-        now,
-        &columns.run_nos,
-        &columns.chunks,
-        &columns.lines,
-        &persons,
-        &amounts,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
+    let words = (
+        "over_recovered",
+        "taken back beyond what was not owed; to be given back",
+    );
+    super::insert_exceptions(tx, part, words, owed_back, now).await
 }

@@ -8,7 +8,6 @@ use events::{BreaksResolved, ResultLine, ResultStatus, Results, StatementMatched
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
-use super::Columns;
 use crate::Error;
 use crate::posting::Answered;
 
@@ -120,37 +119,17 @@ pub(crate) async fn open_contradictions(
     let contradicting = refusals
         .iter()
         .filter(|it| it.code == "contradicting_result");
-    let known: Vec<(Position, (PersonNo, Money))> = contradicting
-        .filter_map(|it| it.payment.map(|payment| (it.position, payment)))
+    let known: Vec<(Position, PersonNo, Money)> = contradicting
+        .filter_map(|it| {
+            let (person_no, amount) = it.payment?;
+            Some((it.position, person_no, amount))
+        })
         .collect();
-    let columns = Columns::of(known.iter().map(|(position, _)| position));
-    let persons: Vec<i64> = known
-        .iter()
-        .map(|(_, (person_no, _))| person_no.0)
-        .collect();
-    let amounts: Vec<Decimal> = known
-        .iter()
-        .map(|(_, (_, amount))| amount.decimal())
-        .collect();
-    sqlx::query!(
-        r#"
-        INSERT INTO payments.exceptions
-            (part, kind, detail, opened_at, run_no, chunk, line, person_no, amount)
-        SELECT $1, 'contradicted', 'the institution contradicts its first answer', $2, x.*
-        FROM unnest($3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::numeric[]) AS x
-        ON CONFLICT DO NOTHING
-        "#,
-        part.number(),
-        now,
-        &columns.run_nos,
-        &columns.chunks,
-        &columns.lines,
-        &persons,
-        &amounts,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
+    let words = (
+        "contradicted",
+        "the institution contradicts its first answer",
+    );
+    super::insert_exceptions(tx, part, words, &known, now).await
 }
 
 /// Adds to the counters of institution and chunk; what was unknown is so no more.
