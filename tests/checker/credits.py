@@ -186,7 +186,9 @@ class Credits:
         if line.amount <= 0 or line.amount != gross - deducted:
             detail = f"{gross} determined, {deducted} deducted, {line.amount} to be paid"
             self.offend("not_determined_less_deducted", at, detail)
-        if line.status == "credited":
+        # What came back is paid again, and the deduction counts with that.
+        came_back = any(amount < 0 for _, amount in self.carried_out.get(at, ()))
+        if line.status == "credited" and not came_back:
             self.netted[row["case_no"]] += deducted - given_back.get(at, 0)
 
     def recovered(self, row):

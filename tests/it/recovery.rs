@@ -1,6 +1,8 @@
 //! What was overpaid comes back by a decision of two: in instalments, netted under a cap, or written
 //! off; and what is taken back too much is owed to the person.
 
+mod returned;
+
 use anyhow::{Context, ensure};
 use chrono::{NaiveDate, TimeDelta, Utc};
 use domain::{CASH_AGENT, Institution, Money, Part, Programme, Province, RunNo};

@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 95] = [
+const APPEND_ONLY: [&str; 96] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -126,6 +126,7 @@ const APPEND_ONLY: [&str; 95] = [
     "payments.repayments",
     "payments.result_refusals",
     "payments.results",
+    "payments.returns",
     "payments.schedule_steps",
     "payments.settlement_decisions",
     "payments.settlements",

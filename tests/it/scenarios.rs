@@ -200,6 +200,56 @@ impl Town {
         Ok(rows.into_iter().collect())
     }
 
+    /// What of the month is unpaid is with other institutions, which have answered.
+    async fn paid_again(&self, lines: i64) -> anyhow::Result<RunNo> {
+        let (world, period) = (&self.world, self.world.period.to_string());
+        let date = day(self, 1).to_string();
+        let opened = [
+            "run",
+            "reissue",
+            "--programme",
+            "LUONG_HUU",
+            "--period",
+            &period,
+            "--business-date",
+            &date,
+            "--by",
+            "vo.hoa",
+        ];
+        let opened = typed(world, &opened).await?;
+        assert_eq!(opened["lines"], lines, "{opened}");
+        let again: RunNo = opened["run"].as_str().context("a number")?.parse()?;
+        world.until_state(again, "awaiting_approval").await?;
+        world.approve(again).await?;
+        world.until_state(again, "reserved").await?;
+        world.release(again).await?;
+        world.until_state(again, "released").await?;
+        world
+            .until("the other ways have answered", async || {
+                let it = world.summary(again).await?;
+                Ok(it.waiting_lines == 0 && it.unknown_lines == 0)
+            })
+            .await?;
+        Ok(again)
+    }
+
+    /// The day of each bank that stated it is closed with a report whose equation holds.
+    async fn close_day(&self, date: NaiveDate) -> anyhow::Result<()> {
+        let stated: Vec<i32> = sqlx::query_scalar(
+            "SELECT DISTINCT institution FROM reconciliation.statements WHERE date = $1",
+        )
+        .bind(date)
+        .fetch_all(&self.world.pool)
+        .await?;
+        for institution in stated {
+            let (institution, date) = (institution.to_string(), date.to_string());
+            let mut close = vec!["recon", "close-day", "--institution", &institution];
+            close.extend(["--date", &date, "--by", MAKER]);
+            typed(&self.world, &close).await?;
+        }
+        Ok(())
+    }
+
     /// The run closes, the banks' books are what is owed, and every invariant holds.
     async fn close(self) -> anyhow::Result<RunSummary> {
         self.world.close_run(self.run_no).await?;

@@ -21,7 +21,7 @@ struct Tampering {
     change: &'static str,
 }
 
-const TAMPERINGS: [Tampering; 19] = [
+const TAMPERINGS: [Tampering; 20] = [
     Tampering {
         what: "a statement that settles one đồng more",
         table: "reconciliation.matches",
@@ -130,6 +130,15 @@ const TAMPERINGS: [Tampering; 19] = [
         what: "a line that is owed to nobody",
         table: "payments.obligations",
         change: "DELETE FROM payments.obligations WHERE part = 2 AND chunk = 1 AND line = 1
+            RETURNING run_no || '-' || part || '-' || chunk || '-' || line",
+    },
+    Tampering {
+        what: "a payment that came back, as nobody decided",
+        table: "payments.returns",
+        change: "INSERT INTO payments.returns (run_no, part, chunk, line, institution, statement_no,
+                break_no, amount, returned_at)
+            SELECT run_no, part, chunk, line, 970436, 1, 1, 540000, now()
+            FROM payments.results WHERE status = 'credited' ORDER BY part, chunk, line LIMIT 1
             RETURNING run_no || '-' || part || '-' || chunk || '-' || line",
     },
     Tampering {

@@ -68,6 +68,12 @@ pub struct FailedWay {
     pub reason: Option<String>,
 }
 
+impl FailedWay {
+    /// The reason of what was credited and came back: told in words to who decided it (ISO 20022
+    /// `NARR`).
+    pub const CAME_BACK: &'static str = "NARR";
+}
+
 /// What a bank's message changed in the books, and what of it contradicts them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ResultsApplied {

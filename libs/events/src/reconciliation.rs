@@ -182,7 +182,8 @@ pub struct ResolvedBreak {
     pub kind: BreakKind,
     pub how: Resolution,
     pub amount: Money,
-    /// The payments that the money was after all, of whatever partition.
+    /// The payments that the money was after all, of whatever partition; of what is owed again the
+    /// payment that came back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<SettledLine>,
 }
@@ -211,6 +212,8 @@ pub enum Resolution {
     Offset,
     /// Nobody will give or take it back.
     WrittenOff,
+    /// What the bank had credited came back: the person is owed it again.
+    OwedAgain,
     /// A later statement shows what this one lacked.
     ShownLater,
     /// The bank's result came after all, and says what the statement said.
@@ -226,6 +229,7 @@ impl Resolution {
             Resolution::Split => "split",
             Resolution::Offset => "offset",
             Resolution::WrittenOff => "written_off",
+            Resolution::OwedAgain => "owed_again",
             Resolution::ShownLater => "shown_later",
             Resolution::LateResult => "late_result",
         }

@@ -19,6 +19,8 @@ pub enum JournalKind {
     Release,
     /// An institution's results: credited or returned.
     Results,
+    /// What an institution had credited came back, and is owed again.
+    Returned,
     /// An institution did not answer within its time.
     Overdue,
     /// What was credited is not owed, or is owed again after all.
@@ -43,6 +45,7 @@ impl JournalKind {
             JournalKind::Reserve => "reserve",
             JournalKind::Release => "release",
             JournalKind::Results => "results",
+            JournalKind::Returned => "returned",
             JournalKind::Overdue => "overdue",
             JournalKind::Overpayment => "overpayment",
             JournalKind::Recovery => "recovery",

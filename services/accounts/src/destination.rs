@@ -122,9 +122,20 @@ pub(crate) fn choose(
 }
 
 /// Reasons after which an account is not tried again: it is wrong, closed, blocked or another's, it
-/// takes no such payment, or its holder wants none there. All others may pass.
-const CONDEMNS: [&str; 10] = [
-    "AC01", "AC04", "AC06", "AG01", "AM02", "BE01", "CUST", "MD07", "RC01", "RR04",
+/// takes no such payment, its holder wants none there, or what it had got came back. All others may
+/// pass.
+const CONDEMNS: [&str; 11] = [
+    "AC01",
+    "AC04",
+    "AC06",
+    "AG01",
+    "AM02",
+    "BE01",
+    "CUST",
+    "MD07",
+    FailedWay::CAME_BACK,
+    "RC01",
+    "RR04",
 ];
 /// So often an account may fail for a reason that passes, before the next one is tried.
 const FAILURES_MAX: usize = 2;

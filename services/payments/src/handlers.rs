@@ -13,6 +13,7 @@ mod proposals;
 mod reissue;
 mod release;
 mod results;
+mod returns;
 mod schedule;
 mod withdrawals;
 mod year_end;
@@ -115,12 +116,21 @@ impl Handler for OnReconciliation {
         batch: &[Delivered],
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        for event in batch {
-            let envelope = Envelope::parse(&event.body)?;
+        let told: Vec<Envelope> = batch
+            .iter()
+            .map(|it| Envelope::parse(&it.body))
+            .collect::<Result<_, _>>()?;
+        let resolved = told.iter().filter(|it| it.is::<BreaksResolved>());
+        let resolved: Vec<BreaksResolved> =
+            resolved.map(Envelope::read).collect::<Result<_, _>>()?;
+        returns::lock(tx, part, &resolved).await?;
+        let mut resolved = resolved.iter();
+        for envelope in &told {
             if envelope.is::<StatementMatched>() {
                 on_statement_matched(tx, part, &envelope.read()?, now).await?;
             } else if envelope.is::<BreaksResolved>() {
-                on_breaks_resolved(tx, part, &envelope.read()?, now).await?;
+                let resolved = resolved.next().expect("it was read with its batch");
+                on_breaks_resolved(tx, part, resolved, now).await?;
             }
         }
         Ok(())
@@ -166,7 +176,8 @@ async fn tell_clearing(
     Ok(())
 }
 
-/// A case is closed: its money leaves suspense, and lines that it settles count as matched.
+/// A case is closed: its money leaves suspense, lines that it settles count as matched, and a line
+/// that came back is payable again.
 async fn on_breaks_resolved(
     tx: &mut PgConnection,
     part: Part,
@@ -174,9 +185,10 @@ async fn on_breaks_resolved(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let journals = resolved.resolved.iter();
-    let journals: Vec<_> = journals
+    let mut journals: Vec<_> = journals
         .filter_map(|it| posting::resolution(resolved, it))
         .collect();
+    journals.extend(returns::on_owed_again(tx, part, resolved, now).await?);
     if !journals.is_empty() {
         ledger::post(tx, part, &journals, now).await?;
     }

@@ -1,24 +1,23 @@
 //! Which journal each step of a payment writes: the table of the books.
 
+mod recovery;
+
+pub(crate) use recovery::{CameBack, overpayment, repayment, restored, returned, write_off};
+
 use std::collections::HashMap;
 
 use domain::{
     BudgetYear, ChunkNo, Institution, Money, Part, PersonNo, Position, Programme, Province, RunNo,
 };
-use events::{
-    BreaksResolved, Resolution, ResolvedBreak, ResultStatus, StatementMatched, Suspense,
-    WithdrawnLine,
-};
+use events::{BreaksResolved, Resolution, ResolvedBreak, ResultStatus, StatementMatched, Suspense};
 use ledger::{Account, Journal, JournalKind, Transfer, TransferLine};
 
 use crate::Error;
-use crate::command::RecordRepayment;
 use crate::funding::{Fund, Need};
 use crate::line::Line;
-use crate::recovery::{Case, Deduction};
+use crate::recovery::Deduction;
 use crate::reissue::cash_by_place;
 use crate::store::Begun;
-use crate::withdrawal::Obligated;
 use crate::year_end::{Closing, Surplus};
 
 /// A payment whose money moves because of an answer or its absence.
@@ -217,10 +216,7 @@ pub(crate) fn results(message_id: &str, answered: &[Answered], netted: &[Netted]
         };
         let to = match answer.status {
             ResultStatus::Credited => paid(answer.programme, answer.province, answer.is_arrears),
-            ResultStatus::Rejected if answer.is_arrears => {
-                Account::payable_arrears(answer.programme)
-            }
-            ResultStatus::Rejected => Account::payable(answer.programme),
+            ResultStatus::Rejected => owed(answer.programme, answer.is_arrears),
         };
         let transfer = Transfer {
             debit: from,
@@ -283,83 +279,6 @@ pub(crate) fn overdue(
     }
 }
 
-/// What was credited is not owed after all.
-///
-/// Paid is a credit account: it says where the appropriated money went. So an overpayment leaves
-/// it by a debit and stands as a credit on what is to be recovered. The other direction would add
-/// to paid what no bank has settled; this way both together stay what the banks settled.
-pub(crate) fn overpayment(told: &WithdrawnLine, line: &Obligated, amount: Money) -> Journal {
-    let paid = paid(told.programme, line.province, line.is_arrears);
-    let receivable = Account::receivable(told.programme, line.province);
-    turned(told, line, vec![(paid, receivable, amount)])
-}
-
-/// It is owed after all: what is open of the case, and what was given up of it, is paid again. `None`
-/// where all of it came back.
-pub(crate) fn restored(
-    told: &WithdrawnLine,
-    line: &Obligated,
-    (open, forgone): (Money, Money),
-) -> Option<Journal> {
-    let paid = paid(told.programme, line.province, line.is_arrears);
-    let from = [
-        (Account::receivable(told.programme, line.province), open),
-        (Account::forgone(told.programme, line.province), forgone),
-    ];
-    let from = from.into_iter().filter(|(_, amount)| !amount.is_zero());
-    let transfers: Vec<_> = from.map(|(from, amount)| (from, paid, amount)).collect();
-    (!transfers.is_empty()).then(|| turned(told, line, transfers))
-}
-
-/// A turn of an obligation in the books of its line.
-fn turned(
-    told: &WithdrawnLine,
-    line: &Obligated,
-    transfers: Vec<(Account, Account, Money)>,
-) -> Journal {
-    let transfers = transfers
-        .into_iter()
-        .map(|(debit, credit, amount)| Transfer {
-            debit,
-            credit,
-            amount,
-            line: Some(transfer_line(told.person_no, line.position)),
-        });
-    let run_no = line.position.run;
-    let (programme, period, person) = (told.programme, told.period, told.person_no.0);
-    let (number, turn) = (told.determination_no, told.turn);
-    Journal {
-        kind: JournalKind::Overpayment,
-        reference: format!("{run_no}/overpayment/{programme}/{period}/{person}/{number}/{turn}"),
-        run_no,
-        transfers: transfers.collect(),
-    }
-}
-
-/// The person paid back: it lies with who took it.
-pub(crate) fn repayment(case: &Case, it: &RecordRepayment) -> Journal {
-    let repaid = Account::repaid(case.programme, it.institution, case.province);
-    let reference = format!("repayment/{}/{}", it.institution, it.reference.trim());
-    recovery(case, reference, repaid, it.amount)
-}
-
-/// What is given up of a case.
-pub(crate) fn write_off(case: &Case, amount: Money, proposal_no: i64) -> Journal {
-    let forgone = Account::forgone(case.programme, case.province);
-    recovery(case, format!("write-off/{proposal_no}"), forgone, amount)
-}
-
-fn recovery(case: &Case, reference: String, to: Account, amount: Money) -> Journal {
-    let transfer = Transfer {
-        debit: Account::receivable(case.programme, case.province),
-        credit: to,
-        amount,
-        line: Some(transfer_line(case.person_no, case.position)),
-    };
-    let run_no = case.position.run;
-    control(JournalKind::Recovery, reference, run_no, vec![transfer])
-}
-
 /// What the bank says it debited and took back, and to suspense what settles no payment; `None`
 /// where the statement has nothing in this partition.
 pub(crate) fn statement(matched: &StatementMatched) -> Option<Journal> {
@@ -390,9 +309,10 @@ pub(crate) fn resolution(of: &BreaksResolved, resolved: &ResolvedBreak) -> Optio
     let institution = of.institution;
     let suspense = Account::suspense(institution);
     let other = match resolved.how {
-        Resolution::Matched | Resolution::Split | Resolution::LateResult => {
-            Account::settlement(institution)
-        }
+        Resolution::Matched
+        | Resolution::Split
+        | Resolution::LateResult
+        | Resolution::OwedAgain => Account::settlement(institution),
         Resolution::WrittenOff => Account::written_off(institution),
         // Both sides of an offset are in suspense, and add up to nothing there.
         Resolution::Offset | Resolution::Accepted | Resolution::ShownLater => return None,
@@ -410,9 +330,14 @@ pub(crate) fn resolution(of: &BreaksResolved, resolved: &ResolvedBreak) -> Optio
 
 /// What is owed to the person of a line; past periods apart.
 fn payable(programme: Programme, line: &Line) -> Account {
-    match line.arrears_of {
-        Some(_) => Account::payable_arrears(programme),
-        None => Account::payable(programme),
+    owed(programme, line.arrears_of.is_some())
+}
+
+fn owed(programme: Programme, is_arrears: bool) -> Account {
+    if is_arrears {
+        Account::payable_arrears(programme)
+    } else {
+        Account::payable(programme)
     }
 }
 

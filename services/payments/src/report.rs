@@ -66,6 +66,9 @@ pub struct RunSummary {
     pub credited_total: Money,
     pub returned_lines: i64,
     pub returned_total: Money,
+    /// Of the credited lines, those whose money came back and is owed again.
+    pub came_back_lines: i64,
+    pub came_back_total: Money,
     pub unknown_lines: i64,
     pub unknown_total: Money,
     /// Released, no answer yet, within its time.

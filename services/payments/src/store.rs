@@ -19,6 +19,7 @@ mod proposals;
 mod recovery;
 mod release;
 mod results;
+mod returns;
 mod runs;
 mod schedule;
 mod settlements;
@@ -78,6 +79,9 @@ pub(crate) use release::{
 pub(crate) use results::{
     Refusal, add_matched, add_resolved, close_unknown, count_answers, insert_breaks,
     insert_result_refusals, insert_results, lock_chunks, open_contradictions,
+};
+pub(crate) use returns::{
+    EndedCase, Recovered, Return, end_overpayments, insert_returns, netted_before,
 };
 pub(crate) use runs::{
     Act, Ends, SeriesRun, acts_of, close_run, count_approvals, insert_act, insert_appropriation,

@@ -63,6 +63,8 @@ pub(crate) struct LineStanding {
 pub(crate) struct Case {
     pub no: CaseNo,
     pub kind: BreakKind,
+    /// What it is about, where it is a payment of ours.
+    pub line: Option<EndToEndId>,
     pub amount: Money,
     pub entry_no: Option<i64>,
     /// How it was closed.
@@ -125,6 +127,7 @@ impl Case {
             Resolution::Matched | Resolution::Split => self.allow_lines(remedy),
             Resolution::Offset => self.allow_offset(remedy.against.as_ref()),
             Resolution::WrittenOff => self.require_suspense(),
+            Resolution::OwedAgain => self.allow_owed_again(),
             Resolution::ShownLater | Resolution::LateResult => Err(Problem::new(
                 422,
                 "resolution_not_for_people",
@@ -151,6 +154,15 @@ impl Case {
         }
         let detail = format!("no money of {} is in suspense", self.no);
         Err(Problem::new(409, "nothing_in_suspense", detail).into())
+    }
+
+    /// Only a whole payment that was settled and came back; what came back otherwise is no payment.
+    fn allow_owed_again(&self) -> Result<(), Error> {
+        if self.kind == BreakKind::ReturnedAfterCredit && self.line.is_some() {
+            return Ok(());
+        }
+        let detail = format!("{} is no payment that came back", self.no);
+        Err(Problem::new(409, "not_a_return", detail).into())
     }
 
     /// Payments that this institution was instructed to make and credited, that nothing settles
@@ -264,6 +276,7 @@ mod tests {
         Case {
             no: "970436-3-07-12".parse().unwrap(),
             kind,
+            line: Some("R000001-07-0001-0001".parse().unwrap()),
             amount: Money::dong(amount),
             entry_no: Some(1),
             resolved: None,
@@ -415,6 +428,22 @@ mod tests {
             None,
         );
         assert_eq!(by_hand, "resolution_not_for_people");
+    }
+
+    #[test]
+    fn only_a_payment_that_came_back_whole_is_owed_again() {
+        for kind in BreakKind::ALL {
+            let told = asked(&case(kind, 5), Resolution::OwedAgain, &[], None);
+            let came_back = kind == BreakKind::ReturnedAfterCredit;
+            let expected = if came_back { "allowed" } else { "not_a_return" };
+            assert_eq!(told, expected, "{kind:?}");
+        }
+        let nobodys = Case {
+            line: None,
+            ..case(BreakKind::ReturnedAfterCredit, 5)
+        };
+        let told = asked(&nobodys, Resolution::OwedAgain, &[], None);
+        assert_eq!(told, "not_a_return");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Paid again, and with a second message: the banks' own books show each obligation once.
 
 use anyhow::Context;
-use domain::{Programme, RunNo};
+use domain::Programme;
 use sandbox::ScenarioKind;
 use serde_json::json;
 
-use super::{SOUND, Town, credits_checked, day, scenario, typed};
+use super::{SOUND, Town, credits_checked, day, scenario};
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,35 +16,8 @@ async fn what_a_bank_rejected_is_paid_another_way_and_by_one_of_them() -> anyhow
     let first = town.summary().await?;
     assert!(first.returned_lines > 0, "{first:?}");
 
-    let period = town.world.period.to_string();
-    let date = day(&town, 1).to_string();
-    let opened = [
-        "run",
-        "reissue",
-        "--programme",
-        "LUONG_HUU",
-        "--period",
-        &period,
-        "--business-date",
-        &date,
-        "--by",
-        "vo.hoa",
-    ];
-    let opened = typed(&town.world, &opened).await?;
-    assert_eq!(opened["lines"], first.returned_lines);
-    let again: RunNo = opened["run"].as_str().context("a number")?.parse()?;
+    let again = town.paid_again(first.returned_lines).await?;
     let world = &town.world;
-    world.until_state(again, "awaiting_approval").await?;
-    world.approve(again).await?;
-    world.until_state(again, "reserved").await?;
-    world.release(again).await?;
-    world.until_state(again, "released").await?;
-    world
-        .until("the other ways have answered", async || {
-            let it = world.summary(again).await?;
-            Ok(it.waiting_lines == 0 && it.unknown_lines == 0)
-        })
-        .await?;
     let second = world.summary(again).await?;
     assert!(second.credited_lines > 0, "{second:?}");
     town.end_day(day(&town, 1)).await?;

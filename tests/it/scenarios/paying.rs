@@ -5,7 +5,7 @@ use events::BreakKind;
 use ledger::Account;
 use sandbox::{Deviation, ScenarioKind};
 
-use super::{Town, day, named, scenario, sum};
+use super::{Town, day, named, scenario, sum, typed};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_bank_pays_twice_is_in_suspense_until_officers_give_it_up() -> anyhow::Result<()> {
@@ -81,7 +81,7 @@ async fn a_wrong_amount_is_found_whether_the_bank_admits_it_or_not() -> anyhow::
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_back_on_a_later_day_is_named() -> anyhow::Result<()> {
+async fn what_comes_back_on_a_later_day_is_owed_again_and_paid_another_way() -> anyhow::Result<()> {
     let town = Town::released(300, scenario(ScenarioKind::ReturnsLate, 6, 60), 60_000).await?;
     let hit = town.hit();
     assert!(!hit.is_empty(), "{hit:?}");
@@ -95,6 +95,43 @@ async fn what_comes_back_on_a_later_day_is_named() -> anyhow::Result<()> {
     let books = "SELECT sum(amount)::bigint FROM sandbox.movements
         WHERE entry_kind = 'return' AND statement_no = 2";
     assert_eq!(i128::from(town.world.number(books).await?), back.units());
+    assert_eq!(suspense(&town).await?, -back.units());
+    for case in town.cases(false).await? {
+        town.resolve(&case, &["owed-again"]).await?;
+    }
+    town.world
+        .until_heard("payments", events::RECONCILIATION)
+        .await?;
+    assert_eq!(suspense(&town).await?, 0);
+    let it = town.summary().await?;
+    let count = i64::try_from(hit.len())?;
+    assert_eq!((it.came_back_lines, it.came_back_total), (count, back));
+
+    let again = town.paid_again(count + it.returned_lines).await?;
+    // Those accounts gave the money back: nobody tries them again.
+    let by_channel = "SELECT count(*) FROM payments.attempts a
+        JOIN payments.returns k ON (k.run_no, k.part, k.chunk, k.line)
+            = (a.before_run_no, a.part, a.before_chunk, a.before_line)
+        JOIN payments.chunks c ON (c.run_no, c.part, c.chunk) = (a.run_no, a.part, a.chunk)
+        WHERE c.channel = 'cash'";
+    assert_eq!(town.world.number(by_channel).await?, count);
+    town.end_day(day(&town, 2)).await?;
+    for number in 0..3 {
+        town.close_day(day(&town, number)).await?;
+    }
+    let lineage = payments::lineage(&town.world.pool, *hit.keys().next().expect("one")).await?;
+    let states: Vec<&str> = lineage.iter().map(|it| &it.state[..]).collect();
+    assert_eq!(states[0], "came_back");
+    assert_eq!(states.len(), 2);
+    let matched = ["--state", "came_back", "--limit", "1000"];
+    let run = town.run_no.to_string();
+    let shown = typed(
+        &town.world,
+        &[&["run", "lines", &run], &matched[..]].concat(),
+    )
+    .await?;
+    assert_eq!(shown.as_array().map(Vec::len), Some(hit.len()));
+    town.world.close_run(again).await?;
     town.close().await?;
     Ok(())
 }

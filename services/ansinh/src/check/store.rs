@@ -192,9 +192,9 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 14] = [
         LEFT JOIN (
             SELECT run_no, part, chunk, chunk_line AS line,
                 -- What was overpaid and is owed after all comes back to paid: no new payment.
-                sum(CASE WHEN credit / 10000000000 = 60 AND debit / 10000000000 <> 65
+                sum(CASE WHEN credit / 10000000000 = 60 AND debit / 10000000000 NOT BETWEEN 60 AND 69
                     THEN amount ELSE 0 END) AS paid,
-                sum(CASE WHEN credit / 10000000000 = 61 AND debit / 10000000000 <> 65
+                sum(CASE WHEN credit / 10000000000 = 61 AND debit / 10000000000 NOT BETWEEN 60 AND 69
                     THEN amount ELSE 0 END) AS paid_arrears,
                 sum(CASE WHEN credit / 10000000000 = 50 THEN amount
                     WHEN debit / 10000000000 = 50 THEN -amount ELSE 0 END) AS in_transit
@@ -265,8 +265,14 @@ pub(super) const STATEMENTS: [(&str, &str, &str); 14] = [
             FROM ledger.balances b JOIN ledger.accounts a USING (account_no)
             WHERE a.account_no / 10000000000 = 70 GROUP BY a.institution
         ) b FULL JOIN (
-            SELECT institution, sum(amount) AS stands FROM reconciliation.matches
-            GROUP BY institution
+            SELECT institution, sum(amount) AS stands FROM (
+                SELECT institution, amount FROM reconciliation.matches
+                UNION ALL
+                -- It was settled, and came back.
+                SELECT institution, -amount FROM reconciliation.resolutions
+                JOIN reconciliation.breaks USING (part, institution, statement_no, break_no)
+                WHERE how = 'owed_again'
+            ) s GROUP BY institution
         ) m USING (institution)
         WHERE coalesce(b.stands, 0) <> coalesce(m.stands, 0)",
     ),

@@ -76,6 +76,18 @@ pub(crate) enum Recon {
         #[command(flatten)]
         by: By,
     },
+    /// Propose that a payment that came back is owed to the person again; then run reissue
+    #[command(
+        before_help = "Example:  ansinh recon owed-again 970436-3-07-12 --reason 'tài khoản đã đóng' \
+                       --by le.an"
+    )]
+    OwedAgain {
+        case: CaseNo,
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
     /// Propose to give up what a break has in suspense
     #[command(
         before_help = "Example:  ansinh recon write-off 970436-3-07-12 --reason 'QĐ 9/2026' --by le.an"

@@ -60,6 +60,9 @@ pub(super) async fn recon(command: Recon, shared: &Shared) -> Result<ExitCode, F
         Recon::WriteOff { case, reason, by } => {
             return propose(&target, shared, (case, Resolution::WrittenOff), reason, by).await;
         }
+        Recon::OwedAgain { case, reason, by } => {
+            return propose(&target, shared, (case, Resolution::OwedAgain), reason, by).await;
+        }
         Recon::Match {
             case,
             line,

@@ -409,6 +409,7 @@ pub(super) fn summary_table(it: &RunSummary) -> comfy_table::Table {
         row("credited", it.credited_lines, Some(it.credited_total)),
         row("  overpaid", it.overpayments, Some(it.overpayments_total)),
         row("returned", it.returned_lines, Some(it.returned_total)),
+        row("came back", it.came_back_lines, Some(it.came_back_total)),
         row("unknown", it.unknown_lines, Some(it.unknown_total)),
         row("waiting", it.waiting_lines, None),
         row("on statements", it.matched_lines, Some(it.matched_total)),

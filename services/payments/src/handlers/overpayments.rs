@@ -102,12 +102,16 @@ pub(super) async fn on_credited(
     let credited = answered
         .iter()
         .filter(|it| it.status == ResultStatus::Credited);
-    let reduced: Vec<(&Answered, Deduction)> = credited
+    let mut reduced: Vec<(&Answered, Deduction)> = credited
         .filter_map(|it| Some((it, it.deduction?)))
         .collect();
     if reduced.is_empty() {
         return Ok(Vec::new());
     }
+    let lines: Vec<Position> = reduced.iter().map(|(it, _)| it.position(part)).collect();
+    // What came back after its credit is paid again, and has recovered its part already.
+    let before = store::netted_before(tx, part, &lines).await?;
+    reduced.retain(|(it, _)| !before.contains(&it.position(part)));
     let recoveries: Vec<i64> = reduced.iter().map(|(_, it)| it.recovery_no).collect();
     let owed = store::lock_recovered(tx, &recoveries).await?;
     let mut open: HashMap<i64, Money> = owed.values().map(|it| (it.case_no, it.open)).collect();

@@ -31,6 +31,8 @@ pub struct OverpaymentRow {
     /// Of instalments whose day has passed, what nobody has paid.
     pub overdue: Money,
     pub is_cancelled: bool,
+    /// The bank gave back what it had credited.
+    pub is_returned: bool,
     pub opened_at: DateTime<Utc>,
 }
 
@@ -82,6 +84,7 @@ impl OverpaymentRow {
     pub fn state(&self) -> &'static str {
         match () {
             () if self.is_cancelled => "cancelled",
+            () if self.is_returned => "returned",
             () if self.open.is_zero() => "settled",
             () if !self.overdue.is_zero() => "overdue",
             () => "open",

@@ -48,6 +48,7 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
                 AS "open_exceptions!",
             (SELECT count(*) FROM payments.result_refusals
                 WHERE starts_with(end_to_end_id, $2)) AS "refused_results!",
+            b.lines AS "came_back_lines!", b.total AS "came_back_total!: Money",
             o.cases AS "overpayments!", o.total AS "overpayments_total!: Money",
             p.arrived AS "arrived!", p.not_owed AS "not_owed!", p.held_lines AS "held_lines!",
             p.held_total AS "held_total!: Money", p.arrears_lines AS "arrears_lines!",
@@ -68,6 +69,10 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
                 coalesce(sum(total), 0) AS cash_total
             FROM payments.chunks WHERE run_no = r.run_no AND channel = 'cash'
         ) c
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS lines, coalesce(sum(amount), 0) AS total
+            FROM payments.returns WHERE run_no = r.run_no
+        ) b
         CROSS JOIN LATERAL (
             SELECT count(*) AS cases, coalesce(sum(amount), 0) AS total
             FROM payments.overpayments WHERE run_no = r.run_no AND state = 'open'
@@ -138,6 +143,8 @@ struct RunColumns {
     arrears_lines: i64,
     arrears_total: Money,
     local_total: Money,
+    came_back_lines: i64,
+    came_back_total: Money,
     overpayments: i64,
     overpayments_total: Money,
     reserved: i64,
@@ -181,6 +188,8 @@ fn summary_of(
         arrears_lines: row.arrears_lines,
         arrears_total: row.arrears_total,
         local_total: row.local_total,
+        came_back_lines: row.came_back_lines,
+        came_back_total: row.came_back_total,
         overpayments: row.overpayments,
         overpayments_total: row.overpayments_total,
         unfunded,
@@ -268,7 +277,8 @@ pub async fn lines(
         FROM (
             SELECT l.part, l.chunk, l.line, l.person_no, l.payee_no, l.amount, l.deducted, c.institution,
                 c.channel, a.reason, l.rate_no, nullif(l.period, r.period) AS arrears_of,
-                CASE WHEN a.status = 'credited' THEN 'credited'
+                CASE WHEN b.line IS NOT NULL THEN 'came_back'
+                    WHEN a.status = 'credited' THEN 'credited'
                     WHEN a.status = 'rejected' THEN 'returned'
                     WHEN x.kind IS NOT NULL THEN x.kind
                     WHEN c.released_at IS NOT NULL AND NOT EXISTS (
@@ -281,6 +291,7 @@ pub async fn lines(
             JOIN payments.runs r USING (run_no)
             JOIN payments.chunks c USING (run_no, part, chunk)
             LEFT JOIN payments.results a USING (run_no, part, chunk, line)
+            LEFT JOIN payments.returns b USING (run_no, part, chunk, line)
             LEFT JOIN LATERAL (
                 -- A line may be held for more than one reason.
                 SELECT x.kind FROM payments.exceptions x

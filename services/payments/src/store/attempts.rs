@@ -68,6 +68,8 @@ pub(crate) async fn unpaid_lines(
             SELECT run_no, part, chunk, line FROM payments.results
             WHERE run_no = ANY($1) AND status = 'rejected'
             UNION
+            SELECT run_no, part, chunk, line FROM payments.returns WHERE run_no = ANY($1)
+            UNION
             SELECT run_no, part, chunk, line FROM payments.exceptions
             WHERE run_no = ANY($1) AND (kind = 'held' AND to_issue_again OR kind = 'stopped')
                 AND resolved_at IS NULL
@@ -173,6 +175,9 @@ pub(crate) async fn attempts_at(
                 WHERE (b.run_no, b.part, b.chunk, b.line) = (l.run_no, l.part, l.chunk, l.line)
                     AND b.kind IN ('debited_though_rejected', 'contradicting_result'))
                 AS "is_contradicted!",
+            EXISTS (SELECT FROM payments.returns b
+                WHERE (b.run_no, b.part, b.chunk, b.line) = (l.run_no, l.part, l.chunk, l.line))
+                AS "came_back!",
             EXISTS (SELECT FROM payments.unclaimed u
                 WHERE (u.run_no, u.part, u.chunk, u.line) = (l.run_no, l.part, l.chunk, l.line))
                 AS "is_unclaimed!",
@@ -247,6 +252,7 @@ struct AttemptRow {
     is_unknown: bool,
     is_not_owed: bool,
     is_contradicted: bool,
+    came_back: bool,
     is_unclaimed: bool,
     is_succeeded: bool,
     was_reserved: bool,
@@ -256,6 +262,8 @@ struct AttemptRow {
 impl AttemptRow {
     fn attempt(self, part: Part) -> Attempt {
         let standing = match self.status {
+            // What came back after its credit ends as what was never credited.
+            Some(_) if self.came_back => Standing::Answered(ResultStatus::Rejected),
             Some(status) => Standing::Answered(status),
             None if self.is_unknown => Standing::Unknown,
             None if self.is_released => Standing::InTransit,
@@ -303,7 +311,7 @@ impl AttemptRow {
     }
 }
 
-/// The ways that institutions have rejected, by obligation, the latest last.
+/// The ways that institutions have rejected, or gave back, by obligation, the latest last.
 pub(crate) async fn failed_ways(
     tx: &mut PgConnection,
     (part, programme): (Part, Programme),
@@ -314,7 +322,8 @@ pub(crate) async fn failed_ways(
         r#"
         SELECT n.period AS "period!: Period", n.person_no AS "person_no!: PersonNo",
             n.determination_no AS "determination_no!", c.institution,
-            c.channel AS "channel: Channel", l.account_index, r.reason
+            c.channel AS "channel: Channel", l.account_index,
+            CASE WHEN r.status = 'rejected' THEN r.reason ELSE $6 END AS reason
         FROM unnest($3::date[], $4::bigint[], $5::smallint[])
             AS n (period, person_no, determination_no)
         CROSS JOIN LATERAL (
@@ -328,7 +337,9 @@ pub(crate) async fn failed_ways(
             OFFSET 0
         ) t
         JOIN payments.results r ON r.run_no = t.run_no AND r.part = $1 AND r.chunk = t.chunk
-            AND r.line = t.line AND r.status = 'rejected'
+            AND r.line = t.line AND (r.status = 'rejected' OR EXISTS (
+                SELECT FROM payments.returns b WHERE (b.run_no, b.part, b.chunk, b.line)
+                    = (r.run_no, r.part, r.chunk, r.line)))
         JOIN payments.lines l ON l.run_no = t.run_no AND l.part = $1 AND l.chunk = t.chunk
             AND l.line = t.line
         JOIN payments.chunks c ON c.run_no = t.run_no AND c.part = $1 AND c.chunk = t.chunk
@@ -339,6 +350,7 @@ pub(crate) async fn failed_ways(
         &columns.periods,
         &columns.persons,
         &columns.determinations,
+        FailedWay::CAME_BACK,
     )
     .fetch_all(tx)
     .await?;

@@ -27,7 +27,7 @@ pub(crate) async fn lock_case(tx: &mut PgConnection, case_no: i64) -> Result<Cas
         r#"
         SELECT part AS "part: Part", programme, province, person_no AS "person_no: PersonNo",
             run_no AS "run_no: RunNo", chunk AS "chunk: ChunkNo", line AS "line: LineNo",
-            amount AS "amount: Money", state = 'cancelled' AS "is_cancelled!"
+            amount AS "amount: Money", state <> 'open' AS "is_cancelled!"
         FROM payments.overpayments WHERE case_no = $1 FOR NO KEY UPDATE
         "#,
         case_no,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, Money, Part, PersonNo, Position, RunNo};
-use events::{BreaksResolved, ResultLine, ResultStatus, Results, StatementMatched};
+use events::{BreaksResolved, Resolution, ResultLine, ResultStatus, Results, StatementMatched};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
@@ -279,12 +279,15 @@ pub(crate) async fn add_matched(
     Ok(())
 }
 
-/// Counts the lines that resolved breaks settle, each in its own partition.
+/// Counts the lines that resolved breaks settle, each in its own partition. What is owed again was
+/// settled before it came back.
 pub(crate) async fn add_resolved(
     tx: &mut PgConnection,
     resolved: &BreaksResolved,
 ) -> Result<(), Error> {
-    let lines = || resolved.resolved.iter().flat_map(|it| &it.lines);
+    let settling = resolved.resolved.iter();
+    let settling = settling.filter(|it| it.how != Resolution::OwedAgain);
+    let lines = || settling.clone().flat_map(|it| &it.lines);
     let run_nos: Vec<i64> = lines().map(|it| it.end_to_end_id.run.0).collect();
     let parts: Vec<i16> = lines().map(|it| it.end_to_end_id.part.number()).collect();
     let amounts: Vec<Decimal> = lines().map(|it| it.amount.decimal()).collect();

@@ -203,7 +203,10 @@ pub(crate) async fn obligated(
                 WHERE x.run_no = o.run_no AND x.part = $1 AND x.chunk = o.chunk
                     AND x.line = o.line AND x.kind = 'held' AND x.resolved_at IS NULL)
                 AS "is_held!",
-            (SELECT a.status FROM payments.results a
+            -- What came back after its credit ends as what was never credited.
+            (SELECT CASE WHEN b.line IS NULL THEN a.status ELSE 'rejected' END
+                FROM payments.results a
+                LEFT JOIN payments.returns b USING (run_no, part, chunk, line)
                 WHERE a.run_no = o.run_no AND a.part = $1 AND a.chunk = o.chunk
                     AND a.line = o.line) AS "status: ResultStatus"
         FROM unnest($2::bigint[], $3::smallint[], $4::date[], $5::bigint[], $6::smallint[])

@@ -135,6 +135,17 @@ async fn carry_out(
 }
 
 fn resolved(case: &Case, how: Resolution, lines: &[LineStanding]) -> BreaksResolved {
+    let settled = lines.iter().map(|it| SettledLine {
+        end_to_end_id: it.line,
+        amount: it.amount,
+        was_unsettled: it.unsettled,
+    });
+    let came_back = case.line.filter(|_| how == Resolution::OwedAgain);
+    let came_back = came_back.map(|line| SettledLine {
+        end_to_end_id: line,
+        amount: case.amount,
+        was_unsettled: false,
+    });
     BreaksResolved {
         institution: case.no.institution,
         statement_no: case.no.statement_no,
@@ -144,14 +155,7 @@ fn resolved(case: &Case, how: Resolution, lines: &[LineStanding]) -> BreaksResol
             kind: case.kind,
             how,
             amount: case.amount,
-            lines: lines
-                .iter()
-                .map(|it| SettledLine {
-                    end_to_end_id: it.line,
-                    amount: it.amount,
-                    was_unsettled: it.unsettled,
-                })
-                .collect(),
+            lines: settled.chain(came_back).collect(),
         }],
     }
 }

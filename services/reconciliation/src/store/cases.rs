@@ -39,8 +39,9 @@ pub(crate) async fn lock_cases(
 pub(crate) async fn case(tx: &mut PgConnection, no: CaseNo) -> Result<Option<Case>, Error> {
     let row = sqlx::query!(
         r#"
-        SELECT b.kind AS "kind: BreakKind", b.amount AS "amount: Money", b.entry_no,
-            r.how AS "how?: Resolution",
+        SELECT b.kind AS "kind: BreakKind", b.run_no AS "run_no: RunNo",
+            b.chunk AS "chunk: ChunkNo", b.line AS "line: LineNo", b.amount AS "amount: Money",
+            b.entry_no, r.how AS "how?: Resolution",
             (SELECT max(p.proposal_no) FROM reconciliation.proposals p
                 LEFT JOIN reconciliation.decisions d USING (proposal_no)
                 WHERE (p.part, p.institution, p.statement_no, p.break_no)
@@ -60,6 +61,16 @@ pub(crate) async fn case(tx: &mut PgConnection, no: CaseNo) -> Result<Option<Cas
     Ok(row.map(|it| Case {
         no,
         kind: it.kind,
+        line: it
+            .run_no
+            .zip(it.chunk)
+            .zip(it.line)
+            .map(|((run, chunk), line)| EndToEndId {
+                run,
+                part: no.part,
+                chunk,
+                line,
+            }),
         amount: it.amount,
         entry_no: it.entry_no,
         resolved: it.how,
@@ -376,19 +387,20 @@ pub(crate) async fn late_results(
             part,
             break_no: it.break_no,
         };
-        let case = Case {
-            no,
-            kind: BreakKind::DebitedWithoutResult,
-            amount: it.amount,
-            entry_no: it.entry_no,
-            resolved: None,
-            proposed: None,
-        };
         let line = EndToEndId {
             run: it.run,
             part,
             chunk: it.chunk,
             line: it.line,
+        };
+        let case = Case {
+            no,
+            kind: BreakKind::DebitedWithoutResult,
+            line: Some(line),
+            amount: it.amount,
+            entry_no: it.entry_no,
+            resolved: None,
+            proposed: None,
         };
         (case, line)
     });

@@ -192,11 +192,16 @@ async fn ends(tx: &mut PgConnection, institution: Institution) -> Result<Vec<End
                     OR (x.break_no IS NULL AND r.status IS DISTINCT FROM 'credited'))
             ORDER BY b.run_no, b.part, b.chunk, b.line, (b.unsettled IS NULL), b.statement_no,
                 b.break_no
+        ), owed_again AS MATERIALIZED (
+            SELECT b.run_no, b.part, b.chunk, b.line FROM reconciliation.resolutions x
+            JOIN reconciliation.breaks b USING (part, institution, statement_no, break_no)
+            WHERE x.institution = $1 AND x.how = 'owed_again'
         )
         SELECT end_is AS "end_is!", kind AS "kind?: BreakKind", count(*) AS "lines!",
             sum(amount) AS "total!: Money"
         FROM (
             SELECT i.amount, d.kind, CASE
+                WHEN b.line IS NOT NULL THEN 'returned'
                 WHEN m.line IS NOT NULL THEN 'credited' WHEN d.line IS NOT NULL THEN 'different'
                 WHEN r.status = 'rejected' THEN 'returned'
                 WHEN r.status = 'credited' THEN 'awaiting' ELSE 'without' END AS end_is
@@ -206,6 +211,9 @@ async fn ends(tx: &mut PgConnection, institution: Institution) -> Result<Vec<End
             LEFT JOIN different d
                 ON (d.run_no, d.part, d.chunk, d.line) = (i.run_no, i.part, i.chunk, i.line)
                 AND m.line IS NULL
+            -- It was settled, and came back: the person is owed it again.
+            LEFT JOIN owed_again b
+                ON (b.run_no, b.part, b.chunk, b.line) = (i.run_no, i.part, i.chunk, i.line)
             WHERE i.institution = $1
         ) l
         GROUP BY end_is, kind ORDER BY end_is, kind

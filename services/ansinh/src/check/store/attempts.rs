@@ -1,9 +1,9 @@
 /// As the other statements: about what is paid again.
-pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 3] = [
+pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 4] = [
     (
         "one_living_attempt",
         "each attempt at an obligation follows the one before it, which was rejected, held back or \
-         stopped, and no obligation is credited twice",
+         stopped, or came back, and no obligation is credited twice without that",
         "WITH tried AS (
             SELECT part, programme, period, person_no, determination_no, 1::smallint AS attempt,
                 run_no, chunk, line
@@ -21,9 +21,11 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 3] = [
             = (a.part, a.programme, a.period, a.person_no, a.determination_no, a.attempt - 1)
         LEFT JOIN payments.results r ON (r.run_no, r.part, r.chunk, r.line)
             = (b.run_no, b.part, b.chunk, b.line)
+        LEFT JOIN payments.returns k ON (k.run_no, k.part, k.chunk, k.line)
+            = (b.run_no, b.part, b.chunk, b.line)
         WHERE (a.before_run_no, a.before_chunk, a.before_line)
                 IS DISTINCT FROM (b.run_no, b.chunk, b.line)
-            OR r.status IS DISTINCT FROM 'rejected' AND (r.status IS NOT NULL OR NOT EXISTS (
+            OR r.status IS DISTINCT FROM 'rejected' AND k.line IS NULL AND (r.status IS NOT NULL OR NOT EXISTS (
                 SELECT FROM payments.exceptions x
                 WHERE (x.run_no, x.part, x.chunk, x.line) = (b.run_no, b.part, b.chunk, b.line)
                     AND (x.kind = 'held' AND x.to_issue_again
@@ -32,8 +34,35 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 3] = [
         UNION ALL
         SELECT part || '/' || programme || '/' || period || ' person ' || person_no
         FROM tried JOIN payments.results r USING (run_no, part, chunk, line)
-        WHERE r.status = 'credited'
+        LEFT JOIN payments.returns k USING (run_no, part, chunk, line)
+        WHERE r.status = 'credited' AND k.line IS NULL
         GROUP BY part, programme, period, person_no, determination_no HAVING count(*) > 1",
+    ),
+    (
+        "returned_is_owed",
+        "what came back after its credit is what two officers said of a break, to the đồng, and the \
+         line's transfers made it payable again",
+        "SELECT coalesce(k.run_no, b.run_no) || '-' || coalesce(k.part, b.part) || '-'
+            || coalesce(k.chunk, b.chunk) || '-' || coalesce(k.line, b.line)
+        FROM (
+            SELECT k.*, a.status, l.amount AS of_line,
+                (SELECT sum(t.amount) FROM ledger.transfers t
+                    WHERE (t.run_no, t.part, t.chunk, t.chunk_line)
+                            = (k.run_no, k.part, k.chunk, k.line)
+                        AND t.debit / 10000000000 IN (60, 61)
+                        AND t.credit / 10000000000 IN (40, 41)) AS moved
+            FROM payments.returns k
+            JOIN payments.lines l USING (run_no, part, chunk, line)
+            LEFT JOIN payments.results a USING (run_no, part, chunk, line)
+        ) k FULL JOIN (
+            SELECT b.* FROM reconciliation.breaks b
+            JOIN reconciliation.resolutions r USING (part, institution, statement_no, break_no)
+            JOIN reconciliation.decisions d USING (proposal_no)
+            WHERE r.how = 'owed_again' AND d.officer <> d.proposed_by
+        ) b USING (part, institution, statement_no, break_no)
+        WHERE (k.run_no, k.chunk, k.line, k.amount, k.moved, k.of_line)
+                IS DISTINCT FROM (b.run_no, b.chunk, b.line, b.amount, b.amount, b.amount)
+            OR k.status <> 'credited'",
     ),
     (
         "paid_again_as_owed",

@@ -22,6 +22,7 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 4] = [
                 SELECT o.part, (6600 + o.programme) * 100000000::bigint
                     + r.institution::bigint * 100 + o.province, r.amount
                 FROM payments.repayments r JOIN payments.overpayments o USING (case_no)
+                WHERE o.state <> 'returned'
                 UNION ALL
                 SELECT o.part, (6500 + o.programme) * 100000000::bigint + o.province, -n.amount
                 FROM payments.nettings n JOIN payments.recoveries USING (recovery_no)
@@ -78,6 +79,13 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 4] = [
             SELECT l.* FROM payments.lines l
             JOIN payments.results a USING (run_no, part, chunk, line)
             WHERE l.recovery_no IS NOT NULL AND a.status = 'credited'
+                -- What came back is paid again, and has recovered its part already.
+                AND NOT EXISTS (SELECT FROM payments.returns k
+                    JOIN payments.lines p USING (run_no, part, chunk, line)
+                    WHERE (p.part, p.recovery_no, p.person_no, p.period, p.determination_no)
+                            = (l.part, l.recovery_no, l.person_no, l.period, l.determination_no)
+                        AND (k.run_no, k.chunk, k.line) <> (l.run_no, l.chunk, l.line)
+                        AND k.run_no < l.run_no)
         ) l FULL JOIN payments.nettings n USING (run_no, part, chunk, line)
         WHERE (l.recovery_no, l.deducted) IS DISTINCT FROM (n.recovery_no, n.amount + n.excess)
             OR n.excess > (SELECT coalesce(sum(x.amount), 0) FROM payments.exceptions x
@@ -85,7 +93,7 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 4] = [
                     = (n.run_no, n.part, n.chunk, n.line, 'over_recovered'))
         UNION ALL
         SELECT 'case ' || o.case_no FROM payments.overpayments o
-        WHERE o.state = 'cancelled' AND (SELECT coalesce(sum(x.amount), 0)
+        WHERE o.state <> 'open' AND (SELECT coalesce(sum(x.amount), 0)
                 FROM payments.exceptions x
                 WHERE (x.run_no, x.part, x.chunk, x.line, x.kind)
                     = (o.run_no, o.part, o.chunk, o.line, 'over_recovered'))

@@ -25,7 +25,8 @@ pub async fn lineage(pool: &PgPool, line: Position) -> Result<Vec<AttemptRow>, E
             t.chunk AS "chunk!: ChunkNo", t.line AS "line!: LineNo", r.series, r.state AS run_state,
             c.institution, c.channel AS "channel: Channel", l.amount AS "amount: Money",
             a.reason AS "reason?", a.booked_on AS "booked_on?",
-            CASE WHEN a.status = 'credited' THEN 'credited'
+            CASE WHEN b.line IS NOT NULL THEN 'came_back'
+                WHEN a.status = 'credited' THEN 'credited'
                 WHEN a.status = 'rejected' THEN 'returned'
                 WHEN x.kind IS NOT NULL THEN x.kind
                 WHEN c.released_at IS NOT NULL THEN 'in_transit'
@@ -35,6 +36,7 @@ pub async fn lineage(pool: &PgPool, line: Position) -> Result<Vec<AttemptRow>, E
         JOIN payments.chunks c USING (run_no, part, chunk)
         JOIN payments.runs r USING (run_no)
         LEFT JOIN payments.results a USING (run_no, part, chunk, line)
+        LEFT JOIN payments.returns b USING (run_no, part, chunk, line)
         LEFT JOIN LATERAL (
             SELECT x.kind FROM payments.exceptions x
             WHERE (x.run_no, x.part, x.chunk, x.line) = (t.run_no, t.part, t.chunk, t.line)

@@ -23,7 +23,8 @@ pub async fn overpayments(
         SELECT o.case_no, o.programme, o.period AS "period: Period", o.person_no,
             o.run_no AS "run_no: RunNo", o.part AS "part: Part", o.chunk AS "chunk: ChunkNo",
             o.line AS "line: LineNo", o.reason, o.amount AS "amount: Money", o.opened_at,
-            o.state = 'cancelled' AS "is_cancelled!", s.repaid AS "repaid!: Money",
+            o.state = 'cancelled' AS "is_cancelled!",
+            o.state = 'returned' AS "is_returned!", s.repaid AS "repaid!: Money",
             s.netted AS "netted!: Money", s.pending AS "pending!: Money",
             s.written_off AS "written_off!: Money",
             CASE o.state WHEN 'open' THEN o.amount - s.repaid - s.netted - s.written_off ELSE 0 END
@@ -68,6 +69,7 @@ pub async fn overpayments(
         open: it.open,
         overdue: it.overdue,
         is_cancelled: it.is_cancelled,
+        is_returned: it.is_returned,
         opened_at: it.opened_at,
     });
     Ok(rows.collect())
