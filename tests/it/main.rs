@@ -8,6 +8,7 @@ mod bank_accounts;
 mod bank_files;
 mod bank_imports;
 mod bank_messages;
+mod bank_receives;
 mod bank_signatures;
 mod by_hand;
 mod canary;

@@ -73,6 +73,11 @@ impl Delivered {
         Ok(delivered)
     }
 
+    /// The number of the key that it says it is signed with.
+    pub(crate) fn key_no(&self) -> Option<i64> {
+        self.signed.as_ref().map(|it| it.signature.key_no)
+    }
+
     /// Whether it is its sender's; what services say to each other is not signed.
     pub(crate) fn verify(
         &self,

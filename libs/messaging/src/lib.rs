@@ -15,6 +15,7 @@ mod consumer;
 mod delivered;
 mod error;
 mod evidence;
+mod letters;
 mod meter;
 mod organisation;
 mod organisation_key;
@@ -32,6 +33,7 @@ pub use consumer::{Handler, Judged, Subscription, Verdict, consume, consume_as_b
 pub use delivered::Delivered;
 pub use error::Error;
 pub use evidence::{SignedMessage, each_message};
+pub use letters::{Letters, Places, Post, Received};
 pub use organisation::{Organisation, Route};
 pub use organisation_key::{KeyRow, NewKey, confirm_key, end_key, register_key};
 pub use outbox::{append, append_signed, register};

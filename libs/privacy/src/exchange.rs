@@ -2,6 +2,7 @@ use std::fmt;
 
 use aes::Aes256;
 use aes_gcm_siv::{AesGcmSiv, KeyInit};
+use zeroize::Zeroizing;
 
 use crate::keys::Field;
 use crate::{PrivacyError, Sealed, Secret, cipher};
@@ -17,6 +18,13 @@ const FORM: u8 = 1;
 impl ExchangeKey {
     pub(crate) fn new(key: &[u8; 32]) -> ExchangeKey {
         ExchangeKey(AesGcmSiv::new(key.into()))
+    }
+
+    /// As an institution keeps it: 64 hexadecimal digits. `None` for anything else.
+    pub fn from_hex(text: &str) -> Option<ExchangeKey> {
+        let mut key = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(text, &mut *key).ok()?;
+        Some(ExchangeKey::new(&key))
     }
 
     /// Seals a value for one place of one message; the same `context` opens it again.

@@ -258,14 +258,22 @@ impl Keys {
     /// institution can open, and nothing else. It is derived, so it stays the same while the
     /// sealing key is rotated, and tells nothing of the keys that it comes from.
     pub fn exchange(&self, institution: &str) -> ExchangeKey {
+        ExchangeKey::new(&self.exchange_bytes(institution))
+    }
+
+    /// The same key in hex, to be handed to the institution, which alone may keep it.
+    pub fn exchange_secret(&self, institution: &str) -> Secret {
+        hex::encode(*self.exchange_bytes(institution)).into()
+    }
+
+    fn exchange_bytes(&self, institution: &str) -> Zeroizing<[u8; 32]> {
         let mac = self
             .index
             .clone()
             .chain_update("exchange")
             .chain_update([0])
             .chain_update(institution);
-        let derived: Zeroizing<[u8; 32]> = Zeroizing::new(mac.finalize().into_bytes().into());
-        ExchangeKey::new(&derived)
+        Zeroizing::new(mac.finalize().into_bytes().into())
     }
 
     /// The keys by which the state signs what it says to other organisations, the newest first.

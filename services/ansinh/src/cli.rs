@@ -31,7 +31,7 @@ use crate::commands;
 use crate::output::Failure;
 
 pub(crate) use account::{Account, Authorities, LinkKind, Steps};
-pub(crate) use bank::{Bank, Import, Issue};
+pub(crate) use bank::{Bank, Import, Issue, Receive};
 pub(crate) use cash::{Cash, To};
 pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;

@@ -41,6 +41,13 @@ pub(crate) enum Bank {
         before_help = "Example:  ansinh bank import day.xml --institution 970422 --key mb/signing.key --by le.an"
     )]
     Import(Import),
+    /// At a bank that takes files: hear what the state tells it and write its orders as pain.001, each
+    /// once, until all that was said is there
+    #[command(
+        before_help = "Example:  ansinh bank receive --institution 970422 --credentials mb/ \
+                       --nats-url nats://127.0.0.1:4222 --debtor-account 3713.0.1 --out orders/"
+    )]
+    Receive(Receive),
     /// Messages between the state and a bank as they are kept, the newest last
     #[command(before_help = "Example:  ansinh bank messages --institution 970436 --verify")]
     Messages {
@@ -125,12 +132,39 @@ pub(crate) struct Import {
     pub by: By,
 }
 
+/// Who hears, and what its files say of the state's side.
+#[derive(Debug, Args)]
+pub(crate) struct Receive {
+    #[arg(long)]
+    pub institution: Institution,
+    /// The folder that `bank add` wrote: nats.nk, exchange.key, state.pub
+    #[arg(long, value_name = "DIR")]
+    pub credentials: PathBuf,
+    #[arg(long, value_name = "URL")]
+    pub nats_url: String,
+    /// Where the files go; it remembers what was received
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The state's account at the bank
+    #[arg(long)]
+    pub debtor_account: String,
+    #[arg(long, default_value = "Kho bạc Nhà nước")]
+    pub debtor: String,
+    #[arg(long, default_value = "Bộ Nội vụ")]
+    pub initiator: String,
+    #[arg(long, default_value = "Chi trả an sinh xã hội")]
+    pub remittance: String,
+    /// How long what is missing is waited for
+    #[arg(long, default_value_t = 60)]
+    pub wait_seconds: u64,
+}
+
 /// What a bank gets.
 #[derive(Debug, Args)]
 pub(crate) struct Issue {
     #[arg(long)]
     pub institution: Institution,
-    /// A folder for nats.nk and signing.key, which nobody but the bank keeps
+    /// A folder for nats.nk, signing.key and exchange.key, which nobody but the bank keeps
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     #[command(flatten)]

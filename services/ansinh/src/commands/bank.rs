@@ -1,5 +1,6 @@
 mod access;
 mod import;
+mod receive;
 
 use std::collections::VecDeque;
 use std::process::ExitCode;
@@ -28,30 +29,42 @@ struct Verified {
 }
 
 pub(super) async fn bank(command: Bank, shared: &Shared) -> Result<ExitCode, Failure> {
-    let target = Target::find(&shared.home)?;
+    let target = || Target::find(&shared.home);
     match command {
-        Bank::Add(it) => access::issue(&target, shared, &it, false).await,
-        Bank::Rotate(it) => access::issue(&target, shared, &it, true).await,
+        // At a bank there are no servers and keys of ours.
+        Bank::Receive(it) => receive::receive(shared, &it).await,
+        Bank::Add(it) => access::issue(&target()?, shared, &it, false).await,
+        Bank::Rotate(it) => access::issue(&target()?, shared, &it, true).await,
         Bank::Revoke {
             institution,
             nkey,
             reason,
             by,
-        } => access::revoke(&target, shared, institution, nkey.as_deref(), &reason, &by).await,
+        } => {
+            access::revoke(
+                &target()?,
+                shared,
+                institution,
+                nkey.as_deref(),
+                &reason,
+                &by,
+            )
+            .await
+        }
         Bank::List => access::list(shared),
-        Bank::Import(it) => import::import(&target, shared, &it).await,
+        Bank::Import(it) => import::import(&target()?, shared, &it).await,
         Bank::Messages {
             institution,
             verify: true,
             ..
-        } => verify(&target, institution, shared.output).await,
+        } => verify(&target()?, institution, shared.output).await,
         Bank::Messages {
             institution, limit, ..
-        } => messages(&target, institution, limit, shared.output).await,
+        } => messages(&target()?, institution, limit, shared.output).await,
         Bank::Refused { institution, limit } => {
-            refused(&target, institution, limit, shared.output).await
+            refused(&target()?, institution, limit, shared.output).await
         }
-        Bank::Keys { organisation } => keys(&target, organisation, shared.output).await,
+        Bank::Keys { organisation } => keys(&target()?, organisation, shared.output).await,
         Bank::RegisterKey {
             organisation,
             public_key,
@@ -65,7 +78,7 @@ pub(super) async fn bank(command: Bank, shared: &Shared) -> Result<ExitCode, Fai
                 valid_from,
             };
             let command = "register-organisation-key";
-            super::ask(&target, shared.output, command, &by, &body).await
+            super::ask(&target()?, shared.output, command, &by, &body).await
         }
         Bank::ConfirmKey { key_no, by } => {
             let body = ConfirmOrganisationKey {
@@ -73,7 +86,7 @@ pub(super) async fn bank(command: Bank, shared: &Shared) -> Result<ExitCode, Fai
                 key_no,
             };
             let command = "confirm-organisation-key";
-            super::ask(&target, shared.output, command, &by, &body).await
+            super::ask(&target()?, shared.output, command, &by, &body).await
         }
         Bank::EndKey {
             key_no,
@@ -87,7 +100,14 @@ pub(super) async fn bank(command: Bank, shared: &Shared) -> Result<ExitCode, Fai
                 reason,
                 ended_at: at,
             };
-            super::ask(&target, shared.output, "end-organisation-key", &by, &body).await
+            super::ask(
+                &target()?,
+                shared.output,
+                "end-organisation-key",
+                &by,
+                &body,
+            )
+            .await
         }
     }
 }

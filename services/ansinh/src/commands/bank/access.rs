@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use domain::Institution;
 use messaging::Organisation;
 use payments::{EndOrganisationKey, RegisterOrganisationKey};
-use privacy::Signer;
+use privacy::{Keys, Signer};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -62,6 +62,10 @@ pub(super) async fn issue(
     }
     servers::make_folder(out)?;
     let public_key = hex::encode(new_signing_key(&out.join("signing.key"))?);
+    let keys = target.keys()?;
+    let exchange = keys.exchange_secret(&institution.to_string());
+    new_file(&out.join("exchange.key"), exchange.expose())?;
+    new_file(&out.join("state.pub"), &state_keys(&keys))?;
     let nkey = servers::issue_nkey(&out.join("nats.nk"))?;
     let body = RegisterOrganisationKey {
         officer: by.by.clone(),
@@ -178,6 +182,20 @@ fn new_signing_key(file: &Path) -> Result<Vec<u8>, Failure> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).map_err(std::io::Error::from)?;
     let text = Zeroizing::new(hex::encode(*seed));
+    new_file(file, &text)?;
+    Ok(Signer::new(&seed).public_key())
+}
+
+/// By which the state signs, one a line.
+fn state_keys(keys: &Keys) -> String {
+    let public = keys.state_signers().iter();
+    public
+        .map(|it| hex::encode(it.public_key()) + "\n")
+        .collect()
+}
+
+/// Of mode 0600, and never over one that is there.
+fn new_file(file: &Path, text: &str) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     let mut made = options
         .write(true)
@@ -186,5 +204,5 @@ fn new_signing_key(file: &Path) -> Result<Vec<u8>, Failure> {
         .open(file)?;
     made.write_all(text.as_bytes())?;
     made.sync_all()?;
-    Ok(Signer::new(&seed).public_key())
+    Ok(())
 }
