@@ -271,6 +271,7 @@ pub fn sealed_instructions(world: &World, sealed_for: &str) -> anyhow::Result<In
         count: 1,
         total: pension(1),
         root: "0".repeat(64),
+        checkpoint: None,
         lines: vec![Instruction {
             end_to_end_id: id,
             amount: pension(1),

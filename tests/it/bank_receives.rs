@@ -143,7 +143,12 @@ async fn a_lost_folder_is_filled_again(
     let again = xml_files(&other)?;
     assert_eq!(again.len(), files.len());
     for (one, two) in files.iter().zip(&again) {
-        assert_eq!(std::fs::read(one)?, std::fs::read(two)?, "{one:?}");
+        assert_eq!(
+            std::fs::read(one)?,
+            std::fs::read(two)?,
+            "{}",
+            one.display()
+        );
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ use self::people::{
 use crate::ground::{Ground, ansinh_binary};
 use crate::health::Port;
 use crate::pay_day::PayDay;
-use crate::processes::{Process, Processes, SERVICES};
+use crate::processes::{Process, Processes, SERVICES, SPEAKING};
 
 const TEST_MAX: Duration = Duration::from_mins(4);
 const COMMAND_MAX: Duration = Duration::from_mins(1);
@@ -121,7 +121,7 @@ impl Collector {
             not_seen_in(page, &text);
             all.push_str(&text);
         }
-        for service in SERVICES {
+        for service in SPEAKING {
             let name = format!("ansinh-{service}");
             ensure!(all.contains(&name), "{name} was not traced");
         }
@@ -424,7 +424,7 @@ async fn a_run_of_the_canaries() -> anyhow::Result<()> {
     look_at(&ground, &day.runs[0].to_string()).await?;
     look_at_people(&ground, &day.pool).await?;
     counting.append(&mut search_pages(&ports).await?);
-    ensure!(counting.len() == SERVICES.len(), "only {counting:?} count");
+    ensure!(counting.len() == SPEAKING.len(), "only {counting:?} count");
     processes.stop().await?;
     search_logs(&ground)?;
     search_messages(&ear.heard())?;

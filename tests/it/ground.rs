@@ -52,6 +52,11 @@ impl Ground {
         self.home.join("keys")
     }
 
+    /// The transparency log of this ground.
+    pub fn log_dir(&self) -> PathBuf {
+        self.home.join("log")
+    }
+
     /// Settings as a service gets them: quick watermarks, a bank's day of a few seconds.
     pub fn settings(&self) -> Settings {
         let mut settings = Settings::default();
@@ -62,6 +67,8 @@ impl Ground {
         settings.sandbox.banks_dir = Some(self.nats.banks_dir());
         settings.keys.file = Some(self.keys_file());
         settings.keys.allow_development = true;
+        settings.proof.log_dir = Some(self.log_dir());
+        settings.proof.seal_ms = 100;
         settings.messaging.watermark_ms = 200;
         settings.messaging.poll_ms = 50;
         settings.payments.result_sla_ms = 3_000;
@@ -102,6 +109,11 @@ impl Ground {
             ),
             ("ANSINH_KEYS__FILE", self.keys_file().display().to_string()),
             ("ANSINH_KEYS__ALLOW_DEVELOPMENT", "true".to_owned()),
+            (
+                "ANSINH_PROOF__LOG_DIR",
+                self.log_dir().display().to_string(),
+            ),
+            ("ANSINH_PROOF__SEAL_MS", "100".to_owned()),
             ("ANSINH_MESSAGING__WATERMARK_MS", "200".to_owned()),
             ("ANSINH_MESSAGING__POLL_MS", "50".to_owned()),
             ("ANSINH_PAYMENTS__RESULT_SLA_MS", "3000".to_owned()),

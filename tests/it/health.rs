@@ -132,7 +132,7 @@ async fn a_process_stops_in_time_though_its_servers_are_away() -> anyhow::Result
     let checks = port.until_ready_says(200).await?;
     assert_eq!(
         named(&checks, true).len(),
-        3 * crate::processes::SERVICES.len()
+        2 * crate::processes::SERVICES.len() + crate::processes::SPEAKING.len()
     );
     ground.nats.kill().await?;
     port.until_ready_says(503).await?;

@@ -18,6 +18,7 @@ mod console;
 mod delivery;
 mod dump;
 mod editors;
+mod evidence;
 mod faults;
 mod funding;
 mod golden;

@@ -11,7 +11,17 @@ use tokio::time::{sleep, timeout};
 
 use crate::ground::{Ground, ansinh_binary};
 
-pub const SERVICES: [&str; 5] = [
+pub const SERVICES: [&str; 6] = [
+    "eligibility",
+    "accounts",
+    "payments",
+    "reconciliation",
+    "sandbox",
+    "audit",
+];
+
+/// Those of them that hear and say events.
+pub const SPEAKING: [&str; 5] = [
     "eligibility",
     "accounts",
     "payments",

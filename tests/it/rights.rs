@@ -21,7 +21,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
         .collect();
     assert_eq!(names, APPEND_ONLY);
     for (schema, table) in &kept {
-        let service = if ["ledger", "messaging", "privacy"].contains(&&schema[..]) {
+        let service = if ["ledger", "messaging", "privacy", "proof"].contains(&&schema[..]) {
             "payments"
         } else {
             schema
@@ -60,7 +60,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 96] = [
+const APPEND_ONLY: [&str; 100] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -138,6 +138,10 @@ const APPEND_ONLY: [&str; 96] = [
     "payments.withdrawals",
     "payments.write_offs",
     "privacy.access_log",
+    "proof.checkpoints",
+    "proof.entries",
+    "proof.leaves",
+    "proof.secrets",
     "reconciliation.breaks",
     "reconciliation.chunks",
     "reconciliation.clearings",
@@ -182,6 +186,7 @@ async fn no_service_reads_its_neighbours_tables() -> anyhow::Result<()> {
             // Whoever shows people writes the log of it; the outside world shows nobody.
             let ours = schema == service
                 || (service == "payments" && schema == "ledger")
+                || (service == "payments" && (&schema[..], &table[..]) == ("proof", "checkpoints"))
                 || (service != "sandbox" && schema == "privacy");
             let expected = if ours { "done" } else { "42501" };
             assert_eq!(
@@ -189,6 +194,73 @@ async fn no_service_reads_its_neighbours_tables() -> anyhow::Result<()> {
                 expected,
                 "{service}: {read}"
             );
+        }
+    }
+    owner.close().await?;
+    ground.clear().await
+}
+
+/// Books and log: no role that a program logs in as changes, removes, or redefines what is there.
+#[tokio::test]
+async fn no_role_changes_books_or_log() -> anyhow::Result<()> {
+    let ground = Ground::new().await?;
+    let mut owner = PgConnection::connect(&ground.database_url).await?;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT schemaname || '.' || tablename FROM pg_tables
+        WHERE schemaname IN ('ledger', 'proof') ORDER BY 1",
+    )
+    .fetch_all(&mut owner)
+    .await?;
+    assert!(tables.len() >= 11, "{tables:?}");
+    let roles: Vec<String> = sqlx::query_scalar(
+        "SELECT substr(rolname, 8) FROM pg_roles WHERE rolname LIKE 'ansinh\\_%' ORDER BY 1",
+    )
+    .fetch_all(&mut owner)
+    .await?;
+    assert!(roles.len() >= 6, "{roles:?}");
+    // Sums and places move on; what they are made of does not.
+    let moved = [
+        ("payments", "ledger.balances"),
+        ("payments", "ledger.heads"),
+        ("audit", "proof.sealed"),
+    ];
+    for role in &roles {
+        for table in &tables {
+            let column: String = sqlx::query_scalar(
+                "SELECT attname::text FROM pg_attribute
+                WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped LIMIT 1",
+            )
+            .bind(table)
+            .fetch_one(&mut owner)
+            .await?;
+            for change in [
+                format!("UPDATE {table} SET {column} = {column}"),
+                format!("DELETE FROM {table}"),
+                format!("TRUNCATE {table} CASCADE"),
+                format!("ALTER TABLE {table} DISABLE TRIGGER ALL"),
+                format!("ALTER TABLE {table} ADD COLUMN more int"),
+                format!("DROP TABLE {table} CASCADE"),
+                format!(
+                    "CREATE TRIGGER mine BEFORE INSERT ON {table}
+                    FOR EACH ROW EXECUTE FUNCTION messaging.refuse_change()"
+                ),
+            ] {
+                let may = change.starts_with("UPDATE") && moved.contains(&(&role[..], &table[..]));
+                let expected = if may { "done" } else { "42501" };
+                let told = refusal(&mut owner, Some(role), &change).await?;
+                assert_eq!(told, expected, "{role}: {change}");
+            }
+        }
+        for change in [
+            "SET LOCAL session_replication_role = replica",
+            "CREATE TABLE proof.more (it int)",
+            "CREATE OR REPLACE FUNCTION proof.salt(lane smallint, seq bigint) RETURNS bytea
+                LANGUAGE sql AS 'SELECT NULL::bytea'",
+            "SELECT proof.salt(0::smallint, 1)",
+            "SELECT * FROM proof.secrets",
+        ] {
+            let told = refusal(&mut owner, Some(role), change).await?;
+            assert_eq!(told, "42501", "{role}: {change}");
         }
     }
     owner.close().await?;

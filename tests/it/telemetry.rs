@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ground::Ground;
 use crate::pay_day::{PayDay, registry};
-use crate::processes::{Process, Processes, SERVICES};
+use crate::processes::{Process, Processes, SPEAKING};
 
 const PROGRAMMES: [Programme; 2] = [Programme::SocialPension, Programme::MeritAllowance];
 const PEOPLE: u64 = 400;
@@ -135,7 +135,7 @@ async fn one_run_is_one_trace_across_four_services() -> anyhow::Result<()> {
     for run in &runs {
         let shown = shown(run);
         let services: BTreeSet<&str> = run.iter().map(|it| &it.service[..]).collect();
-        assert_eq!(services, SERVICES.into_iter().collect(), "{shown}");
+        assert_eq!(services, SPEAKING.into_iter().collect(), "{shown}");
         for it in run {
             assert_eq!(it.process, format!("ansinh-{}", it.service), "{it:?}");
         }

@@ -37,11 +37,12 @@ pub const CHECKER: &str = "le.binh";
 pub const RELEASER: &str = "tran.chi";
 
 /// What the services are and the outside world is not.
-const HOUSE: [ServiceName; 4] = [
+const HOUSE: [ServiceName; 5] = [
     ServiceName::Reconciliation,
     ServiceName::Payments,
     ServiceName::Accounts,
     ServiceName::Eligibility,
+    ServiceName::Audit,
 ];
 
 /// Servers, services and a way to act on them. It ends in [`World::close`].
@@ -92,9 +93,17 @@ impl World {
             ServiceName::Reconciliation,
             ServiceName::Payments,
             ServiceName::Eligibility,
+            ServiceName::Audit,
         ];
         let mut world = World::start(&services, change).await?;
         world.accounts = Some(HandPlayedAccounts::start(&world, says).await?);
+        world.banks = Some(HandPlayed::start(&world).await?);
+        Ok(world)
+    }
+
+    /// As [`World::with_hand_played_banks`], on a ground that was prepared.
+    pub async fn on(ground: Ground, change: impl FnOnce(&mut Settings)) -> anyhow::Result<World> {
+        let mut world = World::start_on(ground, &HOUSE, change).await?;
         world.banks = Some(HandPlayed::start(&world).await?);
         Ok(world)
     }
@@ -103,7 +112,14 @@ impl World {
         services: &[ServiceName],
         change: impl FnOnce(&mut Settings),
     ) -> anyhow::Result<World> {
-        let ground = Ground::new().await?;
+        World::start_on(Ground::new().await?, services, change).await
+    }
+
+    async fn start_on(
+        ground: Ground,
+        services: &[ServiceName],
+        change: impl FnOnce(&mut Settings),
+    ) -> anyhow::Result<World> {
         let target = ground.target().with_settings(change);
         let services = start_some(services, &target.settings, &Health::default()).await?;
         let world = World {
@@ -368,19 +384,66 @@ impl World {
         self.ground.clear().await
     }
 
+    /// Everything stops; what was recorded stays.
+    pub async fn end(self) -> anyhow::Result<Ground> {
+        self.services.stop().await;
+        if let Some(accounts) = self.accounts {
+            accounts.stop().await?;
+        }
+        if let Some(banks) = self.banks {
+            banks.stop().await?;
+        }
+        self.pool.close().await;
+        Ok(self.ground)
+    }
+
+    /// What is recorded is sealed to the end, and the log is what the tables say.
+    pub async fn evidence_holds(
+        ground: &Ground,
+        pool: &PgPool,
+        changed: &[&str],
+    ) -> anyhow::Result<()> {
+        let (log, key) = crate::evidence::log_of(ground)?;
+        let mut sealed = true;
+        while sealed {
+            sealed = proof::seal(pool, &log, &key, Utc::now()).await?.is_some();
+        }
+        let told = proof::verify(pool, &log, &key.verifier_key(), &proof::Held::default()).await?;
+        let found: Vec<&str> = told.findings.iter().map(|it| &it.place[..]).collect();
+        ensure!(
+            found == changed && told.incomplete.is_empty(),
+            "the evidence does not hold: {told:?}"
+        );
+        Ok(())
+    }
+
     /// The books balance, every invariant holds, and nothing is left over.
     pub async fn close(self) -> anyhow::Result<()> {
-        self.close_with_parked(0).await
+        self.close_after(0, &[]).await
+    }
+
+    /// As [`World::close`], where the test has changed what is recorded: it is found, and no more.
+    pub async fn close_with_changed(self, changed: &[&str]) -> anyhow::Result<()> {
+        self.close_after(0, changed).await
     }
 
     /// As [`World::close`], where so many events could not be applied.
     pub async fn close_with_parked(self, parked: i64) -> anyhow::Result<()> {
+        self.close_after(parked, &[]).await
+    }
+
+    /// Whoever hears somebody has heard all.
+    pub async fn until_all_is_heard(&self) -> anyhow::Result<()> {
         self.until("all that was said is heard", async || {
             let behind = "SELECT count(*) FROM messaging.cursors c
                 JOIN messaging.heads h USING (speaker, part) WHERE c.seq < h.seq";
             Ok(self.number(behind).await? == 0)
         })
-        .await?;
+        .await
+    }
+
+    async fn close_after(self, parked: i64, changed: &[&str]) -> anyhow::Result<()> {
+        self.until_all_is_heard().await?;
         self.services.stop().await;
         if let Some(accounts) = self.accounts {
             accounts.stop().await?;
@@ -392,6 +455,7 @@ impl World {
             let (name, broken) = (invariant.name, &invariant.broken);
             ensure!(invariant.holds(), "{name} is broken: {broken:?}");
         }
+        World::evidence_holds(&self.ground, &self.pool, changed).await?;
         let balance = ledger::trial_balance(&self.pool).await?;
         assert_eq!(
             Money::sum(balance.iter().map(|it| it.debits)),

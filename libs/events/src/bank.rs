@@ -39,6 +39,10 @@ pub struct Instructions {
     pub total: Money,
     /// RFC 6962 Merkle root of the chunk's lines, as approved; hex.
     pub root: String,
+    /// The newest checkpoint of the state's transparency log (C2SP signed note): who keeps it can show
+    /// later that the log's history is another. None before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
     pub lines: Vec<Instruction>,
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::{Money, Part};
 use futures::TryStreamExt;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
-use crate::journal::canonical_leaf;
+use crate::journal::{Salt, TransferContent};
 use crate::posting::{HashedFields, journal_hash};
 use crate::report::whole;
 use crate::store::hash_of;
@@ -23,15 +23,15 @@ pub struct Finding {
 /// Re-reads every journal and transfer: counts, totals, roots, the hash chain, and that the
 /// balances are what the transfers add up to. Memory does not grow with the books.
 /// Returns how many journals and transfers were covered, and what was found wrong.
-pub async fn check_books(pool: &PgPool) -> Result<(u64, u64, Vec<Finding>), Error> {
+pub async fn check_books(connection: &mut PgConnection) -> Result<(u64, u64, Vec<Finding>), Error> {
     let (mut journals, mut transfers, mut findings) = (0, 0, Vec::new());
     for part in Part::all() {
         let mut turnover = BTreeMap::new();
-        journals += check_chain(pool, part, &mut findings).await?;
-        transfers += check_transfers(pool, part, &mut turnover, &mut findings).await?;
-        check_balances(pool, part, &turnover, &mut findings).await?;
+        journals += check_chain(connection, part, &mut findings).await?;
+        transfers += check_transfers(connection, part, &mut turnover, &mut findings).await?;
+        check_balances(connection, part, &turnover, &mut findings).await?;
     }
-    let balance = crate::trial_balance(pool).await?;
+    let balance = crate::trial_balance(&mut *connection).await?;
     let debits = Money::sum(balance.iter().map(|it| it.debits));
     let credits = Money::sum(balance.iter().map(|it| it.credits));
     if debits != credits {
@@ -45,7 +45,11 @@ pub async fn check_books(pool: &PgPool) -> Result<(u64, u64, Vec<Finding>), Erro
 }
 
 /// Sequence without gap, each hash over its own fields and the hash before.
-async fn check_chain(pool: &PgPool, part: Part, findings: &mut Vec<Finding>) -> Result<u64, Error> {
+async fn check_chain(
+    connection: &mut PgConnection,
+    part: Part,
+    findings: &mut Vec<Finding>,
+) -> Result<u64, Error> {
     let mut rows = sqlx::query!(
         r#"
         SELECT seq, kind, reference, run_no, lines, total, root, prev_hash, hash, recorded_at
@@ -53,7 +57,7 @@ async fn check_chain(pool: &PgPool, part: Part, findings: &mut Vec<Finding>) -> 
         "#,
         part.number(),
     )
-    .fetch(pool);
+    .fetch(&mut *connection);
     let (mut seq, mut prev_hash, mut count) = (0, [0; 32], 0);
     while let Some(row) = rows.try_next().await? {
         let fields = HashedFields {
@@ -84,13 +88,15 @@ async fn check_chain(pool: &PgPool, part: Part, findings: &mut Vec<Finding>) -> 
         "SELECT seq, hash FROM ledger.heads WHERE part = $1",
         part.number()
     )
-    .fetch_one(pool)
+    .fetch_optional(&mut *connection)
     .await?;
-    if head.seq != seq || head.hash[..] != prev_hash {
+    let ends = head.map(|it| (it.seq, it.hash));
+    if ends != Some((seq, prev_hash.to_vec())) {
+        let says = ends.map_or("nothing".to_owned(), |(seq, _)| seq.to_string());
         findings.push(Finding {
             invariant: "journal_chain",
             place: format!("head {part}"),
-            detail: format!("the chain ends at {seq}, its head says {}", head.seq),
+            detail: format!("the chain ends at {seq}, its head says {says}"),
         });
     }
     Ok(count)
@@ -98,17 +104,19 @@ async fn check_chain(pool: &PgPool, part: Part, findings: &mut Vec<Finding>) -> 
 
 /// Each journal's count, total and root against its transfers, which stream in journal order.
 async fn check_transfers(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     part: Part,
     turnover: &mut BTreeMap<AccountNo, (Money, Money)>,
     findings: &mut Vec<Finding>,
 ) -> Result<u64, Error> {
+    let secret = secret_of(&mut *connection, part).await?;
     let mut rows = sqlx::query!(
         r#"
         SELECT coalesce(t.run_no, j.run_no) AS "run_no!", coalesce(t.seq, j.seq) AS "seq!",
             t.line AS "line?", t.debit AS "debit?", t.credit AS "credit?", t.amount AS "amount?",
             t.person_no AS "person_no?", t.chunk AS "chunk?", t.chunk_line AS "chunk_line?",
-            j.lines AS "lines?", j.total AS "total?", j.root AS "root?"
+            j.lines AS "lines?", j.total AS "total?", j.root AS "root?",
+            j.is_salted AS "is_salted?"
         FROM (SELECT * FROM ledger.transfers WHERE part = $1) t
         FULL JOIN (SELECT * FROM ledger.journals WHERE part = $1) j
             ON (j.run_no, j.seq) = (t.run_no, t.seq)
@@ -116,7 +124,7 @@ async fn check_transfers(
         "#,
         part.number(),
     )
-    .fetch(pool);
+    .fetch(&mut *connection);
     let (mut open, mut count) = (None::<OpenJournal>, 0);
     while let Some(row) = rows.try_next().await? {
         if open.as_ref().is_none_or(|it| it.seq != row.seq) {
@@ -129,21 +137,33 @@ async fn check_transfers(
                 row.total.map(whole),
                 row.root,
             ));
+            if row.is_salted == Some(true)
+                && let Some(journal) = &mut open
+            {
+                journal.salt = Some(Salt::of_journal(&secret, part, row.seq));
+            }
         }
         let (Some(journal), Some(debit), Some(credit), Some(amount)) =
             (open.as_mut(), row.debit, row.credit, row.amount.map(whole))
         else {
             continue;
         };
-        let line = (
-            row.person_no.unwrap_or_default(),
-            row.chunk.unwrap_or_default(),
-            row.chunk_line.unwrap_or_default(),
-        );
+        let content = TransferContent {
+            run_no: row.run_no,
+            part,
+            debit,
+            credit,
+            amount,
+            person_no: row.person_no.unwrap_or_default(),
+            chunk: row.chunk.unwrap_or_default(),
+            chunk_line: row.chunk_line.unwrap_or_default(),
+        };
         journal.total = Money::sum([journal.total, amount]);
-        journal.leaves.push(canonical_leaf(
-            row.run_no, part, debit, credit, amount, line,
-        ));
+        let salt = journal
+            .salt
+            .zip(row.line)
+            .map(|(salt, line)| salt.of_line(line));
+        journal.leaves.push(content.leaf(salt));
         let debited = turnover.entry(AccountNo(debit)).or_default();
         debited.0 = Money::sum([debited.0, amount]);
         let credited = turnover.entry(AccountNo(credit)).or_default();
@@ -154,9 +174,21 @@ async fn check_transfers(
     Ok(count)
 }
 
+/// Empty where there is no head: then nothing is what it was hashed to, and found.
+pub(crate) async fn secret_of(connection: &mut PgConnection, part: Part) -> Result<Vec<u8>, Error> {
+    let secret = sqlx::query_scalar!(
+        "SELECT secret FROM ledger.heads WHERE part = $1",
+        part.number()
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    Ok(secret.unwrap_or_default())
+}
+
 struct OpenJournal {
     seq: i64,
     stated: Option<(i32, Money, Vec<u8>)>,
+    salt: Option<Salt>,
     total: Money,
     leaves: Vec<[u8; 32]>,
 }
@@ -175,6 +207,7 @@ impl OpenJournal {
         OpenJournal {
             seq,
             stated,
+            salt: None,
             total: Money::ZERO,
             leaves: Vec::new(),
         }
@@ -211,7 +244,7 @@ impl OpenJournal {
 }
 
 async fn check_balances(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     part: Part,
     turnover: &BTreeMap<AccountNo, (Money, Money)>,
     findings: &mut Vec<Finding>,
@@ -220,7 +253,7 @@ async fn check_balances(
         "SELECT account_no, debits, credits FROM ledger.balances WHERE part = $1",
         part.number(),
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await?;
     let stored: BTreeMap<AccountNo, (Money, Money)> = rows
         .into_iter()

@@ -1,5 +1,7 @@
 use domain::{ChunkNo, LineNo, Money, Part, PersonNo, RunNo};
 
+use sha2::{Digest, Sha256};
+
 use crate::{Account, Root, leaf_hash, merkle_root};
 
 /// Why a journal was written; the steps of a payment in the order they happen.
@@ -84,42 +86,84 @@ pub struct Journal {
     pub transfers: Vec<Transfer>,
 }
 
-impl Transfer {
-    /// The transfer's canonical bytes, big-endian and fixed in width: the leaf of the journal's tree.
-    pub(crate) fn leaf(&self, run_no: RunNo, part: Part) -> [u8; 32] {
-        let (person_no, chunk, line) = self
-            .line
-            .map_or((0, 0, 0), |it| (it.person_no.0, it.chunk.0, it.line.0));
-        canonical_leaf(
-            run_no.0,
-            part,
-            self.debit.number().0,
-            self.credit.number().0,
-            self.amount,
-            (person_no, chunk, line),
-        )
+/// What a transfer says, beside the partition of its books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransferContent {
+    pub run_no: i64,
+    pub part: Part,
+    pub debit: i64,
+    pub credit: i64,
+    pub amount: Money,
+    /// 0 where the transfer concerns no person.
+    pub person_no: i64,
+    pub chunk: i32,
+    pub chunk_line: i32,
+}
+
+impl TransferContent {
+    /// Canonical bytes, big-endian and fixed in width.
+    pub fn bytes(&self) -> [u8; 58] {
+        let mut bytes = [0; 58];
+        bytes[..8].copy_from_slice(&self.run_no.to_be_bytes());
+        bytes[8..10].copy_from_slice(&self.part.number().to_be_bytes());
+        bytes[10..18].copy_from_slice(&self.debit.to_be_bytes());
+        bytes[18..26].copy_from_slice(&self.credit.to_be_bytes());
+        bytes[26..42].copy_from_slice(&self.amount.units().to_be_bytes());
+        bytes[42..50].copy_from_slice(&self.person_no.to_be_bytes());
+        bytes[50..54].copy_from_slice(&self.chunk.to_be_bytes());
+        bytes[54..58].copy_from_slice(&self.chunk_line.to_be_bytes());
+        bytes
+    }
+
+    /// The leaf of the journal's tree: one spelling, used when posting and when checking. A salt
+    /// behind the content keeps who sees the hash from finding the content by trying.
+    pub fn leaf(&self, salt: Option<[u8; 32]>) -> [u8; 32] {
+        match salt {
+            Some(salt) => leaf_hash(&[&self.bytes()[..], &salt].concat()),
+            None => leaf_hash(&self.bytes()),
+        }
     }
 }
 
-/// One spelling of a transfer's content, used when posting and when checking.
-pub(crate) fn canonical_leaf(
-    run_no: i64,
-    part: Part,
-    debit: i64,
-    credit: i64,
-    amount: Money,
-    (person_no, chunk, line): (i64, i32, i32),
-) -> [u8; 32] {
-    let mut bytes = [0; 58];
-    bytes[..8].copy_from_slice(&run_no.to_be_bytes());
-    bytes[8..10].copy_from_slice(&part.number().to_be_bytes());
-    bytes[10..18].copy_from_slice(&debit.to_be_bytes());
-    bytes[18..26].copy_from_slice(&credit.to_be_bytes());
-    bytes[26..42].copy_from_slice(&amount.units().to_be_bytes());
-    bytes[42..50].copy_from_slice(&person_no.to_be_bytes());
-    bytes[50..54].copy_from_slice(&chunk.to_be_bytes());
-    bytes[54..58].copy_from_slice(&line.to_be_bytes());
-    leaf_hash(&bytes)
+/// What salts the leaves of a journal: nobody finds one line's from another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Salt([u8; 32]);
+
+impl Salt {
+    /// Of the journal with this number, by the secret of its partition's books.
+    pub fn of_journal(secret: &[u8], part: Part, seq: i64) -> Salt {
+        let hash = Sha256::new()
+            .chain_update(secret)
+            .chain_update(part.number().to_be_bytes())
+            .chain_update(seq.to_be_bytes())
+            .finalize();
+        Salt(hash.into())
+    }
+
+    /// Of one transfer by its line in the journal, from 1.
+    pub fn of_line(self, line: i32) -> [u8; 32] {
+        let hash = Sha256::new()
+            .chain_update(self.0)
+            .chain_update(line.to_be_bytes())
+            .finalize();
+        hash.into()
+    }
+}
+
+impl Transfer {
+    fn content(&self, run_no: RunNo, part: Part) -> TransferContent {
+        let of_person = self.line;
+        TransferContent {
+            run_no: run_no.0,
+            part,
+            debit: self.debit.number().0,
+            credit: self.credit.number().0,
+            amount: self.amount,
+            person_no: of_person.map_or(0, |it| it.person_no.0),
+            chunk: of_person.map_or(0, |it| it.chunk.0),
+            chunk_line: of_person.map_or(0, |it| it.line.0),
+        }
+    }
 }
 
 impl Journal {
@@ -127,7 +171,12 @@ impl Journal {
         Money::sum(self.transfers.iter().map(|it| it.amount))
     }
 
-    pub fn root(&self, part: Part) -> Root {
-        merkle_root(self.transfers.iter().map(|it| it.leaf(self.run_no, part)))
+    /// Over all transfers; journals of before there were salts have none.
+    pub(crate) fn root(&self, part: Part, salt: Option<Salt>) -> Root {
+        let lines = (1..).zip(&self.transfers);
+        merkle_root(lines.map(|(line, it)| {
+            let salt = salt.map(|salt| salt.of_line(line));
+            it.content(self.run_no, part).leaf(salt)
+        }))
     }
 }

@@ -17,10 +17,10 @@ mod store;
 pub use account::{Account, AccountKind, AccountNo, Normal};
 pub use check::{Finding, check_books};
 pub use error::Error;
-pub use journal::{Journal, JournalKind, Transfer, TransferLine};
+pub use journal::{Journal, JournalKind, Transfer, TransferContent, TransferLine};
 pub use merkle::{Root, leaf_hash, merkle_root};
 pub use posting::post;
 pub use report::{
-    Clearing, JournalView, TransferView, TrialBalanceRow, account_balance, clearing, journal,
-    journal_count, left, stands, trial_balance,
+    Booked, Clearing, JournalLeaves, JournalView, TransferView, TrialBalanceRow, account_balance,
+    booked, clearing, journal, journal_count, leaves_of, left, stands, trial_balance,
 };

@@ -5,7 +5,8 @@ use domain::{Money, Part};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use crate::store::{self, JournalRow};
+use crate::journal::Salt;
+use crate::store::{self, Head, JournalRow, Posted};
 use crate::{AccountNo, Error, Journal, Root};
 
 /// Posts journals of one partition inside the caller's transaction.
@@ -30,8 +31,12 @@ pub async fn post(
             });
         }
     }
-    let (mut seq, mut prev_hash) = store::lock_head(tx, part).await?;
-    let known = store::roots_of(
+    let Head {
+        mut seq,
+        hash: mut prev_hash,
+        secret,
+    } = store::lock_head(tx, part).await?;
+    let known = store::posted(
         tx,
         part,
         journals.iter().map(|it| it.reference.clone()).collect(),
@@ -39,22 +44,23 @@ pub async fn post(
     .await?;
     let mut rows = Vec::with_capacity(journals.len());
     for journal in journals {
-        let root = journal.root(part);
-        match known.get(&journal.reference) {
-            Some(posted) if *posted == root => continue,
-            Some(_) => {
-                return Err(Error::ReferenceReused {
-                    reference: journal.reference.clone(),
-                });
+        if let Some(posted) = known.get(&journal.reference) {
+            let salt = |_: &Posted| Salt::of_journal(&secret, part, posted.seq);
+            let salt = Some(posted).filter(|it| it.is_salted).map(salt);
+            if journal.root(part, salt) == posted.root {
+                continue;
             }
-            None => {}
+            return Err(Error::ReferenceReused {
+                reference: journal.reference.clone(),
+            });
         }
         seq += 1;
+        let salt = Salt::of_journal(&secret, part, seq);
         let mut row = JournalRow {
             seq,
             journal,
             total: journal.total(),
-            root,
+            root: journal.root(part, Some(salt)),
             prev_hash,
             hash: [0; 32],
         };

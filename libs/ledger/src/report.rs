@@ -1,10 +1,11 @@
 //! Reading the books.
 
 use chrono::{DateTime, Utc};
-use domain::{Institution, Money, Part};
+use domain::{Institution, Money, Part, Position};
 use rust_decimal::Decimal;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
+use crate::journal::{Salt, TransferContent};
 use crate::{AccountNo, Error};
 
 /// One account's turnover over all partitions.
@@ -41,14 +42,14 @@ pub struct TransferView {
 }
 
 /// Every account in number order; debits and credits of the whole are equal at every commit.
-pub async fn trial_balance(pool: &PgPool) -> Result<Vec<TrialBalanceRow>, Error> {
+pub async fn trial_balance(books: impl PgExecutor<'_>) -> Result<Vec<TrialBalanceRow>, Error> {
     let rows = sqlx::query!(
         r#"
         SELECT account_no, sum(debits) AS "debits!", sum(credits) AS "credits!"
         FROM ledger.balances GROUP BY account_no ORDER BY account_no
         "#
     )
-    .fetch_all(pool)
+    .fetch_all(books)
     .await?;
     let row = |no, debits, credits| TrialBalanceRow {
         account_no: AccountNo(no),
@@ -236,4 +237,95 @@ pub async fn clearing(
         suspense_debits: whole(row.suspense_debits),
         suspense_credits: whole(row.suspense_credits),
     })
+}
+
+/// The leaves of a journal's tree in their order, and what salts each.
+#[derive(Debug, Clone, Default)]
+pub struct JournalLeaves {
+    pub contents: Vec<TransferContent>,
+    pub leaves: Vec<[u8; 32]>,
+    /// None for a journal of before there were salts.
+    pub salts: Vec<[u8; 32]>,
+}
+
+/// # Errors
+/// What the database says.
+pub async fn leaves_of(pool: &PgPool, part: Part, seq: i64) -> Result<JournalLeaves, Error> {
+    let secret = crate::check::secret_of(&mut *pool.acquire().await?, part).await?;
+    let rows = sqlx::query!(
+        r#"
+        SELECT t.run_no, t.line, t.debit, t.credit, t.amount, t.person_no, t.chunk, t.chunk_line,
+            j.is_salted
+        FROM ledger.journals j JOIN ledger.transfers t USING (run_no, part, seq)
+        WHERE j.part = $1 AND j.seq = $2 ORDER BY t.line
+        "#,
+        part.number(),
+        seq,
+    )
+    .fetch_all(pool)
+    .await?;
+    let of_journal = Salt::of_journal(&secret, part, seq);
+    let mut found = JournalLeaves::default();
+    for it in rows {
+        let salt = of_journal.of_line(it.line);
+        let content = TransferContent {
+            run_no: it.run_no,
+            part,
+            debit: it.debit,
+            credit: it.credit,
+            amount: whole(it.amount),
+            person_no: it.person_no,
+            chunk: it.chunk,
+            chunk_line: it.chunk_line,
+        };
+        found.contents.push(content);
+        found
+            .leaves
+            .push(content.leaf(Some(salt).filter(|_| it.is_salted)));
+        found.salts.extend(it.is_salted.then_some(salt));
+    }
+    Ok(found)
+}
+
+/// A transfer of a payment, and where its journal has it.
+#[derive(Debug, Clone, Copy)]
+pub struct Booked {
+    pub seq: i64,
+    /// From 1.
+    pub line: i32,
+    pub content: TransferContent,
+}
+
+/// What was booked for a payment, in the order of its journals.
+///
+/// # Errors
+/// What the database says.
+pub async fn booked(pool: &PgPool, of: Position) -> Result<Vec<Booked>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT seq, line, debit, credit, amount, person_no FROM ledger.transfers
+        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND chunk_line = $4 ORDER BY seq, line
+        "#,
+        of.run.0,
+        of.part.number(),
+        of.chunk.0,
+        of.line.0,
+    )
+    .fetch_all(pool)
+    .await?;
+    let booked = rows.into_iter().map(|it| Booked {
+        seq: it.seq,
+        line: it.line,
+        content: TransferContent {
+            run_no: of.run.0,
+            part: of.part,
+            debit: it.debit,
+            credit: it.credit,
+            amount: whole(it.amount),
+            person_no: it.person_no,
+            chunk: of.chunk.0,
+            chunk_line: of.line.0,
+        },
+    });
+    Ok(booked.collect())
 }

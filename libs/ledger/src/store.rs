@@ -38,15 +38,33 @@ impl JournalRow<'_> {
     }
 }
 
+/// Where a partition's books end, and the secret by which its leaves are salted.
+pub(crate) struct Head {
+    pub seq: i64,
+    pub hash: [u8; 32],
+    pub secret: Vec<u8>,
+}
+
+/// A journal that is there already.
+pub(crate) struct Posted {
+    pub seq: i64,
+    pub root: Root,
+    pub is_salted: bool,
+}
+
 /// Takes the partition's sequence until the transaction ends.
-pub(crate) async fn lock_head(tx: &mut PgConnection, part: Part) -> Result<(i64, [u8; 32]), Error> {
+pub(crate) async fn lock_head(tx: &mut PgConnection, part: Part) -> Result<Head, Error> {
     let head = sqlx::query!(
-        "SELECT seq, hash FROM ledger.heads WHERE part = $1 FOR NO KEY UPDATE",
+        "SELECT seq, hash, secret FROM ledger.heads WHERE part = $1 FOR NO KEY UPDATE",
         part.number(),
     )
     .fetch_one(tx)
     .await?;
-    Ok((head.seq, hash_of(&head.hash)))
+    Ok(Head {
+        seq: head.seq,
+        hash: hash_of(&head.hash),
+        secret: head.secret,
+    })
 }
 
 pub(crate) async fn move_head(
@@ -66,22 +84,28 @@ pub(crate) async fn move_head(
     Ok(())
 }
 
-pub(crate) async fn roots_of(
+pub(crate) async fn posted(
     tx: &mut PgConnection,
     part: Part,
     references: Vec<String>,
-) -> Result<HashMap<String, Root>, Error> {
+) -> Result<HashMap<String, Posted>, Error> {
     let rows = sqlx::query!(
-        "SELECT reference, root FROM ledger.journals WHERE part = $1 AND reference = ANY($2)",
+        "SELECT reference, seq, root, is_salted FROM ledger.journals
+        WHERE part = $1 AND reference = ANY($2)",
         part.number(),
         &references,
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|it| (it.reference, Root(hash_of(&it.root))))
-        .collect())
+    let posted = rows.into_iter().map(|it| {
+        let posted = Posted {
+            seq: it.seq,
+            root: Root(hash_of(&it.root)),
+            is_salted: it.is_salted,
+        };
+        (it.reference, posted)
+    });
+    Ok(posted.collect())
 }
 
 pub(crate) async fn insert_journals(

@@ -29,6 +29,11 @@ pub struct SignedMessage {
     pub body_sha256: String,
     /// Hex.
     pub signature: String,
+    /// What was signed, by which key (hex).
+    #[serde(skip)]
+    pub signed_text: String,
+    #[serde(skip)]
+    pub public_key: String,
     /// Whether the body itself is kept beside its hash.
     pub body_kept: bool,
     /// Why it does not stand; absent where it does.
@@ -59,24 +64,23 @@ fn verified(kept: Kept) -> SignedMessage {
         key_no: kept.key.key_no,
         bytes: kept.signature.clone(),
     };
-    let judged = match (Route::of(&kept.speaker), of_body) {
+    let statement = Route::of(&kept.speaker).map(|route| MessageStatement {
+        route,
+        speaker: &kept.speaker,
+        subject: &kept.subject,
+        event_id: kept.event_id,
+        part: kept.part,
+        seq: kept.seq,
+        prev_hash: &kept.prev_hash,
+        created_at: kept.created_at,
+        body_sha256: sha256,
+    });
+    let judged = match (&statement, of_body) {
         (None, _) => Err(Unverified::HeaderInvalid),
         (_, Some(of_body)) if of_body != sha256 => Err(Unverified::SignatureWrong),
-        (Some(route), _) => {
-            let statement = MessageStatement {
-                route,
-                speaker: &kept.speaker,
-                subject: &kept.subject,
-                event_id: kept.event_id,
-                part: kept.part,
-                seq: kept.seq,
-                prev_hash: &kept.prev_hash,
-                created_at: kept.created_at,
-                body_sha256: sha256,
-            };
-            stands(&statement, &signature, Some(&kept.key))
-        }
+        (Some(statement), _) => stands(statement, &signature, Some(&kept.key)),
     };
+    let signed_text = statement.map(|it| it.to_string()).unwrap_or_default();
     SignedMessage {
         heard_by: kept.consumer,
         speaker: kept.speaker,
@@ -89,6 +93,8 @@ fn verified(kept: Kept) -> SignedMessage {
         sender: kept.key.organisation,
         body_sha256: hex::encode(sha256),
         signature: hex::encode(kept.signature),
+        signed_text,
+        public_key: hex::encode(&kept.key.public_key),
         body_kept: kept.body.is_some(),
         broken: judged.err().map(Unverified::code),
     }

@@ -77,7 +77,7 @@ async fn bank_messages(pool: &PgPool) -> anyhow::Result<Invariant> {
 }
 
 async fn books(pool: &PgPool) -> anyhow::Result<Invariant> {
-    let (journals, transfers, findings) = ledger::check_books(pool).await?;
+    let (journals, transfers, findings) = ledger::check_books(&mut *pool.acquire().await?).await?;
     let told = |it: &ledger::Finding| format!("{}: {} ({})", it.place, it.detail, it.invariant);
     Ok(Invariant {
         name: "books",

@@ -4,6 +4,7 @@
 )]
 
 mod account;
+mod audit;
 mod bank;
 mod cash;
 mod iso;
@@ -31,6 +32,7 @@ use crate::commands;
 use crate::output::Failure;
 
 pub(crate) use account::{Account, Authorities, LinkKind, Steps};
+pub(crate) use audit::Audit;
 pub(crate) use bank::{Bank, Import, Issue, Receive};
 pub(crate) use cash::{Cash, To};
 pub(crate) use iso::Iso;
@@ -158,6 +160,9 @@ pub(crate) enum Top {
     /// When runs are due: the engine opens them, and tells of what was not done in time
     #[command(subcommand)]
     Schedule(Schedule),
+    /// Evidence: the transparency log, proofs, verification
+    #[command(subcommand)]
+    Audit(Audit),
     /// What banks' statements say against what they were told and answered
     #[command(subcommand)]
     Recon(Recon),
@@ -196,6 +201,7 @@ pub enum ServiceName {
     Reconciliation,
     Console,
     Sandbox,
+    Audit,
     All,
 }
 

@@ -1,6 +1,7 @@
 //! What each command does, one file a noun.
 
 mod account;
+mod audit;
 mod bank;
 mod bench;
 mod cash;
@@ -78,6 +79,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Overpayment(command) => overpayment::overpayment(command, &shared).await,
         Top::Cash(command) => cash::cash(command, &shared).await,
         Top::Schedule(command) => schedule::schedule(command, &shared).await,
+        Top::Audit(command) => audit::audit(command, &shared).await,
         Top::Recon(command) => recon::recon(command, &shared).await,
         Top::Bank(command) => bank::bank(command, &shared).await,
         Top::Ledger(command) => ledger::ledger(command, &shared).await,

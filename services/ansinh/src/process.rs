@@ -80,6 +80,13 @@ pub async fn start_some(
         eligibility::start(&ctx).await?;
         services.contexts.push(ctx);
     }
+    // With all the others it runs where the settings name a folder for it.
+    let logged = settings.proof.log_dir.is_some();
+    if which.contains(&ServiceName::Audit) || wanted(ServiceName::Audit) && logged {
+        let ctx = Context::connect("audit", settings.clone(), health.clone(), stop.clone()).await?;
+        audit::start(&ctx)?;
+        services.contexts.push(ctx);
+    }
     // With all the others it is served where the settings say; asked for by name it must be.
     let served = settings.console.listen.is_some();
     if which.contains(&ServiceName::Console) || wanted(ServiceName::Console) && served {

@@ -61,6 +61,9 @@ impl Target {
             }
             settings.keys.file = Some(file);
         }
+        if settings.proof.log_dir.is_none() && settings.keys.allow_development {
+            settings.proof.log_dir = Some(home.join("log"));
+        }
         Ok(Target {
             settings: Arc::new(settings),
         })

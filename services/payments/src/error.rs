@@ -15,6 +15,8 @@ pub enum Error {
     Event(#[from] events::MalformedEvent),
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
+    #[error(transparent)]
+    Proof(#[from] proof::Error),
     #[error("sealed data does not open: {0}")]
     Privacy(#[from] privacy::PrivacyError),
     /// What arrived is not what was announced; nothing of the partition may be paid.
@@ -45,6 +47,7 @@ impl Judged for Error {
             | Error::Refused(_) => Verdict::Park,
             Error::Database(_)
             | Error::Messaging(_)
+            | Error::Proof(_)
             | Error::Ledger(ledger::Error::Database(_)) => Verdict::Retry,
             // Ledger postings never park: they stop the partition and raise the alarm.
             Error::Ledger(_) | Error::ControlTotals { .. } | Error::Privacy(_) => Verdict::Halt,

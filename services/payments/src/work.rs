@@ -40,8 +40,10 @@ impl Work {
 
 /// Reserves approved runs and releases those that may go, until the process stops.
 pub(crate) async fn reserve_and_release(ctx: Context, work: Work) {
+    let wait_max = ctx.settings.proof.wait_max_ms;
+    let wait_max = TimeDelta::from_std(Duration::from_millis(wait_max)).unwrap_or(TimeDelta::MAX);
     while !ctx.stop.is_cancelled() {
-        let pause = match work_once(&ctx.pool, &ctx.keys, Utc::now()).await {
+        let pause = match work_once(&ctx.pool, &ctx.keys, wait_max, Utc::now()).await {
             Ok(true) => continue,
             Ok(false) => IDLE,
             Err(error) => {
@@ -57,15 +59,24 @@ pub(crate) async fn reserve_and_release(ctx: Context, work: Work) {
     }
 }
 
-/// One transaction of the next partition that has something to do; false where there is none.
+/// One transaction of the next partition that has something to do; false where there is none, or
+/// where evidence has waited longer than `wait_max` to be kept: no money goes out then.
 ///
 /// # Errors
 /// What the database says, and what keeps a partition from being paid.
-pub async fn work_once(pool: &PgPool, keys: &Keys, now: DateTime<Utc>) -> Result<bool, Error> {
+pub async fn work_once(
+    pool: &PgPool,
+    keys: &Keys,
+    wait_max: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
     let mut tx = pool.begin().await?;
     let Some(work) = store::take_part(&mut tx, now).await? else {
         return Ok(false);
     };
+    if work.state != State::Approved && is_without_evidence(&mut tx, wait_max, now).await? {
+        return Ok(false);
+    }
     let doing = if work.state == State::Approved {
         "reserve"
     } else {
@@ -88,6 +99,20 @@ pub async fn work_once(pool: &PgPool, keys: &Keys, now: DateTime<Utc>) -> Result
     let done = done.instrument(span).await?;
     tx.commit().await?;
     Ok(done)
+}
+
+/// Whether what was recorded is not sealed in time: then nobody could show later what went out.
+async fn is_without_evidence(
+    tx: &mut PgConnection,
+    wait_max: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let since = proof::waiting_since(tx).await?;
+    let waits = since.is_some_and(|it| now - it > wait_max);
+    if waits {
+        tracing::error!(since = ?since, "No money is released: evidence is not kept");
+    }
+    Ok(waits)
 }
 
 /// What earlier attempts left; a regular run has none.
@@ -146,6 +171,7 @@ async fn release(
     let paused = store::paused_places(tx).await?;
     let numbers: Vec<ChunkNo> = next.iter().map(|it| it.chunk).collect();
     let begun = begun(tx, work, &numbers).await?;
+    let checkpoint = proof::newest_checkpoint(tx).await?;
     let (mut done, mut sent, mut journals, mut said) = (vec![], vec![], vec![], vec![]);
     let mut orders = BTreeSet::new();
     for it in &next {
@@ -173,7 +199,7 @@ async fn release(
                 &begun,
             ));
             said.push(Event::of(
-                &instructions(keys, work, it.messages, &going)?,
+                &instructions(keys, work, it.messages, (checkpoint.as_deref(), &going))?,
                 now,
             ));
             sent.push(going);
@@ -287,7 +313,7 @@ fn instructions(
     keys: &Keys,
     work: &PartWork,
     messages: i16,
-    chunk: &[Line],
+    (checkpoint, chunk): (Option<&str>, &[Line]),
 ) -> Result<Instructions, Error> {
     let institution = chunk[0].institution;
     let bank = keys.exchange(&institution.to_string());
@@ -318,6 +344,7 @@ fn instructions(
         count: i32::try_from(lines.len()).expect("at most a thousand"),
         total: Money::sum(chunk.iter().map(|it| it.amount)),
         root: merkle_root(chunk.iter().map(Line::leaf)).hex(),
+        checkpoint: checkpoint.map(str::to_owned),
         lines,
     })
 }

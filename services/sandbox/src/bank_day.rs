@@ -177,6 +177,7 @@ impl BankDay<'_> {
             count: i32::try_from(lines.len()).expect("a message is small"),
             total: Money::sum(lines.iter().map(|it| it.amount)),
             root: String::new(),
+            checkpoint: None,
             lines,
         }
     }

@@ -329,6 +329,7 @@ pub(crate) mod tests {
             count: i32::try_from(lines.len()).unwrap(),
             total: Money::sum(lines.iter().map(|it| it.amount)),
             root: String::new(),
+            checkpoint: None,
             lines,
         }
     }

@@ -349,6 +349,7 @@ fn instructions_fact() -> Instructions {
         count: 2,
         total: Money::dong(1_080_000),
         root: "5e".repeat(32),
+        checkpoint: None,
         lines: vec![line(1, Some(sealed(0x22))), line(2, None)],
     }
 }

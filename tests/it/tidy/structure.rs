@@ -5,20 +5,21 @@ use std::collections::BTreeSet;
 use super::code::in_production;
 use super::source::{File, Finding, Source, line_of, lines_with};
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "eligibility",
     "accounts",
     "payments",
     "reconciliation",
     "console",
+    "audit",
     "sandbox",
 ];
 
 /// Schemas that belong to libraries; services reach them through those only.
-const LIBRARIES: [&str; 3] = ["ledger", "messaging", "privacy"];
+const LIBRARIES: [&str; 4] = ["ledger", "messaging", "privacy", "proof"];
 
 /// SQL outside of a store, and why it may stand there.
-pub const SQL_ELSEWHERE: [(&str, &str); 5] = [
+pub const SQL_ELSEWHERE: [(&str, &str); 6] = [
     (
         "libs/boot/src/database.rs",
         "asks what the server promises; no table",
@@ -30,6 +31,10 @@ pub const SQL_ELSEWHERE: [(&str, &str); 5] = [
     (
         "libs/ledger/src/check.rs",
         "the proving half of the ledger's store",
+    ),
+    (
+        "libs/proof/src/verify.rs",
+        "the proving half of the evidence's store",
     ),
     (
         "services/ansinh/src/servers/postgres.rs",

@@ -72,6 +72,7 @@ fn instructions() -> Instructions {
         count: 2,
         total: Money::dong(1_080_000),
         root: "00".repeat(32),
+        checkpoint: None,
         lines: vec![line(1, Some("0011004123456")), line(2, None)],
     }
 }

@@ -28,6 +28,7 @@ struct Verified {
     broken: Vec<SignedMessage>,
 }
 
+#[expect(clippy::too_many_lines, reason = "one short arm a command")]
 pub(super) async fn bank(command: Bank, shared: &Shared) -> Result<ExitCode, Failure> {
     let target = || Target::find(&shared.home);
     match command {

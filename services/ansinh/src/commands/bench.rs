@@ -1,4 +1,5 @@
 mod determine;
+mod evidence;
 mod links;
 mod reconcile;
 
@@ -128,6 +129,8 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
         let used = database_bytes(&pool).await?.saturating_sub(empty);
         let memory = peak_memory_mib();
         let copy_rows_per_s = yardstick(&pool).await?;
+        let run_no = *payout.runs.first().context("a run")?;
+        evidence::evidence(target, &pool, &mut clock, (run_no, payments)).await?;
         let invariants_hold = check_all(&pool).await?.iter().all(crate::Invariant::holds);
         let chain = clock.chain();
         let payments_per_s = per_second(payments, chain);

@@ -1,5 +1,7 @@
 use super::*;
+use crate::withdrawal::Obligated;
 use domain::LineNo;
+use events::WithdrawnLine;
 use ledger::AccountKind::{
     Commitment, Forgone, InTransit, Paid, PaidArrears, Payable, PayableArrears, Receivable,
     TreasuryCash,

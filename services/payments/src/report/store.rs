@@ -258,6 +258,7 @@ pub async fn institutions(pool: &PgPool, run_no: RunNo) -> Result<Vec<Institutio
 }
 
 /// Lines after a position in the order of partition, chunk and line; all states or one of them.
+#[expect(clippy::too_many_lines, reason = "one statement and what it gives")]
 pub async fn lines(
     pool: &PgPool,
     run_no: RunNo,

@@ -143,6 +143,7 @@ pub(crate) async fn latest_attempts(
 }
 
 /// Attempts by their lines, each with how it stands; of one partition.
+#[expect(clippy::too_many_lines, reason = "one statement and what it gives")]
 pub(crate) async fn attempts_at(
     tx: &mut PgConnection,
     part: Part,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, IntoInnerError, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -212,11 +212,11 @@ impl Tray {
         let path = self.folder.join(name);
         let named = || format!("{} cannot be written", path.display());
         let part = self.folder.join(format!(".{name}.part"));
-        let file = private().truncate(true).open(&part);
-        let mut file = BufWriter::new(file.with_context(named)?);
-        fill(&mut file).with_context(named)?;
-        let file = file.into_inner().map_err(|it| it.into_error());
-        file.and_then(|it| it.sync_all()).with_context(named)?;
+        let opened = private().truncate(true).open(&part);
+        let mut writer = BufWriter::new(opened.with_context(named)?);
+        fill(&mut writer).with_context(named)?;
+        let written = writer.into_inner().map_err(IntoInnerError::into_error);
+        written.and_then(|it| it.sync_all()).with_context(named)?;
         fs::rename(&part, &path).with_context(named)?;
         let folder = File::open(&self.folder).with_context(named)?;
         folder.sync_all().with_context(named)
@@ -229,6 +229,7 @@ fn private() -> OpenOptions {
     options
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped with it")]
 fn refused(it: domain::Refusal) -> Failure {
     Failure::Refused(it.to_string())
 }

@@ -1,0 +1,71 @@
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use tlog_tiles::Hash;
+
+use crate::Error;
+use crate::checkpoint::{LogKey, SignedCheckpoint};
+use crate::store;
+use crate::tiles::{Log, Tree};
+
+/// Entries of one round; what is left is for the next one.
+pub const BATCH_MAX: i64 = 10_000;
+
+/// What a round sealed.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    pub entries: usize,
+    /// There are more than one round takes.
+    pub is_more: bool,
+    pub checkpoint: SignedCheckpoint,
+}
+
+/// Makes leaves of entries that wait, signs the log that they lead to and publishes it. `None` where
+/// nothing waits.
+///
+/// It may be stopped anywhere: the files are on the disk before the database says that they count, and
+/// the signature is public after it. A log that is not what was signed last is never signed on.
+///
+/// # Errors
+/// [`Error::Forked`], [`Error::File`]: what waits goes on waiting.
+pub async fn seal(
+    pool: &PgPool,
+    log: &Log,
+    key: &LogKey,
+    now: DateTime<Utc>,
+) -> Result<Option<Sealed>, Error> {
+    let mut tx = pool.begin().await?;
+    store::lock_log(&mut tx).await?;
+    let last = store::last_checkpoint(&mut tx).await?;
+    let waiting = store::unsealed(&mut tx, BATCH_MAX).await?;
+    if waiting.is_empty() {
+        // What was signed before a stop was not published perhaps.
+        if let Some((.., note)) = last
+            && !log.checkpoint()?.is_some_and(|it| it.starts_with(&note))
+        {
+            log.publish(&note)?;
+        }
+        return Ok(None);
+    }
+    // With what waits, the checkpoints before: by themselves they are no reason to grow.
+    store::enter_checkpoints(&mut tx).await?;
+    let waiting = store::unsealed(&mut tx, BATCH_MAX).await?;
+    let before = last.map_or(Tree::EMPTY, |(size, root, _)| Tree {
+        size,
+        root: Hash(root),
+    });
+    let leaves: Vec<Vec<u8>> = waiting.iter().map(crate::Leaf::bytes).collect();
+    let grown = {
+        let log = log.clone();
+        tokio::task::spawn_blocking(move || log.append(before, &leaves))
+    };
+    let tree = grown.await.map_err(|it| Error::Tree(it.to_string()))??;
+    let signed = key.sign(tree.size, tree.root.0)?;
+    store::insert_sealed(&mut tx, before.size, &waiting, &signed, now).await?;
+    tx.commit().await?;
+    log.publish(&signed.note)?;
+    Ok(Some(Sealed {
+        entries: waiting.len(),
+        is_more: i64::try_from(waiting.len()).is_ok_and(|it| it == BATCH_MAX),
+        checkpoint: signed,
+    }))
+}

@@ -1,0 +1,48 @@
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use domain::{Position, RunNo};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Recompute all evidence from the tables and hold it against the log; exit 8 where something is not
+    /// as it was recorded, 10 where not all was covered
+    #[command(before_help = "Example:  ansinh audit verify --held checkpoint-2026-11-22")]
+    Verify {
+        /// A checkpoint that was kept elsewhere: the log has to go on from it
+        #[arg(long, value_name = "FILE")]
+        held: Vec<PathBuf>,
+        /// Verifier key of a witness that has to have signed the published checkpoint
+        #[arg(long, value_name = "KEY")]
+        witness: Vec<String>,
+    },
+    /// Write what proves what was booked for a payment: one file, which needs nothing else
+    #[command(before_help = "Example:  ansinh audit proof R000001-07-0001-0042 --out proof.json")]
+    Proof {
+        line: Position,
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Write the evidence of a run as a folder that verifies itself offline (BagIt, Python)
+    #[command(before_help = "Example:  ansinh audit pack R000001 --out pack/")]
+    Pack {
+        run: RunNo,
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Verify a proof with the log's public key alone, without database and secret; exit 8 where it does
+    /// not hold
+    #[command(
+        name = "verify-proof",
+        before_help = "Example:  ansinh audit verify-proof proof.json --log-key an-sinh/evidence+…"
+    )]
+    VerifyProof {
+        file: PathBuf,
+        /// As `audit key` printed it; not from whoever handed over the proof
+        #[arg(long, value_name = "KEY")]
+        log_key: String,
+    },
+    /// The log's folder, and the public key by which it is verified
+    #[command(before_help = "Example:  ansinh audit key")]
+    Key,
+}

@@ -1,0 +1,184 @@
+//! What an auditor holds the records against.
+
+mod pack;
+mod store;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use proof::{Held, Log, LogKey, PaymentProof, Verified, Witness};
+use serde_json::json;
+
+use crate::cli::{Audit, Shared};
+use crate::output::{Failure, grouped, print, say, show, table};
+use crate::target::Target;
+
+/// Something could not be covered.
+const INCOMPLETE: u8 = 10;
+
+/// Said with every verification, in the words of who reads it.
+const DOES_NOT_PROVE: [&str; 3] = [
+    "KHÔNG chứng minh: dữ liệu nguồn là đúng sự thật khi được ghi",
+    "KHÔNG chứng minh: không có việc gì đã xảy ra mà không được ghi",
+    "KHÔNG chứng minh: máy chạy lệnh này không bị thay đổi (hãy kiểm tra bằng công cụ khác)",
+];
+
+#[expect(clippy::too_many_lines, reason = "one short arm a command")]
+pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, Failure> {
+    match command {
+        Audit::Verify { held, witness } => {
+            let target = Target::find(&shared.home)?;
+            let (log, key) = log_of(&target)?;
+            let notes: Result<Vec<String>, Failure> = held.iter().map(|it| read(it)).collect();
+            let witnesses = witness.iter().map(|it| Witness::of_key(it));
+            let witnesses: Result<_, _> = witnesses.collect();
+            let held = Held {
+                notes: notes?,
+                witnesses: witnesses
+                    .map_err(|it: proof::Error| Failure::Refused(it.to_string()))?,
+            };
+            let pool = target.pool(None).await?;
+            let told = proof::verify(&pool, &log, &key.verifier_key(), &held).await;
+            verdict(&told.map_err(anyhow::Error::from)?, shared)
+        }
+        Audit::Proof { line, out } => {
+            let target = Target::find(&shared.home)?;
+            let (log, key) = log_of(&target)?;
+            let pool = target.pool(None).await?;
+            let made = proof::prove(&pool, &log, &key.verifier_key(), line).await;
+            let made = made.map_err(refused)?;
+            let text = serde_json::to_string_pretty(&made)?;
+            let named = || format!("{} cannot be written", out.display());
+            std::fs::write(&out, text).with_context(named)?;
+            let told = json!({ "line": made.line, "steps": made.steps.len(), "file": out });
+            show(shared.output, &told, |it| {
+                let rows = [[it["line"].to_string(), it["steps"].to_string()]];
+                table(&["payment", "journals"], 1, rows)
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Audit::Pack { run, out } => {
+            let target = Target::find(&shared.home)?;
+            let (log, key) = log_of(&target)?;
+            let pool = target.pool(None).await?;
+            let packed = pack::pack(&pool, &log, &key.verifier_key(), (run, &out)).await?;
+            let told = json!(packed);
+            show(shared.output, &packed, |_| {
+                let rows = told.as_object().into_iter().flatten();
+                table(
+                    &["packed", ""],
+                    1,
+                    rows.map(|(what, it)| [what.clone(), it.to_string()]),
+                )
+            })?;
+            let folder = out.display();
+            say(&format!(
+                "Verify it anywhere: python3 {folder}/data/verify.py {folder} --log-key …"
+            ));
+            Ok(ExitCode::SUCCESS)
+        }
+        Audit::VerifyProof { file, log_key } => {
+            let made: PaymentProof = serde_json::from_str(&read(&file)?).map_err(|it| {
+                Failure::Broken(format!("proof_malformed: {}: {it}", file.display()))
+            })?;
+            let signed = proof::verify_proof(&made, &log_key);
+            let signed = signed.map_err(|it| Failure::Broken(it.to_string()))?;
+            let told = json!({
+                "line": made.line,
+                "steps": made.steps,
+                "size": signed.size,
+                "root": hex::encode(signed.root),
+                "does_not_prove": made.does_not_prove,
+            });
+            show(shared.output, &told, |_| steps_table(&made))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Audit::Key => {
+            let target = Target::find(&shared.home)?;
+            let (log, key) = log_of(&target)?;
+            let told = json!({ "folder": log.folder(), "key": key.verifier_key() });
+            show(shared.output, &told, |it| {
+                let row =
+                    ["folder", "key"].map(|name| it[name].as_str().unwrap_or_default().to_owned());
+                table(&["log", "verified by"], 2, [row])
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn steps_table(made: &PaymentProof) -> comfy_table::Table {
+    let rows = made.steps.iter().map(|it| {
+        [
+            it.leaf.key.clone(),
+            it.transfer.debit.to_string(),
+            it.transfer.credit.to_string(),
+            it.transfer.amount.clone(),
+        ]
+    });
+    table(&["journal", "debit", "credit", "đồng"], 3, rows)
+}
+
+pub(super) fn log_of(target: &Target) -> anyhow::Result<(Log, LogKey)> {
+    let settings = &target.settings.proof;
+    let folder = settings.log_dir.as_ref();
+    let folder = folder.context("proof.log_dir names no folder of the transparency log")?;
+    let signer = target.keys()?.signer(proof::PURPOSE);
+    let key = LogKey::new(&settings.origin, signer)?;
+    Ok((Log::open(folder)?, key))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let named = || format!("{} cannot be read", path.display());
+    Ok(std::fs::read_to_string(path).with_context(named)?)
+}
+
+fn refused(it: proof::Error) -> Failure {
+    match it {
+        proof::Error::Refused { .. } => Failure::Refused(it.to_string()),
+        other => Failure::Unexpected(other.into()),
+    }
+}
+
+fn verdict(told: &Verified, shared: &Shared) -> Result<ExitCode, Failure> {
+    let covered = [
+        ("journals", told.journals),
+        ("transfers", told.transfers),
+        ("entries of evidence", told.entries),
+        ("leaves of the log", told.leaves),
+        ("signed checkpoints", told.checkpoints),
+        ("not as recorded", told.tampered),
+    ];
+    show(shared.output, told, |_| {
+        let rows = covered.map(|(what, count)| [what.to_owned(), grouped(count)]);
+        table(&["recomputed", ""], 1, rows)
+    })?;
+    if shared.output == crate::cli::Output::Table {
+        for it in &told.findings {
+            print(&format!("{}  {}", it.code, it.place));
+        }
+    }
+    for it in DOES_NOT_PROVE {
+        say(it);
+    }
+    if told.tampered > 0 {
+        let text = format!(
+            "audit: {} places are not as they were recorded",
+            told.tampered
+        );
+        return Err(Failure::Broken(text));
+    }
+    if !told.incomplete.is_empty() {
+        for it in &told.incomplete {
+            say(&format!("not covered: {it}"));
+        }
+        return Ok(ExitCode::from(INCOMPLETE));
+    }
+    say(&format!(
+        "audit: {} leaves, root {}",
+        grouped(told.size),
+        told.root
+    ));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,90 @@
+//! Keeps evidence: seals what the others have recorded into the transparency log, and tells its
+//! checkpoints.
+//!
+//! Owns the log's folder; reads schema `proof`'s entries and writes what of them is sealed. Says the
+//! signed checkpoint on `audit.checkpoint`, as text, whenever the log has grown. One of several
+//! instances seals at a time.
+
+mod witnesses;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::Utc;
+use proof::{Log, LogKey};
+use sqlx::PgPool;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use witnesses::Witnesses;
+
+/// Where checkpoints are told: whoever hears one can hold it against the log later.
+pub const SUBJECT: &str = "audit.checkpoint";
+/// After a round that failed.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Starts sealing as a task of `ctx` until it stops.
+///
+/// # Errors
+/// Where no folder is named, it cannot be made, or the log's name is none.
+pub fn start(ctx: &boot::Context) -> anyhow::Result<()> {
+    let settings = &ctx.settings.proof;
+    let folder = settings.log_dir.as_ref();
+    let folder = folder.context("proof.log_dir names no folder for the transparency log")?;
+    let key = LogKey::new(&settings.origin, ctx.keys.signer(proof::PURPOSE))?;
+    tracing::info!(key = key.verifier_key(), "The log is verified by this key");
+    let sealer = Sealer {
+        pool: ctx.pool.clone(),
+        nats: ctx.nats.clone(),
+        log: Log::open(folder)?,
+        key: Arc::new(key),
+        witnesses: Witnesses::new(&settings.witnesses)?,
+        pause: Duration::from_millis(settings.seal_ms.max(1)),
+    };
+    ctx.spawn("sealer", sealer.run(ctx.stop.clone()));
+    Ok(())
+}
+
+struct Sealer {
+    pool: PgPool,
+    nats: async_nats::Client,
+    log: Log,
+    key: Arc<LogKey>,
+    witnesses: Witnesses,
+    pause: Duration,
+}
+
+impl Sealer {
+    async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let pause = match proof::seal(&self.pool, &self.log, &self.key, Utc::now()).await {
+                Ok(Some(sealed)) => {
+                    self.witnesses.sign(&self.log, &sealed.checkpoint).await;
+                    self.tell(&sealed.checkpoint.note).await;
+                    if sealed.is_more {
+                        continue;
+                    }
+                    self.pause
+                }
+                Ok(None) => self.pause,
+                Err(error) => {
+                    tracing::error!(error = %error, "Evidence is not kept; money stops when it has waited too long");
+                    PAUSE
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Who does not hear it now finds it in the log's folder and with the next one.
+    async fn tell(&self, note: &str) {
+        let told = self.nats.publish(SUBJECT, note.to_owned().into()).await;
+        if let Err(error) = told {
+            tracing::warn!(error = %error, "A checkpoint was not told");
+        }
+    }
+}
