@@ -3,6 +3,7 @@
 mod foreign;
 mod mutations;
 mod pack;
+mod questions;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -103,6 +104,28 @@ async fn a_sealed_month_is_recomputed_whole_and_one_payment_proven_by_a_file() -
     );
     one_payment_is_proven(&world).await?;
     the_log_tells_nothing_of_people(&world)?;
+    world.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_money_leaves_while_evidence_is_not_kept() -> anyhow::Result<()> {
+    let world = World::unsealed(|it| it.proof.wait_max_ms = 500).await?;
+    let (registry, links) = pensioners(&[Some(OURS); 4]);
+    world.register(registry).await?;
+    world.link(links).await?;
+    let run_no = world.reserved(PROGRAMME).await?;
+    world.release(run_no).await?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let it = world.summary(run_no).await?;
+    assert_eq!((&it.state[..], it.released_lines), ("releasing", 0));
+    // Somebody seals again: it goes out by itself.
+    let (log, key) = log_of(&world.ground)?;
+    world
+        .until("the run is released", async || {
+            proof::seal(&world.pool, &log, &key, chrono::Utc::now()).await?;
+            Ok(world.summary(run_no).await?.released_lines == 4)
+        })
+        .await?;
     world.close().await
 }
 

@@ -84,6 +84,17 @@ impl World {
         Ok(world)
     }
 
+    /// As [`World::with_hand_played_banks`], where nobody seals what is recorded.
+    pub async fn unsealed(change: impl FnOnce(&mut Settings)) -> anyhow::Result<World> {
+        let services: Vec<ServiceName> = HOUSE
+            .into_iter()
+            .filter(|it| *it != ServiceName::Audit)
+            .collect();
+        let mut world = World::start(&services, change).await?;
+        world.banks = Some(HandPlayed::start(&world).await?);
+        Ok(world)
+    }
+
     /// The test plays accounts and the banks: people are paid as it says.
     pub async fn with_hand_played_accounts(
         change: impl FnOnce(&mut Settings),

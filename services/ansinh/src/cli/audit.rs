@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use domain::{Position, RunNo};
+use domain::{Officer, Position, RunNo};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
@@ -29,6 +29,21 @@ pub(crate) enum Audit {
         run: RunNo,
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Ask one of the canned questions, as the auditors' role and on record; without one, list them
+    #[command(before_help = "Example:  ansinh audit query Q10 --set province=79 --by kiemtoan.an")]
+    Query {
+        /// Q01 to Q30
+        question: Option<String>,
+        /// A parameter of the question, name=value
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        set: Vec<String>,
+        /// Write NAME.csv and NAME.manifest.json there, all rows; else the first rows are shown
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Who asks
+        #[arg(long, value_name = "OFFICER", requires = "question")]
+        by: Option<Officer>,
     },
     /// Verify a proof with the log's public key alone, without database and secret; exit 8 where it does
     /// not hold

@@ -1,6 +1,8 @@
 //! What an auditor holds the records against.
 
 mod pack;
+mod query;
+mod question;
 mod store;
 
 use std::path::Path;
@@ -78,6 +80,25 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             ));
             Ok(ExitCode::SUCCESS)
         }
+        Audit::Query { question: None, .. } => query::list(shared.output),
+        Audit::Query {
+            question: Some(question),
+            set,
+            out,
+            by,
+        } => {
+            let target = Target::find(&shared.home)?;
+            let by =
+                by.ok_or_else(|| Failure::Refused("by_missing: who asks says so".to_owned()))?;
+            query::query(
+                &target,
+                shared.output,
+                (&question, &set),
+                out.as_deref(),
+                &by,
+            )
+            .await
+        }
         Audit::VerifyProof { file, log_key } => {
             let made: PaymentProof = serde_json::from_str(&read(&file)?).map_err(|it| {
                 Failure::Broken(format!("proof_malformed: {}: {it}", file.display()))
@@ -127,6 +148,16 @@ pub(super) fn log_of(target: &Target) -> anyhow::Result<(Log, LogKey)> {
     let signer = target.keys()?.signer(proof::PURPOSE);
     let key = LogKey::new(&settings.origin, signer)?;
     Ok((Log::open(folder)?, key))
+}
+
+/// The size and root that are published now; null before the first.
+pub(super) fn checkpoint(target: &Target) -> anyhow::Result<serde_json::Value> {
+    let (log, key) = log_of(target)?;
+    let Some(note) = log.checkpoint()? else {
+        return Ok(serde_json::Value::Null);
+    };
+    let signed = proof::SignedCheckpoint::open(&note, &key.verifier_key())?;
+    Ok(json!({ "size": signed.size, "root": hex::encode(signed.root) }))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
