@@ -460,10 +460,11 @@ async fn a_changed_file_is_named(copy: &Copy<'_>, log: &Log) -> anyhow::Result<(
             .await?;
     for (note, code) in [
         (
-            last.replacen(&size.to_string(), "9", 1),
+            last.replacen(&size.to_string(), "9", 1).into_bytes(),
             "checkpoint_changed",
         ),
-        (older, "checkpoint_replaced"),
+        (older.into_bytes(), "checkpoint_replaced"),
+        (vec![0xFF; 40], "checkpoint_changed"),
     ] {
         std::fs::write(log.folder().join("checkpoint"), note)?;
         let told = copy.verified(log, &Held::default()).await?;

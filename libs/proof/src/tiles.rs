@@ -59,8 +59,10 @@ impl Log {
     /// [`Error::File`].
     pub fn checkpoint(&self) -> Result<Option<String>, Error> {
         let path = self.folder.join(CHECKPOINT);
-        match fs::read_to_string(&path) {
-            Ok(note) => Ok(Some(note)),
+        match fs::read(&path) {
+            // What is no text is a note that nobody signed, and no reason to stop: it is found, and sealing
+            // publishes what was signed in its place.
+            Ok(note) => Ok(Some(String::from_utf8_lossy(&note).into_owned())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::file(&path)(error)),
         }
