@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tlog_tiles::Hash;
 
 use crate::Error;
@@ -33,8 +33,21 @@ pub async fn seal(
     key: &LogKey,
     now: DateTime<Utc>,
 ) -> Result<Option<Sealed>, Error> {
-    let mut tx = pool.begin().await?;
-    store::lock_log(&mut tx).await?;
+    // Held until it is published: nobody finds the database ahead of the files.
+    let lock = store::log_lock();
+    let mut held_log = lock.acquire(pool.acquire().await?).await?;
+    let sealed = round(&mut held_log, log, key, now).await?;
+    held_log.release_now().await?;
+    Ok(sealed)
+}
+
+async fn round(
+    connection: &mut PgConnection,
+    log: &Log,
+    key: &LogKey,
+    now: DateTime<Utc>,
+) -> Result<Option<Sealed>, Error> {
+    let mut tx = connection.begin().await?;
     let last = store::last_checkpoint(&mut tx).await?;
     let waiting = store::unsealed(&mut tx, BATCH_MAX).await?;
     if waiting.is_empty() {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::Part;
+use sqlx::postgres::PgAdvisoryLock;
 use sqlx::{PgConnection, PgPool, Row as _};
 
 use crate::Error;
@@ -9,20 +10,9 @@ use crate::checkpoint::SignedCheckpoint;
 use crate::leaf::Leaf;
 use crate::sources::Source;
 
-/// One sealer at a time, whatever process it is of.
-pub(crate) async fn lock_log(tx: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('ansinh proof log', 0))")
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-/// As [`lock_log`], until the connection is gone.
-pub(crate) async fn hold_log(connection: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!("SELECT pg_advisory_lock(hashtextextended('ansinh proof log', 0))")
-        .execute(connection)
-        .await?;
-    Ok(())
+/// One sealer at a time, whatever process it is of; and none while somebody notes down where the log is.
+pub(crate) fn log_lock() -> PgAdvisoryLock {
+    PgAdvisoryLock::new("ansinh proof log")
 }
 
 /// What was signed last; `None` before the first.
@@ -230,8 +220,8 @@ pub(crate) async fn contents(
 
 /// Times and bytes as they were written when rows were entered, until the transaction ends.
 pub(crate) async fn one_spelling(tx: &mut PgConnection) -> Result<(), Error> {
-    let spelling = "SET LOCAL timezone = 'UTC'; SET LOCAL bytea_output = 'hex'; \
-        SET LOCAL datestyle = 'ISO'";
+    let spelling = "SELECT set_config('timezone', 'UTC', true), \
+        set_config('bytea_output', 'hex', true), set_config('datestyle', 'ISO', true)";
     sqlx::raw_sql(spelling).execute(tx).await?;
     Ok(())
 }

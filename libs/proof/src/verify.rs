@@ -4,7 +4,7 @@ use std::fs;
 use futures::TryStreamExt;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sqlx::{Connection as _, PgConnection, PgPool, Row as _};
+use sqlx::{PgConnection, PgPool, Row as _};
 use tlog_tiles::{Hash, Tile, record_hash};
 
 use crate::Error;
@@ -73,14 +73,18 @@ pub async fn verify(
     verifier_key: &str,
     held: &Held,
 ) -> Result<Verified, Error> {
-    // A connection of its own: with it goes the lock, however this ends.
-    let mut connection = pool.acquire().await?.detach();
-    // No sealer is between database and files meanwhile; and all is read as of one moment after that.
-    store::hold_log(&mut connection).await?;
-    let mut tx = connection
+    // Sealing waits only until it is noted down where files and database are; what is sealed after that
+    // leaves the tiles of this size as they are.
+    let lock = store::log_lock();
+    let held_log = lock.acquire(pool.acquire().await?).await?;
+    let note = log.checkpoint()?;
+    let mut tx = pool
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await?;
-    verify_in(&mut tx, log, verifier_key, held).await
+    // The first query decides as of when all others read.
+    store::one_spelling(&mut tx).await?;
+    held_log.release_now().await?;
+    recompute(&mut tx, log, note, verifier_key, held).await
 }
 
 /// As [`verify`], in the caller's transaction, while nothing is sealed.
@@ -93,13 +97,24 @@ pub async fn verify_in(
     verifier_key: &str,
     held: &Held,
 ) -> Result<Verified, Error> {
-    let mut told = Verified::default();
     store::one_spelling(tx).await?;
+    recompute(tx, log, log.checkpoint()?, verifier_key, held).await
+}
+
+/// By the note that was published at the moment that `tx` reads as of.
+async fn recompute(
+    tx: &mut PgConnection,
+    log: &Log,
+    note: Option<String>,
+    verifier_key: &str,
+    held: &Held,
+) -> Result<Verified, Error> {
+    let mut told = Verified::default();
     lanes(&mut *tx, &mut told).await?;
     for source in &SOURCES {
         rows(&mut *tx, source, &mut told).await?;
     }
-    let signed = signed(&mut *tx, log, verifier_key, held, &mut told).await?;
+    let signed = signed(&mut *tx, note, verifier_key, held, &mut told).await?;
     tree(&mut *tx, log, &signed, &mut told).await?;
     let (journals, transfers, findings) = ledger::check_books(tx).await?;
     (told.journals, told.transfers) = (journals, transfers);
@@ -192,7 +207,7 @@ struct Signed {
 
 async fn signed(
     tx: &mut PgConnection,
-    log: &Log,
+    note: Option<String>,
     verifier_key: &str,
     held: &Held,
     told: &mut Verified,
@@ -210,7 +225,6 @@ async fn signed(
             _ => told.found("checkpoint_changed", place),
         }
     }
-    let note = log.checkpoint()?;
     for witness in &held.witnesses {
         if note.as_ref().and_then(|it| witness.signed_at(it)).is_none() {
             let place = format!("the published checkpoint, by {}", witness.name());
