@@ -1,11 +1,15 @@
-//! Rows by the thousand into a table: PostgreSQL's binary `COPY`.
+//! Rows by the thousand into a table, and out of a query: PostgreSQL's binary `COPY`.
 //!
 //! It saves the server from parsing and joining arrays (a third of an insert's cost), and is for
 //! tables that are only added to: it knows no `ON CONFLICT`. Statements stay in the store files
 //! of those who own the tables.
 
+mod out;
+
 use sqlx::encode::{Encode, IsNull};
 use sqlx::postgres::{PgArgumentBuffer, PgConnection, Postgres};
+
+pub use out::{Fields, RowsOut};
 
 /// The signature, no flags, no header extension (PostgreSQL manual, "COPY", "Binary Format").
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

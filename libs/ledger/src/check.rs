@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bulk::RowsOut;
 use domain::{Money, Part};
 use futures::TryStreamExt;
+use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use crate::journal::{Salt, TransferContent};
@@ -20,45 +22,73 @@ pub struct Finding {
     pub detail: String,
 }
 
+/// What was recomputed, and what is not as it was recorded.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    pub journals: u64,
+    pub transfers: u64,
+    pub findings: Vec<Finding>,
+}
+
 /// Re-reads every journal and transfer: counts, totals, roots, the hash chain, and that the
-/// balances are what the transfers add up to. Memory does not grow with the books.
-/// Returns how many journals and transfers were covered, and what was found wrong.
-pub async fn check_books(connection: &mut PgConnection) -> Result<(u64, u64, Vec<Finding>), Error> {
-    let (mut journals, mut transfers, mut findings) = (0, 0, Vec::new());
+/// balances are what the transfers add up to. Memory grows with the journals alone.
+pub async fn check_books(connection: &mut PgConnection) -> Result<Checked, Error> {
+    let mut checked = Checked::default();
     for part in Part::all() {
-        let mut turnover = BTreeMap::new();
-        journals += check_chain(connection, part, &mut findings).await?;
-        transfers += check_transfers(connection, part, &mut turnover, &mut findings).await?;
-        check_balances(connection, part, &turnover, &mut findings).await?;
+        let of_part = check_part(connection, part).await?;
+        checked.journals += of_part.journals;
+        checked.transfers += of_part.transfers;
+        checked.findings.extend(of_part.findings);
     }
+    checked
+        .findings
+        .extend(check_trial_balance(connection).await?);
+    Ok(checked)
+}
+
+/// As [`check_books`], of one partition's books: those of several can be checked at the same time.
+pub async fn check_part(connection: &mut PgConnection, part: Part) -> Result<Checked, Error> {
+    let mut checked = Checked::default();
+    let mut turnover = BTreeMap::new();
+    let stated = check_chain(connection, part, &mut checked).await?;
+    check_transfers(connection, part, stated, &mut turnover, &mut checked).await?;
+    check_balances(connection, part, &turnover, &mut checked.findings).await?;
+    Ok(checked)
+}
+
+/// Debits are credits over all accounts.
+pub async fn check_trial_balance(connection: &mut PgConnection) -> Result<Option<Finding>, Error> {
     let balance = crate::trial_balance(&mut *connection).await?;
     let debits = Money::sum(balance.iter().map(|it| it.debits));
     let credits = Money::sum(balance.iter().map(|it| it.credits));
-    if debits != credits {
-        findings.push(Finding {
-            invariant: "trial_balance_zero",
-            place: "ledger.balances".to_owned(),
-            detail: format!("debits {debits}, credits {credits}"),
-        });
-    }
-    Ok((journals, transfers, findings))
+    Ok((debits != credits).then(|| Finding {
+        invariant: "trial_balance_zero",
+        place: "ledger.balances".to_owned(),
+        detail: format!("debits {debits}, credits {credits}"),
+    }))
 }
+
+/// What journals say of their transfers, by run and number.
+type Stated = BTreeMap<(i64, i64), OpenJournal>;
 
 /// Sequence without gap, each hash over its own fields and the hash before.
 async fn check_chain(
     connection: &mut PgConnection,
     part: Part,
-    findings: &mut Vec<Finding>,
-) -> Result<u64, Error> {
+    checked: &mut Checked,
+) -> Result<Stated, Error> {
+    let secret = secret_of(&mut *connection, part).await?;
     let mut rows = sqlx::query!(
         r#"
-        SELECT seq, kind, reference, run_no, lines, total, root, prev_hash, hash, recorded_at
+        SELECT seq, kind, reference, run_no, lines, total, root, prev_hash, hash, recorded_at,
+            is_salted
         FROM ledger.journals WHERE part = $1 ORDER BY seq
         "#,
         part.number(),
     )
     .fetch(&mut *connection);
-    let (mut seq, mut prev_hash, mut count) = (0, [0; 32], 0);
+    let (mut seq, mut prev_hash) = (0, [0; 32]);
+    let mut stated = Stated::new();
     while let Some(row) = rows.try_next().await? {
         let fields = HashedFields {
             seq: row.seq,
@@ -74,14 +104,22 @@ async fn check_chain(
         let linked =
             row.seq == seq + 1 && row.prev_hash[..] == prev_hash && row.hash[..] == expected;
         if !linked {
-            findings.push(Finding {
+            checked.findings.push(Finding {
                 invariant: "journal_chain",
                 place: format!("journal {part}/{}", row.seq),
                 detail: "the journal is not what was chained".to_owned(),
             });
         }
         (seq, prev_hash) = (row.seq, hash_of(&row.hash));
-        count += 1;
+        let says = (row.lines, whole(row.total), fields.root);
+        let salt = row
+            .is_salted
+            .then(|| Salt::of_journal(&secret, part, row.seq));
+        stated.insert(
+            (row.run_no, row.seq),
+            OpenJournal::new(row.seq, Some(says), salt),
+        );
+        checked.journals += 1;
     }
     drop(rows);
     let head = sqlx::query!(
@@ -93,85 +131,85 @@ async fn check_chain(
     let ends = head.map(|it| (it.seq, it.hash));
     if ends != Some((seq, prev_hash.to_vec())) {
         let says = ends.map_or("nothing".to_owned(), |(seq, _)| seq.to_string());
-        findings.push(Finding {
+        checked.findings.push(Finding {
             invariant: "journal_chain",
             place: format!("head {part}"),
             detail: format!("the chain ends at {seq}, its head says {says}"),
         });
     }
-    Ok(count)
+    Ok(stated)
 }
 
 /// Each journal's count, total and root against its transfers, which stream in journal order.
 async fn check_transfers(
     connection: &mut PgConnection,
     part: Part,
+    mut stated: Stated,
     turnover: &mut BTreeMap<AccountNo, (Money, Money)>,
-    findings: &mut Vec<Finding>,
-) -> Result<u64, Error> {
-    let secret = secret_of(&mut *connection, part).await?;
-    let mut rows = sqlx::query!(
-        r#"
-        SELECT coalesce(t.run_no, j.run_no) AS "run_no!", coalesce(t.seq, j.seq) AS "seq!",
-            t.line AS "line?", t.debit AS "debit?", t.credit AS "credit?", t.amount AS "amount?",
-            t.person_no AS "person_no?", t.chunk AS "chunk?", t.chunk_line AS "chunk_line?",
-            j.lines AS "lines?", j.total AS "total?", j.root AS "root?",
-            j.is_salted AS "is_salted?"
-        FROM (SELECT * FROM ledger.transfers WHERE part = $1) t
-        FULL JOIN (SELECT * FROM ledger.journals WHERE part = $1) j
-            ON (j.run_no, j.seq) = (t.run_no, t.seq)
-        ORDER BY 1, 2, 3
-        "#,
-        part.number(),
-    )
-    .fetch(&mut *connection);
-    let (mut open, mut count) = (None::<OpenJournal>, 0);
-    while let Some(row) = rows.try_next().await? {
-        if open.as_ref().is_none_or(|it| it.seq != row.seq) {
-            if let Some(journal) = open.take() {
-                findings.extend(journal.finding(part));
+    checked: &mut Checked,
+) -> Result<(), Error> {
+    for run_no in runs_of(&mut *connection).await? {
+        // By key and run after run: rows come in their order and nothing is sorted.
+        let statement = format!(
+            "COPY (SELECT seq, line, debit, credit, amount, person_no, chunk, chunk_line
+            FROM ledger.transfers WHERE run_no = {run_no} AND part = {}
+            ORDER BY run_no, part, seq, line) TO STDOUT (FORMAT binary)",
+            part.number(),
+        );
+        let mut rows = RowsOut::of(&mut *connection, &statement).await?;
+        let mut open = None::<OpenJournal>;
+        while let Some(mut row) = rows.next().await? {
+            let (seq, line) = (row.i64()?, row.i32()?);
+            let content = TransferContent {
+                run_no,
+                part,
+                debit: row.i64()?,
+                credit: row.i64()?,
+                amount: whole(Decimal::from_i128_with_scale(row.whole()?, 0)),
+                person_no: row.i64()?,
+                chunk: row.i32()?,
+                chunk_line: row.i32()?,
+            };
+            if open.as_ref().is_none_or(|it| it.seq != seq) {
+                checked
+                    .findings
+                    .extend(open.and_then(|it| it.finding(part)));
+                let of_journal = stated.remove(&(run_no, seq));
+                open = Some(of_journal.unwrap_or_else(|| OpenJournal::new(seq, None, None)));
             }
-            open = Some(OpenJournal::new(
-                row.seq,
-                row.lines,
-                row.total.map(whole),
-                row.root,
-            ));
-            if row.is_salted == Some(true)
-                && let Some(journal) = &mut open
-            {
-                journal.salt = Some(Salt::of_journal(&secret, part, row.seq));
-            }
+            let journal = open.as_mut().expect("opened above");
+            journal.add(line, &content);
+            let debited = turnover.entry(AccountNo(content.debit)).or_default();
+            debited.0 = Money::sum([debited.0, content.amount]);
+            let credited = turnover.entry(AccountNo(content.credit)).or_default();
+            credited.1 = Money::sum([credited.1, content.amount]);
+            checked.transfers += 1;
         }
-        let (Some(journal), Some(debit), Some(credit), Some(amount)) =
-            (open.as_mut(), row.debit, row.credit, row.amount.map(whole))
-        else {
-            continue;
-        };
-        let content = TransferContent {
-            run_no: row.run_no,
-            part,
-            debit,
-            credit,
-            amount,
-            person_no: row.person_no.unwrap_or_default(),
-            chunk: row.chunk.unwrap_or_default(),
-            chunk_line: row.chunk_line.unwrap_or_default(),
-        };
-        journal.total = Money::sum([journal.total, amount]);
-        let salt = journal
-            .salt
-            .zip(row.line)
-            .map(|(salt, line)| salt.of_line(line));
-        journal.leaves.push(content.leaf(salt));
-        let debited = turnover.entry(AccountNo(debit)).or_default();
-        debited.0 = Money::sum([debited.0, amount]);
-        let credited = turnover.entry(AccountNo(credit)).or_default();
-        credited.1 = Money::sum([credited.1, amount]);
-        count += 1;
+        checked
+            .findings
+            .extend(open.and_then(|it| it.finding(part)));
     }
-    findings.extend(open.and_then(|it| it.finding(part)));
-    Ok(count)
+    // Journals of which no transfer is left.
+    let empty = stated.into_values().filter_map(|it| it.finding(part));
+    checked.findings.extend(empty);
+    Ok(())
+}
+
+/// The runs that transfers are of, each found by a step along the key.
+async fn runs_of(connection: &mut PgConnection) -> Result<Vec<i64>, Error> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        WITH RECURSIVE runs AS (
+            SELECT min(run_no) AS run_no FROM ledger.transfers
+            UNION ALL
+            SELECT (SELECT min(t.run_no) FROM ledger.transfers t WHERE t.run_no > r.run_no)
+            FROM runs r WHERE r.run_no IS NOT NULL
+        )
+        SELECT run_no AS "run_no!" FROM runs WHERE run_no IS NOT NULL
+        "#
+    )
+    .fetch_all(connection)
+    .await?)
 }
 
 /// Empty where there is no head: then nothing is what it was hashed to, and found.
@@ -185,32 +223,31 @@ pub(crate) async fn secret_of(connection: &mut PgConnection, part: Part) -> Resu
     Ok(secret.unwrap_or_default())
 }
 
+/// A journal with those of its transfers that were read.
 struct OpenJournal {
     seq: i64,
-    stated: Option<(i32, Money, Vec<u8>)>,
+    /// Lines, total and root; `None` where there is no such journal.
+    stated: Option<(i32, Money, Root)>,
     salt: Option<Salt>,
     total: Money,
     leaves: Vec<[u8; 32]>,
 }
 
 impl OpenJournal {
-    fn new(
-        seq: i64,
-        lines: Option<i32>,
-        total: Option<Money>,
-        root: Option<Vec<u8>>,
-    ) -> OpenJournal {
-        let stated = lines
-            .zip(total)
-            .zip(root)
-            .map(|((lines, total), root)| (lines, total, root));
+    fn new(seq: i64, stated: Option<(i32, Money, Root)>, salt: Option<Salt>) -> OpenJournal {
         OpenJournal {
             seq,
             stated,
-            salt: None,
+            salt,
             total: Money::ZERO,
             leaves: Vec::new(),
         }
+    }
+
+    fn add(&mut self, line: i32, content: &TransferContent) {
+        self.total = Money::sum([self.total, content.amount]);
+        let salt = self.salt.map(|it| it.of_line(line));
+        self.leaves.push(content.leaf(salt));
     }
 
     fn finding(self, part: Part) -> Option<Finding> {
@@ -225,7 +262,7 @@ impl OpenJournal {
         let computed = merkle_root(self.leaves.iter().copied());
         let same = usize::try_from(lines).ok() == Some(self.leaves.len())
             && total == self.total
-            && root[..] == computed.0;
+            && root == computed;
         (!same).then(|| Finding {
             invariant: "journal_transfers",
             place,
@@ -233,7 +270,7 @@ impl OpenJournal {
                 "stated {lines} lines, {total} đồng; its transfers are {} lines, {} đồng{}",
                 self.leaves.len(),
                 self.total,
-                if root[..] == computed.0 {
+                if root == computed {
                     ""
                 } else {
                     " and have another root"

@@ -15,7 +15,7 @@ mod report;
 mod store;
 
 pub use account::{Account, AccountKind, AccountNo, Normal};
-pub use check::{Finding, check_books};
+pub use check::{Checked, Finding, check_books, check_part, check_trial_balance};
 pub use error::Error;
 pub use journal::{Journal, JournalKind, Transfer, TransferContent, TransferLine};
 pub use merkle::{Root, leaf_hash, merkle_root};

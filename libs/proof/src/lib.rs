@@ -16,6 +16,7 @@ mod sources;
 mod store;
 mod tiles;
 mod verify;
+mod walk;
 mod witness;
 
 pub use checkpoint::{LogKey, PURPOSE, SignedCheckpoint};

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::Part;
 use sqlx::postgres::PgAdvisoryLock;
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::{PgConnection, PgPool, Postgres, Row as _, Transaction};
 
 use crate::Error;
 use crate::checkpoint::SignedCheckpoint;
@@ -224,6 +224,38 @@ pub(crate) async fn one_spelling(tx: &mut PgConnection) -> Result<(), Error> {
         set_config('bytea_output', 'hex', true), set_config('datestyle', 'ISO', true)";
     sqlx::raw_sql(spelling).execute(tx).await?;
     Ok(())
+}
+
+/// How a transaction begins that reads all as of one moment.
+pub(crate) const AS_OF_NOW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// By which other connections read as of the same moment while `tx` is open.
+pub(crate) async fn export_snapshot(tx: &mut PgConnection) -> Result<String, Error> {
+    Ok(
+        sqlx::query_scalar!(r#"SELECT pg_export_snapshot() AS "snapshot!""#)
+            .fetch_one(tx)
+            .await?,
+    )
+}
+
+/// A transaction that reads as of the moment of the snapshot's.
+pub(crate) async fn as_of(
+    pool: &PgPool,
+    snapshot: &str,
+) -> Result<Transaction<'static, Postgres>, Error> {
+    let mut tx = pool.begin_with(AS_OF_NOW).await?;
+    // The statement takes no parameters; the server's names of snapshots are hexadecimal.
+    if !snapshot
+        .bytes()
+        .all(|it| it.is_ascii_hexdigit() || it == b'-')
+    {
+        return Err(sqlx::Error::Protocol("a snapshot's name".to_owned()).into());
+    }
+    let statement = format!("SET TRANSACTION SNAPSHOT '{snapshot}'");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+        .execute(&mut *tx)
+        .await?;
+    Ok(tx)
 }
 
 pub(crate) fn hash_of(bytes: &[u8]) -> [u8; 32] {

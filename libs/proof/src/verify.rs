@@ -1,22 +1,26 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeMap;
 
+use domain::Part;
 use futures::TryStreamExt;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool, Row as _};
-use tlog_tiles::{Hash, Tile, record_hash};
+use tokio::task::JoinSet;
 
 use crate::Error;
 use crate::checkpoint::SignedCheckpoint;
 use crate::leaf::Leaf;
 use crate::sources::{SOURCES, Source};
 use crate::store;
-use crate::tiles::{HEIGHT, Log, entries_path, path_of, split};
+use crate::tiles::Log;
+use crate::walk::Walk;
 use crate::witness::Witness;
 
 /// Findings that are named; all are counted.
 const FINDINGS_MAX: usize = 100;
+
+/// Connections that the books are read by at the same time, where there are cores for them.
+const WORKERS_MAX: usize = 4;
 
 /// Something that is not as it was recorded, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,11 +48,28 @@ pub struct Verified {
 }
 
 impl Verified {
-    fn found(&mut self, code: &'static str, place: impl Into<String>) {
+    pub(crate) fn found(&mut self, code: &'static str, place: impl Into<String>) {
         self.tampered += 1;
         if self.findings.len() < FINDINGS_MAX {
             let place = place.into();
             self.findings.push(Finding { code, place });
+        }
+    }
+
+    /// Takes in what was found of the books.
+    fn booked(
+        &mut self,
+        parts: impl IntoIterator<Item = ledger::Checked>,
+        difference: Option<ledger::Finding>,
+    ) {
+        let mut findings = Vec::new();
+        for it in parts {
+            self.journals += it.journals;
+            self.transfers += it.transfers;
+            findings.extend(it.findings);
+        }
+        for it in findings.into_iter().chain(difference) {
+            self.found("books", format!("{}: {}", it.place, it.detail));
         }
     }
 }
@@ -78,13 +99,17 @@ pub async fn verify(
     let lock = store::log_lock();
     let held_log = lock.acquire(pool.acquire().await?).await?;
     let note = log.checkpoint()?;
-    let mut tx = pool
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        .await?;
+    let mut tx = pool.begin_with(store::AS_OF_NOW).await?;
     // The first query decides as of when all others read.
     store::one_spelling(&mut tx).await?;
     held_log.release_now().await?;
-    recompute(&mut tx, log, note, verifier_key, held).await
+    let snapshot = store::export_snapshot(&mut tx).await?;
+    let books = books(pool, &snapshot);
+    let (mut told, books) =
+        tokio::try_join!(recompute(&mut tx, log, note, verifier_key, held), books)?;
+    let difference = ledger::check_trial_balance(&mut tx).await?;
+    told.booked(books, difference);
+    Ok(told)
 }
 
 /// As [`verify`], in the caller's transaction, while nothing is sealed.
@@ -98,10 +123,13 @@ pub async fn verify_in(
     held: &Held,
 ) -> Result<Verified, Error> {
     store::one_spelling(tx).await?;
-    recompute(tx, log, log.checkpoint()?, verifier_key, held).await
+    let note = log.checkpoint()?;
+    let mut told = recompute(&mut *tx, log, note, verifier_key, held).await?;
+    told.booked([ledger::check_books(tx).await?], None);
+    Ok(told)
 }
 
-/// By the note that was published at the moment that `tx` reads as of.
+/// All but the books, by the note that was published at the moment that `tx` reads as of.
 async fn recompute(
     tx: &mut PgConnection,
     log: &Log,
@@ -116,12 +144,29 @@ async fn recompute(
     }
     let signed = signed(&mut *tx, note, verifier_key, held, &mut told).await?;
     tree(&mut *tx, log, &signed, &mut told).await?;
-    let (journals, transfers, findings) = ledger::check_books(tx).await?;
-    (told.journals, told.transfers) = (journals, transfers);
-    for it in findings {
-        told.found("books", format!("{}: {}", it.place, it.detail));
-    }
     Ok(told)
+}
+
+/// The partitions' books, several at a time, all as of the same moment.
+async fn books(pool: &PgPool, snapshot: &str) -> Result<Vec<ledger::Checked>, Error> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = cores.min(WORKERS_MAX);
+    let mut checking = JoinSet::new();
+    for first in 0..workers {
+        let mut tx = store::as_of(pool, snapshot).await?;
+        checking.spawn(async move {
+            let mut checked = Vec::new();
+            for part in Part::all().skip(first).step_by(workers) {
+                checked.push(ledger::check_part(&mut tx, part).await?);
+            }
+            Ok::<_, Error>(checked)
+        });
+    }
+    let mut checked = Vec::new();
+    while let Some(of_worker) = checking.join_next().await {
+        checked.extend(of_worker.map_err(|it| Error::Tree(it.to_string()))??);
+    }
+    Ok(checked)
 }
 
 /// Every lane counts from 1 without a gap, and its counters say so.
@@ -200,9 +245,9 @@ async fn rows(tx: &mut PgConnection, source: &Source, told: &mut Verified) -> Re
 
 /// What was signed: the published checkpoint first, then all that are on record and held elsewhere, as
 /// the root that each size has to have.
-struct Signed {
+pub(crate) struct Signed {
     published: Option<SignedCheckpoint>,
-    roots: BTreeMap<u64, Vec<(String, [u8; 32])>>,
+    pub(crate) roots: BTreeMap<u64, Vec<(String, [u8; 32])>>,
 }
 
 async fn signed(
@@ -331,137 +376,4 @@ async fn tree(
         told.found("history_rewritten", "the published checkpoint");
     }
     Ok(())
-}
-
-/// A reading of the log's files from the first leaf on, each hash computed and held against the file
-/// that has it.
-struct Walk<'a> {
-    log: &'a Log,
-    size: u64,
-    next: u64,
-    entries: Vec<Vec<u8>>,
-    /// The hashes of the tile under way, by level.
-    levels: Vec<Vec<Hash>>,
-    /// Roots of full subtrees from the left.
-    subtrees: Vec<(u32, Hash)>,
-    roots: BTreeMap<u64, [u8; 32]>,
-    unreadable: BTreeSet<String>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(log: &'a Log, size: u64) -> Walk<'a> {
-        Walk {
-            log,
-            size,
-            next: 0,
-            entries: Vec::new(),
-            levels: Vec::new(),
-            subtrees: Vec::new(),
-            roots: BTreeMap::new(),
-            unreadable: BTreeSet::new(),
-        }
-    }
-
-    /// The bytes of the next leaf; `None` behind the last, or where the log cannot be read on.
-    fn step(&mut self, signed: &Signed, told: &mut Verified) -> Option<Vec<u8>> {
-        if self.next >= self.size {
-            return None;
-        }
-        let within = usize::try_from(self.next % 256).expect("below 256");
-        if within == 0 {
-            self.entries = self.bundle(told)?;
-        }
-        let entry = self.entries.get(within)?.clone();
-        self.push(0, record_hash(&entry), told);
-        self.grow(record_hash(&entry));
-        self.next += 1;
-        if signed.roots.contains_key(&self.next) || self.next == self.size {
-            let root = self.root();
-            self.roots.insert(self.next, root);
-            for (place, expected) in signed.roots.get(&self.next).into_iter().flatten() {
-                if *expected != root {
-                    told.found("history_rewritten", place.clone());
-                }
-            }
-        }
-        Some(entry)
-    }
-
-    fn tile(&self, level: u8, number: u64) -> Tile {
-        let of_level = self.size >> (8 * u32::from(level));
-        let width = (of_level - number * 256).min(256);
-        let width = u32::try_from(width).expect("at most 256");
-        Tile::new(HEIGHT, level, number, width, false)
-    }
-
-    fn bundle(&mut self, told: &mut Verified) -> Option<Vec<Vec<u8>>> {
-        let tile = self.tile(0, self.next / 256);
-        let path = entries_path(&tile);
-        let bundle = fs::read(self.log.folder().join(&path)).ok();
-        let entries = bundle.and_then(|it| split(&it));
-        let whole = entries.filter(|it| it.len() == tile.width() as usize);
-        if whole.is_none() && self.unreadable.insert(path.clone()) {
-            told.found("tile_changed", path);
-        }
-        whole
-    }
-
-    /// A hash of a level; where a tile is full it is held against its file and hashed into the next.
-    fn push(&mut self, level: u8, hash: Hash, told: &mut Verified) {
-        let at = usize::from(level);
-        if self.levels.len() == at {
-            self.levels.push(Vec::new());
-        }
-        self.levels[at].push(hash);
-        if self.levels[at].len() < 256 {
-            return;
-        }
-        let full = std::mem::take(&mut self.levels[at]);
-        let below = (self.next + 1) >> (8 * u32::from(level));
-        self.compare(&self.tile(level, below / 256 - 1), &full, told);
-        let data: Vec<u8> = full.iter().flat_map(|it| it.0).collect();
-        self.push(level + 1, Tile::subtree_hash(&data), told);
-    }
-
-    fn compare(&self, tile: &Tile, hashes: &[Hash], told: &mut Verified) {
-        let path = path_of(tile);
-        let expected: Vec<u8> = hashes.iter().flat_map(|it| it.0).collect();
-        let found = fs::read(self.log.folder().join(&path));
-        if found.ok().as_ref() != Some(&expected) {
-            told.found("tile_changed", path);
-        }
-    }
-
-    /// The tiles that are not full.
-    fn end(&mut self, told: &mut Verified) {
-        if self.next < self.size {
-            return;
-        }
-        let levels = std::mem::take(&mut self.levels);
-        for (level, hashes) in (0_u8..).zip(&levels) {
-            if !hashes.is_empty() {
-                let number = (self.size >> (8 * u32::from(level))) / 256;
-                self.compare(&self.tile(level, number), hashes, told);
-            }
-        }
-    }
-
-    fn grow(&mut self, leaf: Hash) {
-        let (mut height, mut hash) = (0, leaf);
-        while let Some((left_height, left)) = self.subtrees.last().copied() {
-            if left_height != height {
-                break;
-            }
-            self.subtrees.pop();
-            hash = tlog_tiles::node_hash(left, hash);
-            height += 1;
-        }
-        self.subtrees.push((height, hash));
-    }
-
-    fn root(&self) -> [u8; 32] {
-        let hashes = self.subtrees.iter().rev().map(|(_, it)| *it);
-        let root = hashes.reduce(|right, left| tlog_tiles::node_hash(left, right));
-        root.unwrap_or(tlog_tiles::EMPTY_HASH).0
-    }
 }

@@ -77,13 +77,13 @@ async fn bank_messages(pool: &PgPool) -> anyhow::Result<Invariant> {
 }
 
 async fn books(pool: &PgPool) -> anyhow::Result<Invariant> {
-    let (journals, transfers, findings) = ledger::check_books(&mut *pool.acquire().await?).await?;
+    let checked = ledger::check_books(&mut *pool.acquire().await?).await?;
     let told = |it: &ledger::Finding| format!("{}: {} ({})", it.place, it.detail, it.invariant);
     Ok(Invariant {
         name: "books",
         sentence: "every journal is what was chained and what its transfers say, balances are \
                    their transfers, and the trial balance is zero",
-        covered: journals + transfers,
-        broken: findings.iter().take(100).map(told).collect(),
+        covered: checked.journals + checked.transfers,
+        broken: checked.findings.iter().take(100).map(told).collect(),
     })
 }
