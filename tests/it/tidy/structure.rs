@@ -19,7 +19,7 @@ const SERVICES: [&str; 7] = [
 const LIBRARIES: [&str; 4] = ["ledger", "messaging", "privacy", "proof"];
 
 /// SQL outside of a store, and why it may stand there.
-pub const SQL_ELSEWHERE: [(&str, &str); 6] = [
+pub const SQL_ELSEWHERE: [(&str, &str); 5] = [
     (
         "libs/boot/src/database.rs",
         "asks what the server promises; no table",
@@ -39,10 +39,6 @@ pub const SQL_ELSEWHERE: [(&str, &str); 6] = [
     (
         "services/ansinh/src/servers/postgres.rs",
         "asks whether the server answers; no table",
-    ),
-    (
-        "services/ansinh/src/commands/bench.rs",
-        "the yardstick: bare SQL to compare with",
     ),
 ];
 

@@ -2,6 +2,7 @@ mod determine;
 mod evidence;
 mod links;
 mod reconcile;
+mod store;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,14 +14,16 @@ use boot::{Health, Telemetry};
 use chrono::{NaiveDate, Utc};
 use domain::{Period, Programme};
 use serde::Serialize;
-use sqlx::PgPool;
 
 use super::payout::{Payout, Signing};
 use crate::check::check_all;
+use crate::cli::ServiceName;
 use crate::output::{Failure, grouped, print, say, table};
-use crate::process::start_services;
+use crate::process::start_some;
 use crate::servers::Servers;
 use crate::target::Target;
+
+use store::{database_bytes, yardstick};
 
 pub(super) use determine::determine;
 pub(super) use links::links;
@@ -28,8 +31,13 @@ pub(super) use reconcile::reconcile;
 
 const HOME: &str = ".ansinh/bench";
 const PROGRAMMES: [Programme; 1] = [Programme::SocialPension];
-/// Rows of the yardstick.
-const YARDSTICK_ROWS: u64 = 1_000_000;
+const PAYING: [ServiceName; 5] = [
+    ServiceName::Eligibility,
+    ServiceName::Accounts,
+    ServiceName::Payments,
+    ServiceName::Reconciliation,
+    ServiceName::Sandbox,
+];
 
 /// One phase of the chain.
 #[derive(Debug, Serialize)]
@@ -50,6 +58,10 @@ struct Measured {
     payments_per_s: u64,
     peak_memory_mib: u64,
     database_bytes_per_payment: u64,
+    /// Entering evidence and sealing it, one after the other, while the chain was under way.
+    evidence_milliseconds: u64,
+    /// The chain without evidence would be so much shorter at most, in thousandths.
+    evidence_per_mille: u64,
     copy_rows_per_s: u64,
     /// Payments through the whole chain for a thousand rows of the yardstick.
     payments_per_thousand_copied: u64,
@@ -99,7 +111,9 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
     clock.phase("write people", written.people);
     let pool = target.pool(None).await?;
     let empty = database_bytes(&pool).await?;
-    let services = start_services(&target.settings, &Health::default()).await?;
+    // All but who seals: that is measured here.
+    let services = start_some(&PAYING, &target.settings, &Health::default()).await?;
+    let sealer = evidence::Sealer::start(target, &pool).await?;
     clock.restart();
     let measured = async {
         let keys = target.keys()?;
@@ -125,11 +139,14 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
             checker: Signing::as_officer("le.binh")?,
             releaser: Signing::as_officer("tran.chi")?,
         };
+        let before = sealer.busy(&pool).await?;
         let payments = carry(&mut payout, &mut clock, people).await?;
+        let evidence_milliseconds = sealer.busy(&pool).await?.saturating_sub(before);
         let used = database_bytes(&pool).await?.saturating_sub(empty);
         let memory = peak_memory_mib();
         let copy_rows_per_s = yardstick(&pool).await?;
         let run_no = *payout.runs.first().context("a run")?;
+        sealer.stop().await?;
         evidence::evidence(target, &pool, &mut clock, (run_no, payments)).await?;
         let invariants_hold = check_all(&pool).await?.iter().all(crate::Invariant::holds);
         let chain = clock.chain();
@@ -142,6 +159,8 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
             payments_per_s,
             peak_memory_mib: memory,
             database_bytes_per_payment: used / payments.max(1),
+            evidence_milliseconds,
+            evidence_per_mille: evidence_milliseconds * 1000 / chain.max(1),
             copy_rows_per_s,
             payments_per_thousand_copied: payments_per_s * 1000 / copy_rows_per_s.max(1),
             invariants_hold,
@@ -177,49 +196,6 @@ async fn carry(payout: &mut Payout, clock: &mut Clock, people: u64) -> anyhow::R
     payout.close().await?;
     clock.phase(Clock::CHAIN[4], lines);
     Ok(lines)
-}
-
-/// Raw binary `COPY` into a narrow table with a primary key: what this machine can do at most.
-async fn yardstick(pool: &PgPool) -> anyhow::Result<u64> {
-    const CREATE: &str = "CREATE TABLE public.yardstick
-        (id bigint PRIMARY KEY, person_no bigint NOT NULL, amount bigint NOT NULL)";
-    sqlx::raw_sql(CREATE).execute(pool).await?;
-    let begun = Instant::now();
-    let mut connection = pool.acquire().await?;
-    let copy = "COPY public.yardstick (id, person_no, amount) FROM STDIN (FORMAT binary)";
-    let mut copy = connection.copy_in_raw(copy).await?;
-    let mut buffer: Vec<u8> = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
-    for id in 0..YARDSTICK_ROWS {
-        buffer.extend(3i16.to_be_bytes());
-        for value in [id, id * 7, 540_000] {
-            buffer.extend(8i32.to_be_bytes());
-            buffer.extend(value.to_be_bytes());
-        }
-        if buffer.len() > 512 * 1024 {
-            copy.send(std::mem::take(&mut buffer)).await?;
-        }
-    }
-    buffer.extend((-1i16).to_be_bytes());
-    copy.send(buffer).await?;
-    copy.finish().await?;
-    let milliseconds = elapsed(begun);
-    sqlx::raw_sql("DROP TABLE public.yardstick")
-        .execute(pool)
-        .await?;
-    Ok(per_second(YARDSTICK_ROWS, milliseconds))
-}
-
-async fn database_bytes(pool: &PgPool) -> anyhow::Result<u64> {
-    let bytes: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())")
-        .fetch_one(pool)
-        .await?;
-    Ok(bytes.unsigned_abs())
-}
-
-/// What autovacuum does within minutes, so that the look-ups are those of a database at rest.
-async fn analyze(owner: &PgPool) -> anyhow::Result<()> {
-    sqlx::raw_sql("ANALYZE").execute(owner).await?;
-    Ok(())
 }
 
 /// The most memory this process has held, from the kernel; 0 where it does not tell.
@@ -314,16 +290,24 @@ fn tell(measured: &Measured) -> Result<(), Failure> {
     );
     let yardstick = row(
         "yardstick: raw COPY",
-        YARDSTICK_ROWS,
+        store::YARDSTICK_ROWS,
         0,
         measured.copy_rows_per_s,
     );
-    print(&phase_table(&measured.phases, vec![whole, yardstick]).to_string());
+    let evidence = row(
+        "of that entering and sealing evidence",
+        measured.payments,
+        measured.evidence_milliseconds,
+        per_second(measured.payments, measured.evidence_milliseconds),
+    );
+    print(&phase_table(&measured.phases, vec![whole, evidence, yardstick]).to_string());
     print(&format!(
-        "peak memory {} MiB · {} bytes a payment in PostgreSQL · {} payments for 1.000 rows copied",
+        "peak memory {} MiB · {} bytes a payment in PostgreSQL · {} payments for 1.000 rows copied · \
+         evidence {} ‰ of the chain",
         measured.peak_memory_mib,
         grouped(measured.database_bytes_per_payment),
-        measured.payments_per_thousand_copied
+        measured.payments_per_thousand_copied,
+        measured.evidence_per_mille
     ));
     print(&serde_json::to_string(measured)?);
     Ok(())

@@ -11,7 +11,8 @@ use domain::Period;
 use serde::Serialize;
 use tokio::time::sleep;
 
-use super::{Clock, HOME, Phase, peak_memory_mib, per_second, phase_table, yardstick};
+use super::store::yardstick;
+use super::{Clock, HOME, Phase, peak_memory_mib, per_second, phase_table};
 use crate::cli::ServiceName;
 use crate::commands::payout::{Payout, Signing};
 use crate::output::{Failure, grouped, print};

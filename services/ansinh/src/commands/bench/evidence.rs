@@ -1,15 +1,66 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, ensure};
 use chrono::Utc;
 use domain::{ChunkNo, LineNo, Part, Position, RunNo};
 use proof::Held;
 use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use super::Clock;
+use super::{Clock, store};
 use crate::commands::audit::log_of;
 use crate::target::Target;
 
 /// Payments that are proven one by one.
 const PROVEN: i32 = 100;
+
+/// Seals as the audit service does, and counts how long it was at it.
+pub(super) struct Sealer {
+    microseconds: Arc<AtomicU64>,
+    stop: CancellationToken,
+    sealing: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Sealer {
+    pub(super) async fn start(target: &Target, pool: &PgPool) -> anyhow::Result<Sealer> {
+        store::track_functions(pool).await?;
+        let (log, key) = log_of(target)?;
+        let pause = Duration::from_millis(target.settings.proof.seal_ms.max(1));
+        let (microseconds, stop) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
+        let (pool, counted, stopped) = (pool.clone(), microseconds.clone(), stop.clone());
+        let sealing = tokio::spawn(async move {
+            while !stopped.is_cancelled() {
+                let begun = Instant::now();
+                let sealed = proof::seal(&pool, &log, &key, Utc::now()).await?;
+                let took = u64::try_from(begun.elapsed().as_micros())?;
+                counted.fetch_add(took, Ordering::Relaxed);
+                if sealed.is_none_or(|it| !it.is_more) {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            Ok(())
+        });
+        Ok(Sealer {
+            microseconds,
+            stop,
+            sealing,
+        })
+    }
+
+    /// Entering and sealing until now, in milliseconds.
+    pub(super) async fn busy(&self, pool: &PgPool) -> anyhow::Result<u64> {
+        let sealing = self.microseconds.load(Ordering::Relaxed) / 1000;
+        Ok(sealing + store::entering(pool).await?)
+    }
+
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.sealing.await?
+    }
+}
 
 /// What keeping and holding against each other costs, after the month is through.
 pub(super) async fn evidence(

@@ -10,7 +10,8 @@ use anyhow::{Context, ensure};
 use chrono::Utc;
 use serde::Serialize;
 
-use super::{Clock, HOME, Phase, analyze, database_bytes, peak_memory_mib, phase_table, yardstick};
+use super::store::{analyze, database_bytes, yardstick};
+use super::{Clock, HOME, Phase, peak_memory_mib, phase_table};
 use crate::output::{Failure, grouped, print};
 use crate::servers::Servers;
 use crate::target::Target;

@@ -18,7 +18,8 @@ use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Clock, HOME, Phase, peak_memory_mib, phase_table, yardstick};
+use super::store::yardstick;
+use super::{Clock, HOME, Phase, peak_memory_mib, phase_table};
 use crate::cli::ServiceName;
 use crate::organisations::made_up_signers;
 use crate::output::{Failure, grouped, print};

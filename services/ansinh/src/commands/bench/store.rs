@@ -1,0 +1,75 @@
+//! SQL of the bench: the yardstick, and what the server says of itself.
+
+use std::time::Instant;
+
+use sqlx::PgPool;
+
+use super::{elapsed, per_second};
+
+pub(super) const YARDSTICK_ROWS: u64 = 1_000_000;
+
+/// Raw binary `COPY` into a narrow table with a primary key: what this machine can do at most, in rows a
+/// second.
+pub(super) async fn yardstick(pool: &PgPool) -> anyhow::Result<u64> {
+    const CREATE: &str = "CREATE TABLE public.yardstick
+        (id bigint PRIMARY KEY, person_no bigint NOT NULL, amount bigint NOT NULL)";
+    sqlx::raw_sql(CREATE).execute(pool).await?;
+    let begun = Instant::now();
+    let mut connection = pool.acquire().await?;
+    let copy = "COPY public.yardstick (id, person_no, amount) FROM STDIN (FORMAT binary)";
+    let mut copy = connection.copy_in_raw(copy).await?;
+    let mut buffer: Vec<u8> = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
+    for id in 0..YARDSTICK_ROWS {
+        buffer.extend(3i16.to_be_bytes());
+        for value in [id, id * 7, 540_000] {
+            buffer.extend(8i32.to_be_bytes());
+            buffer.extend(value.to_be_bytes());
+        }
+        if buffer.len() > 512 * 1024 {
+            copy.send(std::mem::take(&mut buffer)).await?;
+        }
+    }
+    buffer.extend((-1i16).to_be_bytes());
+    copy.send(buffer).await?;
+    copy.finish().await?;
+    let milliseconds = elapsed(begun);
+    sqlx::raw_sql("DROP TABLE public.yardstick")
+        .execute(pool)
+        .await?;
+    Ok(per_second(YARDSTICK_ROWS, milliseconds))
+}
+
+pub(super) async fn database_bytes(pool: &PgPool) -> anyhow::Result<u64> {
+    let bytes: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())")
+        .fetch_one(pool)
+        .await?;
+    Ok(bytes.unsigned_abs())
+}
+
+/// What autovacuum does within minutes, so that the look-ups are those of a database at rest.
+pub(super) async fn analyze(owner: &PgPool) -> anyhow::Result<()> {
+    sqlx::raw_sql("ANALYZE").execute(owner).await?;
+    Ok(())
+}
+
+/// Has the server count the time of functions, for sessions from now on.
+pub(super) async fn track_functions(owner: &PgPool) -> anyhow::Result<()> {
+    sqlx::raw_sql("ALTER SYSTEM SET track_functions = 'pl'")
+        .execute(owner)
+        .await?;
+    sqlx::raw_sql("SELECT pg_reload_conf()")
+        .execute(owner)
+        .await?;
+    Ok(())
+}
+
+/// What entering evidence took until now, over all sessions, in milliseconds.
+pub(super) async fn entering(owner: &PgPool) -> anyhow::Result<u64> {
+    let milliseconds: i64 = sqlx::query_scalar(
+        "SELECT coalesce(sum(total_time), 0)::bigint FROM pg_stat_user_functions
+        WHERE (schemaname, funcname) = ('proof', 'enter')",
+    )
+    .fetch_one(owner)
+    .await?;
+    Ok(milliseconds.unsigned_abs())
+}
