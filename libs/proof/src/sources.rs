@@ -14,7 +14,7 @@ pub(crate) struct Source {
 
 const NO_ROOT: &str = "NULL::bytea";
 
-pub(crate) const SOURCES: [Source; 15] = [
+pub(crate) const SOURCES: [Source; 17] = [
     Source {
         name: "journal",
         rows: "ledger.journals f",
@@ -82,6 +82,22 @@ pub(crate) const SOURCES: [Source; 15] = [
         lane: "17",
         key: "f.law_no::text",
         content: "jsonb_build_array(f.law_no, f.checker, f.approved_at)",
+        root: NO_ROOT,
+    },
+    Source {
+        name: "law-file",
+        rows: "eligibility.law_files f",
+        lane: "17",
+        key: "f.law_no || '/' || f.path",
+        content: "jsonb_build_array(f.law_no, f.path, sha256(convert_to(f.text, 'UTF8')))",
+        root: NO_ROOT,
+    },
+    Source {
+        name: "query",
+        rows: "audit.queries f",
+        lane: "18",
+        key: "f.query_no::text",
+        content: "jsonb_build_array(f.query_no, f.asked_by, f.question, f.parameters, f.asked_at)",
         root: NO_ROOT,
     },
     Source {

@@ -98,22 +98,29 @@ async fn a_foreign_verifier_finds_each_leaf_and_every_change() -> anyhow::Result
     ground.clear().await
 }
 
+fn size_of(log: &Log) -> anyhow::Result<u64> {
+    let note = log.checkpoint()?.context("published")?;
+    Ok(note.lines().nth(1).context("a size")?.parse()?)
+}
+
+/// A tile of the lowest level, or its bundle of entries: full, or as wide as the log has come.
+fn lowest(log: &Log, kind: &str, number: u64) -> anyhow::Result<std::path::PathBuf> {
+    let width = size_of(log)? - number * 256;
+    let path = format!("tile/{kind}/{number:03}");
+    let path = if width < 256 {
+        format!("{path}.p/{width}")
+    } else {
+        path
+    };
+    Ok(log.folder().join(path))
+}
+
+/// In its bundle, two bytes of length before each leaf.
 fn leaf_bytes(log: &Log, index: i64) -> anyhow::Result<Vec<u8>> {
-    let folder = log.folder().join("tile/entries");
-    let mut widest = None;
-    for file in super::files_under(&folder)? {
-        let bytes = std::fs::read(&file)?;
-        if widest
-            .as_ref()
-            .is_none_or(|it: &Vec<u8>| it.len() < bytes.len())
-        {
-            widest = Some(bytes);
-        }
-    }
-    // A month of few people is one bundle: two bytes of length before each leaf.
-    let bundle = widest.context("there are leaves")?;
+    let index = index.unsigned_abs();
+    let bundle = std::fs::read(lowest(log, "entries", index / 256)?)?;
     let mut rest = &bundle[..];
-    for _ in 0..index {
+    for _ in 0..index % 256 {
         let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
         rest = &rest[2 + length..];
     }
@@ -122,9 +129,7 @@ fn leaf_bytes(log: &Log, index: i64) -> anyhow::Result<Vec<u8>> {
 }
 
 async fn spoilt_tiles_are_refused(ground: &Ground, log: &Log) -> anyhow::Result<()> {
-    let size = log.checkpoint()?.context("published")?;
-    let size: u64 = size.lines().nth(1).context("a size")?.parse()?;
-    let tile = log.folder().join(format!("tile/0/000.p/{size}"));
+    let tile = lowest(log, "0", 0)?;
     let bytes = std::fs::read(&tile)?;
     for at in [0, bytes.len() / 2, bytes.len() - 1] {
         let mut spoilt = bytes.clone();

@@ -15,7 +15,7 @@ const SEED: u64 = 826;
 const USUAL: u64 = 150;
 
 /// What is evident, or keeps what is.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 22] = [
     "ledger.journals",
     "ledger.transfers",
     "ledger.balances",
@@ -23,6 +23,8 @@ const TABLES: [&str; 20] = [
     "payments.acts",
     "payments.officer_keys",
     "eligibility.laws",
+    "eligibility.law_files",
+    "audit.queries",
     "privacy.access_log",
     "messaging.organisation_keys",
     "messaging.organisation_key_confirmations",

@@ -23,6 +23,15 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Show one payment whole: why it is owed, who approved it, what the bank was told and said, what was
+    /// booked, and what the log proves; exit 8 where a signature or a proof does not stand
+    #[command(before_help = "Example:  ansinh audit payment R000001-07-0001-0042 --by kiemtoan.an")]
+    Payment {
+        line: Position,
+        /// Who asks
+        #[arg(long, value_name = "OFFICER")]
+        by: Officer,
+    },
     /// Write the evidence of a run as a folder that verifies itself offline (BagIt, Python)
     #[command(before_help = "Example:  ansinh audit pack R000001 --out pack/")]
     Pack {
@@ -38,6 +47,9 @@ pub(crate) enum Audit {
         /// A parameter of the question, name=value
         #[arg(long = "set", value_name = "NAME=VALUE")]
         set: Vec<String>,
+        /// Show the question as it is asked, and do not ask it
+        #[arg(long, requires = "question")]
+        sql: bool,
         /// Write NAME.csv and NAME.manifest.json there, all rows; else the first rows are shown
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,

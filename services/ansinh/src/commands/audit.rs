@@ -1,6 +1,7 @@
 //! What an auditor holds the records against.
 
 mod pack;
+mod payment;
 mod query;
 mod question;
 mod store;
@@ -60,6 +61,10 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             })?;
             Ok(ExitCode::SUCCESS)
         }
+        Audit::Payment { line, by } => {
+            let target = Target::find(&shared.home)?;
+            payment::payment(&target, shared.output, line, &by).await
+        }
         Audit::Pack { run, out } => {
             let target = Target::find(&shared.home)?;
             let (log, key) = log_of(&target)?;
@@ -83,6 +88,12 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
         Audit::Query { question: None, .. } => query::list(shared.output),
         Audit::Query {
             question: Some(question),
+            sql: true,
+            ..
+        } => query::text(&question),
+        Audit::Query {
+            question: Some(question),
+            sql: false,
             set,
             out,
             by,

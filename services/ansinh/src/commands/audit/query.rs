@@ -49,6 +49,17 @@ pub(super) fn list(output: Output) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn known(id: &str) -> Result<Question, Failure> {
+    let unknown = || Failure::Refused(format!("question_unknown: {id} is none of Q01 to Q30"));
+    question(id).ok_or_else(unknown)
+}
+
+/// The file of a question, for who wants to read or change it.
+pub(super) fn text(id: &str) -> Result<ExitCode, Failure> {
+    print(known(id)?.text.trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
 pub(super) async fn query(
     target: &Target,
     output: Output,
@@ -56,8 +67,7 @@ pub(super) async fn query(
     out: Option<&Path>,
     by: &Officer,
 ) -> Result<ExitCode, Failure> {
-    let unknown = || Failure::Refused(format!("question_unknown: {id} is none of Q01 to Q30"));
-    let asked = question(id).ok_or_else(unknown)?;
+    let asked = known(id)?;
     let values = asked.values(given).map_err(Failure::Refused)?;
     let pool = target.pool(None).await?;
     let parameters = json!(given);
