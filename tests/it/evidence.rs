@@ -5,6 +5,7 @@ mod mutations;
 mod pack;
 mod questions;
 mod sealing;
+mod stamps;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

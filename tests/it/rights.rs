@@ -61,7 +61,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 101] = [
+const APPEND_ONLY: [&str; 102] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -144,6 +144,7 @@ const APPEND_ONLY: [&str; 101] = [
     "proof.entries",
     "proof.leaves",
     "proof.secrets",
+    "proof.time_stamps",
     "reconciliation.breaks",
     "reconciliation.chunks",
     "reconciliation.clearings",

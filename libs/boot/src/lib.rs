@@ -30,5 +30,5 @@ pub use doorway::Doorway;
 pub use error::BootError;
 pub use health::Health;
 pub use migrations::MIGRATOR;
-pub use settings::{Settings, WitnessSettings};
+pub use settings::{Settings, TimeStampSettings, WitnessSettings};
 pub use telemetry::Telemetry;

@@ -14,7 +14,7 @@ pub(crate) struct Source {
 
 const NO_ROOT: &str = "NULL::bytea";
 
-pub(crate) const SOURCES: [Source; 15] = [
+pub(crate) const SOURCES: [Source; 16] = [
     Source {
         name: "journal",
         rows: "ledger.journals f",
@@ -135,6 +135,15 @@ pub(crate) const SOURCES: [Source; 15] = [
         lane: "21",
         key: "f.size::text",
         content: "jsonb_build_array(f.size, f.root, f.note)",
+        root: NO_ROOT,
+    },
+    Source {
+        name: "time-stamp",
+        rows: "proof.time_stamps f",
+        lane: "21",
+        key: "f.size || '/' || f.number",
+        content: "jsonb_build_array(f.size, f.authority, f.number, sha256(f.response), f.stamped_at, \
+                  f.kept_at)",
         root: NO_ROOT,
     },
     Source {

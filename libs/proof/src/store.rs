@@ -1,5 +1,7 @@
 //! All SQL of the queue and of what was sealed.
 
+pub(crate) mod stamps;
+
 use chrono::{DateTime, Utc};
 use domain::Part;
 use sqlx::postgres::PgAdvisoryLock;

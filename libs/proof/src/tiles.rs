@@ -136,7 +136,7 @@ impl Log {
     }
 
     /// Whole or not at all, and on the disk.
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
         let path = self.folder.join(path);
         let folder = path.parent().expect("it lies in the log's folder");
         fs::create_dir_all(folder).map_err(Error::file(folder))?;

@@ -34,6 +34,7 @@ pub struct Verified {
     pub entries: u64,
     pub leaves: u64,
     pub checkpoints: u64,
+    pub time_stamps: u64,
     pub size: u64,
     pub root: String,
     pub tampered: u64,
@@ -44,7 +45,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    fn found(&mut self, code: &'static str, place: impl Into<String>) {
+    pub(crate) fn found(&mut self, code: &'static str, place: impl Into<String>) {
         self.tampered += 1;
         if self.findings.len() < FINDINGS_MAX {
             let place = place.into();
@@ -116,6 +117,7 @@ async fn recompute(
     }
     let signed = signed(&mut *tx, note, verifier_key, held, &mut told).await?;
     tree(&mut *tx, log, &signed, &mut told).await?;
+    crate::stamp::verify(&mut *tx, log, &mut told).await?;
     let (journals, transfers, findings) = ledger::check_books(tx).await?;
     (told.journals, told.transfers) = (journals, transfers);
     for it in findings {

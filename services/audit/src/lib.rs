@@ -3,8 +3,10 @@
 //!
 //! Owns the log's folder; reads schema `proof`'s entries and writes what of them is sealed. Says the
 //! signed checkpoint on `audit.checkpoint`, as text, whenever the log has grown. One of several
-//! instances seals at a time.
+//! instances seals at a time. Witnesses sign what is sealed, and authorities stamp it with their time,
+//! now and then and beside it.
 
+mod stamps;
 mod witnesses;
 
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use stamps::Authority;
 use witnesses::Witnesses;
 
 /// Where checkpoints are told: whoever hears one can hold it against the log later.
@@ -34,10 +37,15 @@ pub fn start(ctx: &boot::Context) -> anyhow::Result<()> {
     let folder = folder.context("proof.log_dir names no folder for the transparency log")?;
     let key = LogKey::new(&settings.origin, ctx.keys.signer(proof::PURPOSE))?;
     tracing::info!(key = key.verifier_key(), "The log is verified by this key");
+    let log = Log::open(folder)?;
+    for it in &settings.time_stamps {
+        let authority = Authority::new(it, &ctx.pool, &log)?;
+        ctx.spawn("stamps", authority.run(ctx.stop.clone()));
+    }
     let sealer = Sealer {
         pool: ctx.pool.clone(),
         nats: ctx.nats.clone(),
-        log: Log::open(folder)?,
+        log,
         key: Arc::new(key),
         witnesses: Witnesses::new(&settings.witnesses)?,
         pause: Duration::from_millis(settings.seal_ms.max(1)),

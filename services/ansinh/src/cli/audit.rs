@@ -30,6 +30,9 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// The time stamps of checkpoints (RFC 3161), the newest first
+    #[command(before_help = "Example:  ansinh audit stamps")]
+    Stamps,
     /// Ask one of the canned questions, as the auditors' role and on record; without one, list them
     #[command(before_help = "Example:  ansinh audit query Q10 --set province=79 --by kiemtoan.an")]
     Query {

@@ -19,6 +19,9 @@ use crate::target::Target;
 /// Something could not be covered.
 const INCOMPLETE: u8 = 10;
 
+/// Of all that are on record; every one lies in the log's folder.
+const STAMPS_MAX: i64 = 1_000;
+
 /// Said with every verification, in the words of who reads it.
 const DOES_NOT_PROVE: [&str; 3] = [
     "KHÔNG chứng minh: dữ liệu nguồn là đúng sự thật khi được ghi",
@@ -80,6 +83,7 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             ));
             Ok(ExitCode::SUCCESS)
         }
+        Audit::Stamps => stamps(&Target::find(&shared.home)?, shared).await,
         Audit::Query { question: None, .. } => query::list(shared.output),
         Audit::Query {
             question: Some(question),
@@ -127,6 +131,36 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn stamps(target: &Target, shared: &Shared) -> Result<ExitCode, Failure> {
+    let pool = target.pool(None).await?;
+    let stamps = proof::stamps(&pool, STAMPS_MAX).await;
+    let stamps = stamps.map_err(anyhow::Error::from)?;
+    let told: Vec<_> = stamps
+        .iter()
+        .map(|it| {
+            json!({
+                "size": it.size,
+                "stamped_at": it.stamped_at,
+                "authority": it.authority,
+                "kept_at": it.kept_at,
+                "file": it.file(),
+            })
+        })
+        .collect();
+    show(shared.output, &told, |_| {
+        let rows = stamps.iter().map(|it| {
+            let time = it.stamped_at.to_rfc3339();
+            [it.size.to_string(), time, it.authority.clone(), it.file()]
+        });
+        table(
+            &["leaves", "stamped at", "authority", "in the log's folder"],
+            4,
+            rows,
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn steps_table(made: &PaymentProof) -> comfy_table::Table {
@@ -179,6 +213,7 @@ fn verdict(told: &Verified, shared: &Shared) -> Result<ExitCode, Failure> {
         ("entries of evidence", told.entries),
         ("leaves of the log", told.leaves),
         ("signed checkpoints", told.checkpoints),
+        ("time stamps", told.time_stamps),
         ("not as recorded", told.tampered),
     ];
     show(shared.output, told, |_| {
