@@ -9,6 +9,7 @@
 //! [`nats::refuse_unsafe_server`]), and the pool refuses to hand out a connection with somebody
 //! else's open transaction ([`database::connect`]).
 
+pub mod callers;
 pub mod clock;
 mod context;
 pub mod database;

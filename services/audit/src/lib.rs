@@ -5,7 +5,10 @@
 //! signed checkpoint on `audit.checkpoint`, as text, whenever the log has grown. One of several
 //! instances seals at a time. Witnesses sign what is sealed, and authorities stamp it with their time,
 //! now and then and beside it.
+//!
+//! Serves the log on `proof.listen`, over HTTP/1.1 without TLS: `/checkpoint` and `/tile/…`.
 
+mod door;
 mod stamps;
 mod witnesses;
 
@@ -27,11 +30,11 @@ pub const SUBJECT: &str = "audit.checkpoint";
 /// After a round that failed.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Starts sealing as a task of `ctx` until it stops.
+/// Starts sealing as a task of `ctx` until it stops, and serving where the settings say.
 ///
 /// # Errors
-/// Where no folder is named, it cannot be made, or the log's name is none.
-pub fn start(ctx: &boot::Context) -> anyhow::Result<()> {
+/// Where no folder is named, it cannot be made, the log's name is none, or the port is taken.
+pub async fn start(ctx: &boot::Context) -> anyhow::Result<()> {
     let settings = &ctx.settings.proof;
     let folder = settings.log_dir.as_ref();
     let folder = folder.context("proof.log_dir names no folder for the transparency log")?;
@@ -45,12 +48,18 @@ pub fn start(ctx: &boot::Context) -> anyhow::Result<()> {
     let sealer = Sealer {
         pool: ctx.pool.clone(),
         nats: ctx.nats.clone(),
-        log,
+        log: log.clone(),
         key: Arc::new(key),
         witnesses: Witnesses::new(&settings.witnesses)?,
         pause: Duration::from_millis(settings.seal_ms.max(1)),
     };
     ctx.spawn("sealer", sealer.run(ctx.stop.clone()));
+    if let Some(address) = settings.listen {
+        let listener = boot::health::bind(address).await?;
+        let serving = boot::callers::serve(listener, door::router(log), ctx.stop.clone());
+        ctx.spawn("door", serving);
+        tracing::info!(%address, "Serving the log");
+    }
     Ok(())
 }
 

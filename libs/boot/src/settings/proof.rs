@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -7,6 +8,8 @@ use serde::Deserialize;
 pub struct Proof {
     /// The folder of the transparency log; where the audit service runs it has to be named.
     pub log_dir: Option<PathBuf>,
+    /// Where the log is served to whoever verifies it (C2SP tlog-tiles, HTTP); nowhere when absent.
+    pub listen: Option<SocketAddr>,
     /// The log's name, by which its key signs: no blank, no plus.
     pub origin: String,
     /// Who is asked to sign each checkpoint as well, each in an organisation of its own.
@@ -51,6 +54,7 @@ impl Default for Proof {
     fn default() -> Proof {
         Proof {
             log_dir: None,
+            listen: None,
             origin: "an-sinh/evidence".to_owned(),
             witnesses: Vec::new(),
             time_stamps: Vec::new(),
