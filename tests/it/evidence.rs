@@ -1,5 +1,6 @@
 //! What was recorded is in a log that others verify, whoever changes the records, the log or both.
 
+mod auditors;
 mod foreign;
 mod mutations;
 mod pack;

@@ -14,7 +14,7 @@ pub(crate) struct Source {
 
 const NO_ROOT: &str = "NULL::bytea";
 
-pub(crate) const SOURCES: [Source; 16] = [
+pub(crate) const SOURCES: [Source; 17] = [
     Source {
         name: "journal",
         rows: "ledger.journals f",
@@ -144,6 +144,15 @@ pub(crate) const SOURCES: [Source; 16] = [
         key: "f.size || '/' || f.number",
         content: "jsonb_build_array(f.size, f.authority, f.number, sha256(f.response), f.stamped_at, \
                   f.kept_at)",
+        root: NO_ROOT,
+    },
+    Source {
+        name: "auditor",
+        rows: "audit.admissions f",
+        lane: "18",
+        key: "f.admission_no::text",
+        content: "jsonb_build_array(f.admission_no, f.login, f.is_admitted, f.ends_at, f.decided_by, \
+                  f.reason, f.decided_at)",
         root: NO_ROOT,
     },
     Source {

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use clap::Subcommand;
 use domain::{Officer, Position, RunNo};
 
@@ -48,6 +49,39 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "OFFICER", requires = "question")]
         by: Option<Officer>,
     },
+    /// Let an auditor in with psql or any other client: a login that reads schema audit alone, each of whose
+    /// statements the server logs
+    #[command(
+        before_help = "Example:  ansinh audit admit kiemtoan.an --reason 'QĐ 12/KTNN' --out kiemtoan.pgpass --by pham.dung"
+    )]
+    Admit {
+        login: Officer,
+        /// The last day, in Viet Nam; until dismissed, where none is said
+        #[arg(long, value_name = "DATE")]
+        until: Option<NaiveDate>,
+        #[arg(long)]
+        reason: String,
+        /// Where the password is written (libpq's password file, mode 0600)
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Who lets them in: somebody else
+        #[arg(long, value_name = "OFFICER")]
+        by: Officer,
+    },
+    /// Let an auditor in no more; what they are asking ends
+    #[command(
+        before_help = "Example:  ansinh audit dismiss kiemtoan.an --reason 'hết đợt kiểm toán' --by pham.dung"
+    )]
+    Dismiss {
+        login: Officer,
+        #[arg(long)]
+        reason: String,
+        #[arg(long, value_name = "OFFICER")]
+        by: Officer,
+    },
+    /// Who was let in and dismissed, by whom and why
+    #[command(before_help = "Example:  ansinh audit auditors")]
+    Auditors,
     /// Verify a proof with the log's public key alone, without database and secret; exit 8 where it does
     /// not hold
     #[command(

@@ -1,5 +1,6 @@
 //! What an auditor holds the records against.
 
+mod admission;
 mod pack;
 mod query;
 mod question;
@@ -103,6 +104,22 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             )
             .await
         }
+        Audit::Admit {
+            login,
+            until,
+            reason,
+            out,
+            by,
+        } => {
+            let target = Target::find(&shared.home)?;
+            let decision = (&login, &reason[..], &by);
+            admission::admit(&target, shared.output, decision, until, &out).await
+        }
+        Audit::Dismiss { login, reason, by } => {
+            let target = Target::find(&shared.home)?;
+            admission::dismiss(&target, (&login, &reason[..], &by)).await
+        }
+        Audit::Auditors => admission::list(&Target::find(&shared.home)?, shared.output).await,
         Audit::VerifyProof { file, log_key } => {
             let made: PaymentProof = serde_json::from_str(&read(&file)?).map_err(|it| {
                 Failure::Broken(format!("proof_malformed: {}: {it}", file.display()))
