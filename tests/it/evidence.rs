@@ -5,6 +5,7 @@ mod foreign;
 mod mutations;
 mod pack;
 mod questions;
+mod restoring;
 mod sealing;
 mod stamps;
 

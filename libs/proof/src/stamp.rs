@@ -20,8 +20,8 @@ use x509_tsp::{Accuracy, MessageImprint, TimeStampReq, TimeStampResp, TsaPolicyI
 use crate::Error;
 use signed::is_signed;
 
-pub(crate) use kept::verify;
 pub use kept::{KeptStamp, keep_stamp, stamp_due, stamps};
+pub(crate) use kept::{restore, verify};
 pub use signed::Anchors;
 
 /// What stands in a token that is a time stamp.

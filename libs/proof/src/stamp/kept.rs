@@ -42,6 +42,11 @@ pub(crate) fn file(size: u64, number: i16) -> String {
     }
 }
 
+/// What is stamped.
+fn note_file(size: u64) -> String {
+    format!("stamps/{size}.note")
+}
+
 /// The newest checkpoint, where this authority has not stamped it yet and has stamped none after
 /// `before`.
 ///
@@ -80,7 +85,7 @@ pub async fn keep_stamp(
         return Ok(false);
     };
     // Before it is on record: what is on record is there as a file.
-    log.write(&format!("stamps/{size}.note"), note.as_bytes())?;
+    log.write(&note_file(size), note.as_bytes())?;
     log.write(&file(size, number), &stamp.response)?;
     tx.commit().await?;
     Ok(true)
@@ -92,6 +97,18 @@ pub async fn keep_stamp(
 /// What the database says.
 pub async fn stamps(pool: &PgPool, limit: i64) -> Result<Vec<KeptStamp>, Error> {
     store::stamps(pool, limit).await
+}
+
+/// Writes the file of each stamp on record; how many there are.
+pub(crate) async fn restore(tx: &mut PgConnection, log: &Log) -> Result<u64, Error> {
+    let (mut rows, mut restored) = (store::each_stamp(tx), 0);
+    while let Some(it) = rows.try_next().await? {
+        let size = it.size.unsigned_abs();
+        log.write(&note_file(size), it.note.unwrap_or_default().as_bytes())?;
+        log.write(&file(size, it.number), &it.response)?;
+        restored += 1;
+    }
+    Ok(restored)
 }
 
 /// Each stamp on record is of the checkpoint on record, and lies beside the log as it was kept.

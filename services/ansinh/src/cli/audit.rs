@@ -94,6 +94,13 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "KEY")]
         log_key: String,
     },
+    /// Write a lost log again from the database, into a folder that has none; exit 8 where that is not what
+    /// was signed
+    #[command(
+        name = "restore-log",
+        before_help = "Example:  ansinh audit restore-log"
+    )]
+    RestoreLog,
     /// The log's folder, and the public key by which it is verified
     #[command(before_help = "Example:  ansinh audit key")]
     Key,

@@ -136,6 +136,7 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             show(shared.output, &told, |_| steps_table(&made))?;
             Ok(ExitCode::SUCCESS)
         }
+        Audit::RestoreLog => restore(&Target::find(&shared.home)?, shared).await,
         Audit::Key => {
             let target = Target::find(&shared.home)?;
             let (log, key) = log_of(&target)?;
@@ -148,6 +149,31 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn restore(target: &Target, shared: &Shared) -> Result<ExitCode, Failure> {
+    let (log, key) = log_of(target)?;
+    let pool = target.pool(None).await?;
+    let restored = proof::restore(&pool, &log, &key.verifier_key()).await;
+    let restored = restored.map_err(|it| match it {
+        proof::Error::Forked { .. } | proof::Error::Checkpoint(_) => {
+            Failure::Broken(format!("not_what_was_signed: {it}; nothing was written"))
+        }
+        other => refused(other),
+    })?;
+    let told = json!({
+        "folder": log.folder(),
+        "leaves": restored.checkpoint.size,
+        "root": hex::encode(restored.checkpoint.root),
+        "checkpoints": restored.checkpoints,
+        "time_stamps": restored.stamps,
+    });
+    show(shared.output, &told, |it| {
+        let rows = it.as_object().into_iter().flatten();
+        let rows = rows.map(|(what, it)| [what.clone(), it.to_string()]);
+        table(&["restored", ""], 2, rows)
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn stamps(target: &Target, shared: &Shared) -> Result<ExitCode, Failure> {
