@@ -1,11 +1,14 @@
 //! What was recorded is in a log that others verify, whoever changes the records, the log or both.
 
+mod auditors;
 mod fifteen;
 mod foreign;
 mod mutations;
 mod pack;
 mod questions;
+mod restoring;
 mod sealing;
+mod stamps;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

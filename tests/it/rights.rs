@@ -61,7 +61,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 101] = [
+const APPEND_ONLY: [&str; 103] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -76,6 +76,7 @@ const APPEND_ONLY: [&str; 101] = [
     "accounts.subject_requests",
     "accounts.verification_refusals",
     "accounts.ways",
+    "audit.admissions",
     "audit.queries",
     "eligibility.determinations",
     "eligibility.law_files",
@@ -144,6 +145,7 @@ const APPEND_ONLY: [&str; 101] = [
     "proof.entries",
     "proof.leaves",
     "proof.secrets",
+    "proof.time_stamps",
     "reconciliation.breaks",
     "reconciliation.chunks",
     "reconciliation.clearings",

@@ -9,6 +9,7 @@
 //! [`nats::refuse_unsafe_server`]), and the pool refuses to hand out a connection with somebody
 //! else's open transaction ([`database::connect`]).
 
+pub mod callers;
 pub mod clock;
 mod context;
 pub mod database;
@@ -30,5 +31,5 @@ pub use doorway::Doorway;
 pub use error::BootError;
 pub use health::Health;
 pub use migrations::MIGRATOR;
-pub use settings::{Settings, WitnessSettings};
+pub use settings::{Settings, TimeStampSettings, WitnessSettings};
 pub use telemetry::Telemetry;

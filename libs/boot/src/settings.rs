@@ -2,6 +2,7 @@
 
 mod environment;
 mod masked;
+mod proof;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use crate::BootError;
 use crate::nats::Login;
 
 pub use masked::mask_url;
+pub use proof::{Proof, TimeStampSettings, WitnessSettings};
 
 /// The file that is read when `ANSINH_CONFIG` names no other; it may be absent.
 pub const FILE: &str = "ansinh.toml";
@@ -171,21 +173,6 @@ pub struct Reconciliation {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Proof {
-    /// The folder of the transparency log; where the audit service runs it has to be named.
-    pub log_dir: Option<PathBuf>,
-    /// The log's name, by which its key signs: no blank, no plus.
-    pub origin: String,
-    /// Who is asked to sign each checkpoint as well, each in an organisation of its own.
-    pub witnesses: Vec<WitnessSettings>,
-    /// Between two looks for what waits to be sealed, in milliseconds.
-    pub seal_ms: u64,
-    /// How long evidence may wait before no more money is released, in milliseconds.
-    pub wait_max_ms: u64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Sandbox {
     /// The same seed makes the same people and the same banks' answers.
     pub seed: u64,
@@ -307,28 +294,6 @@ impl Default for Reconciliation {
     fn default() -> Reconciliation {
         Reconciliation {
             grace_ms: 86_400_000,
-        }
-    }
-}
-
-/// Where a witness is asked (C2SP tlog-witness), and the key that it was known by before.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WitnessSettings {
-    /// `/add-checkpoint` is added to it.
-    pub url: String,
-    /// Its verifier key, `name+id+base64`.
-    pub key: String,
-}
-
-impl Default for Proof {
-    fn default() -> Proof {
-        Proof {
-            log_dir: None,
-            origin: "an-sinh/evidence".to_owned(),
-            witnesses: Vec::new(),
-            seal_ms: 500,
-            wait_max_ms: 60_000,
         }
     }
 }

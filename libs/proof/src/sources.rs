@@ -154,6 +154,24 @@ pub(crate) const SOURCES: [Source; 17] = [
         root: NO_ROOT,
     },
     Source {
+        name: "time-stamp",
+        rows: "proof.time_stamps f",
+        lane: "21",
+        key: "f.size || '/' || f.number",
+        content: "jsonb_build_array(f.size, f.authority, f.number, sha256(f.response), f.stamped_at, \
+                  f.kept_at)",
+        root: NO_ROOT,
+    },
+    Source {
+        name: "auditor",
+        rows: "audit.admissions f",
+        lane: "18",
+        key: "f.admission_no::text",
+        content: "jsonb_build_array(f.admission_no, f.login, f.is_admitted, f.ends_at, f.decided_by, \
+                  f.reason, f.decided_at)",
+        root: NO_ROOT,
+    },
+    Source {
         name: "message",
         rows: "messaging.received f",
         lane: "32 + f.part",

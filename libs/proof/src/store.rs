@@ -1,5 +1,7 @@
 //! All SQL of the queue and of what was sealed.
 
+pub(crate) mod stamps;
+
 use chrono::{DateTime, Utc};
 use domain::Part;
 use sqlx::postgres::PgAdvisoryLock;
@@ -168,6 +170,31 @@ pub(crate) async fn leaf_of(
         };
         (it.index.unsigned_abs(), leaf)
     }))
+}
+
+/// The leaves of the log from one index to below another, in their order.
+pub(crate) async fn leaves(tx: &mut PgConnection, from: u64, to: u64) -> Result<Vec<Leaf>, Error> {
+    let below_2_63 = "a log of less than 2^63 leaves";
+    let rows = sqlx::query!(
+        r#"
+        SELECT e.lane, e.seq, e.source, e.key, e.root, e.commitment
+        FROM proof.leaves l JOIN proof.entries e USING (lane, seq)
+        WHERE l.index >= $1 AND l.index < $2 ORDER BY l.index
+        "#,
+        i64::try_from(from).expect(below_2_63),
+        i64::try_from(to).expect(below_2_63),
+    )
+    .fetch_all(tx)
+    .await?;
+    let leaf = rows.into_iter().map(|it| Leaf {
+        source: it.source,
+        key: it.key,
+        lane: it.lane,
+        seq: it.seq,
+        root: it.root.map(hex::encode),
+        commitment: hex::encode(it.commitment),
+    });
+    Ok(leaf.collect())
 }
 
 /// What a leaf commits to.

@@ -106,13 +106,7 @@ impl Log {
         let from = usize::try_from(first.max(old_size) - old_size).expect("it is one of the new");
         let left = tile.width() as usize - entries.len();
         entries.extend(leaves[from..from + left].iter().cloned());
-        let mut bundle = Vec::new();
-        for entry in &entries {
-            let length = u16::try_from(entry.len()).expect("a leaf is short");
-            bundle.extend_from_slice(&length.to_be_bytes());
-            bundle.extend_from_slice(entry);
-        }
-        Ok(bundle)
+        Ok(bundle_of(&entries))
     }
 
     /// The leaves of a tile of level 0, each of its hash.
@@ -136,7 +130,7 @@ impl Log {
     }
 
     /// Whole or not at all, and on the disk.
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
         let path = self.folder.join(path);
         let folder = path.parent().expect("it lies in the log's folder");
         fs::create_dir_all(folder).map_err(Error::file(folder))?;
@@ -151,6 +145,17 @@ impl Log {
             .and_then(|it| it.sync_all())
             .map_err(Error::file(folder))
     }
+}
+
+/// Leaves as a bundle has them.
+pub(crate) fn bundle_of(entries: &[Vec<u8>]) -> Vec<u8> {
+    let mut bundle = Vec::new();
+    for entry in entries {
+        let length = u16::try_from(entry.len()).expect("a leaf is short");
+        bundle.extend_from_slice(&length.to_be_bytes());
+        bundle.extend_from_slice(entry);
+    }
+    bundle
 }
 
 /// The leaves in a bundle: two bytes of length before each (tlog-tiles).

@@ -38,6 +38,7 @@ pub struct Verified {
     pub entries: u64,
     pub leaves: u64,
     pub checkpoints: u64,
+    pub time_stamps: u64,
     pub size: u64,
     pub root: String,
     pub tampered: u64,
@@ -144,6 +145,7 @@ async fn recompute(
     }
     let signed = signed(&mut *tx, note, verifier_key, held, &mut told).await?;
     tree(&mut *tx, log, &signed, &mut told).await?;
+    crate::stamp::verify(&mut *tx, log, &mut told).await?;
     Ok(told)
 }
 

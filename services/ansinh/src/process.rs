@@ -84,7 +84,7 @@ pub async fn start_some(
     let logged = settings.proof.log_dir.is_some();
     if which.contains(&ServiceName::Audit) || wanted(ServiceName::Audit) && logged {
         let ctx = Context::connect("audit", settings.clone(), health.clone(), stop.clone()).await?;
-        audit::start(&ctx)?;
+        audit::start(&ctx).await?;
         services.contexts.push(ctx);
     }
     // With all the others it is served where the settings say; asked for by name it must be.

@@ -3,8 +3,13 @@
 //!
 //! Owns the log's folder; reads schema `proof`'s entries and writes what of them is sealed. Says the
 //! signed checkpoint on `audit.checkpoint`, as text, whenever the log has grown. One of several
-//! instances seals at a time.
+//! instances seals at a time. Witnesses sign what is sealed, and authorities stamp it with their time,
+//! now and then and beside it.
+//!
+//! Serves the log on `proof.listen`, over HTTP/1.1 without TLS: `/checkpoint` and `/tile/…`.
 
+mod door;
+mod stamps;
 mod witnesses;
 
 use std::sync::Arc;
@@ -17,6 +22,7 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use stamps::Authority;
 use witnesses::Witnesses;
 
 /// Where checkpoints are told: whoever hears one can hold it against the log later.
@@ -24,25 +30,36 @@ pub const SUBJECT: &str = "audit.checkpoint";
 /// After a round that failed.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Starts sealing as a task of `ctx` until it stops.
+/// Starts sealing as a task of `ctx` until it stops, and serving where the settings say.
 ///
 /// # Errors
-/// Where no folder is named, it cannot be made, or the log's name is none.
-pub fn start(ctx: &boot::Context) -> anyhow::Result<()> {
+/// Where no folder is named, it cannot be made, the log's name is none, or the port is taken.
+pub async fn start(ctx: &boot::Context) -> anyhow::Result<()> {
     let settings = &ctx.settings.proof;
     let folder = settings.log_dir.as_ref();
     let folder = folder.context("proof.log_dir names no folder for the transparency log")?;
     let key = LogKey::new(&settings.origin, ctx.keys.signer(proof::PURPOSE))?;
     tracing::info!(key = key.verifier_key(), "The log is verified by this key");
+    let log = Log::open(folder)?;
+    for it in &settings.time_stamps {
+        let authority = Authority::new(it, &ctx.pool, &log)?;
+        ctx.spawn("stamps", authority.run(ctx.stop.clone()));
+    }
     let sealer = Sealer {
         pool: ctx.pool.clone(),
         nats: ctx.nats.clone(),
-        log: Log::open(folder)?,
+        log: log.clone(),
         key: Arc::new(key),
         witnesses: Witnesses::new(&settings.witnesses)?,
         pause: Duration::from_millis(settings.seal_ms.max(1)),
     };
     ctx.spawn("sealer", sealer.run(ctx.stop.clone()));
+    if let Some(address) = settings.listen {
+        let listener = boot::health::bind(address).await?;
+        let serving = boot::callers::serve(listener, door::router(log), ctx.stop.clone());
+        ctx.spawn("door", serving);
+        tracing::info!(%address, "Serving the log");
+    }
     Ok(())
 }
 

@@ -16,7 +16,6 @@ mod metadata;
 mod page;
 mod parameters;
 mod request;
-mod server;
 mod signing;
 #[cfg(test)]
 mod tests;
@@ -145,7 +144,7 @@ impl Vneid {
     }
 
     pub async fn serve(self, stop: CancellationToken) {
-        server::serve(self.listener, router(self.provider), stop).await;
+        boot::callers::serve(self.listener, router(self.provider), stop).await;
     }
 }
 

@@ -9,7 +9,7 @@ use boot::WitnessSettings;
 use domain::Programme;
 use proof::{Held, Log, Witness};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::{Copy, log_of, sealed_month, until_sealed};
@@ -39,13 +39,22 @@ fn python(module: &str) -> anyhow::Result<Command> {
 
 /// The foreign verifier's word, with the log's folder and a key that was handed over another way.
 async fn foreign(ground: &Ground, log: &Log, arguments: &[&str]) -> anyhow::Result<(bool, Value)> {
+    let tiles = log.folder().to_str().context("a path")?;
+    foreign_at(ground, tiles, arguments).await
+}
+
+/// As it reads the log in a folder or behind a URL.
+async fn foreign_at(
+    ground: &Ground,
+    tiles: &str,
+    arguments: &[&str],
+) -> anyhow::Result<(bool, Value)> {
     let (_, key) = log_of(ground)?;
     let key_file = ground.home.join("log.vkey");
     std::fs::write(&key_file, key.verifier_key())?;
     let output: Output = python("aics_tlog")?
         .args(arguments)
-        .arg("--tiles")
-        .arg(log.folder())
+        .args(["--tiles", tiles])
         .arg("--vkey-file")
         .arg(&key_file)
         .output()
@@ -275,4 +284,94 @@ async fn a_foreign_witness_signs_what_goes_on_and_refuses_a_fork() -> anyhow::Re
     copy.drop().await?;
     foreign.stop().await?;
     ground.clear().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_verifier_reads_the_log_over_http() -> anyhow::Result<()> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port();
+    let listen = format!("127.0.0.1:{port}");
+    let address = listen.parse()?;
+    let world = World::on(Ground::new().await?, |it| it.proof.listen = Some(address)).await?;
+    let (registry, links) = pensioners(&[Some("970436"); 4]);
+    world.register(registry).await?;
+    world.link(links).await?;
+    world.released(Programme::RetirementPension).await?;
+    world.until_all_is_heard().await?;
+    until_sealed(&world).await?;
+    let (log, _) = log_of(&world.ground)?;
+    let url = format!("http://{listen}/");
+    let (is_good, said) = foreign_at(&world.ground, &url, &["verify-checkpoint"]).await?;
+    ensure!(is_good, "{said}");
+    let hash = hex::encode(ledger::leaf_hash(&leaf_bytes(&log, 3)?));
+    let asked = ["verify-inclusion", "--index", "3", "--leaf-hash", &hash];
+    let (is_good, said) = foreign_at(&world.ground, &url, &asked).await?;
+    ensure!(is_good, "{said}");
+    let older: String =
+        sqlx::query_scalar("SELECT note FROM proof.checkpoints ORDER BY size LIMIT 1")
+            .fetch_one(&world.pool)
+            .await?;
+    let file = world.ground.home.join("older");
+    std::fs::write(&file, older)?;
+    let file = file.to_str().context("a path")?;
+    let asked = ["verify-consistency", "--old-checkpoint", file];
+    let (is_good, said) = foreign_at(&world.ground, &url, &asked).await?;
+    ensure!(is_good, "{said}");
+    nothing_else_is_served(&listen, &log).await?;
+    world.close().await
+}
+
+/// As it is sent: a client that knows what a path is would put it right first.
+async fn nothing_else_is_served(listen: &str, log: &Log) -> anyhow::Result<()> {
+    let checkpoint = log.checkpoint()?.context("published")?;
+    let size: u64 = checkpoint.lines().nth(1).context("a size")?.parse()?;
+    let (last, width) = (size / 256, size % 256);
+    std::fs::write(log.folder().join("secret"), "x")?;
+    let tile = "/tile/0/000.p/3";
+    for (request, status, cache) in [
+        ("GET /checkpoint", "200", "no-store"),
+        ("HEAD /checkpoint", "200", "no-store"),
+        (
+            &format!("GET {tile}"),
+            "200",
+            "public, max-age=31536000, immutable",
+        ),
+        (&format!("GET {tile}?x=1"), "404", ""),
+        (&format!("POST {tile}"), "405", ""),
+        (
+            &format!("GET /tile/0/{last:03}.p/{}", width + 1),
+            "404",
+            "no-store",
+        ),
+        ("GET /secret", "404", "no-store"),
+        ("GET /tile/0/../../secret", "404", "no-store"),
+        ("GET /tile/0/%2e%2e/%2e%2e/secret", "404", "no-store"),
+        ("GET //secret", "404", "no-store"),
+        ("GET /tile/", "404", "no-store"),
+        ("GET /", "404", "no-store"),
+    ] {
+        let mut connection = tokio::net::TcpStream::connect(listen).await?;
+        let sent = format!("{request} HTTP/1.1\r\nHost: log\r\nConnection: close\r\n\r\n");
+        connection.write_all(sent.as_bytes()).await?;
+        let mut answer = Vec::new();
+        tokio::time::timeout(PATIENCE, connection.read_to_end(&mut answer)).await??;
+        let answer = String::from_utf8_lossy(&answer);
+        let (head, _) = answer.split_once("\r\n\r\n").context("a head")?;
+        ensure!(
+            head.starts_with(&format!("HTTP/1.1 {status}")),
+            "{request}: {head}"
+        );
+        ensure!(
+            head.contains(&format!("cache-control: {cache}")) || cache.is_empty(),
+            "{head}"
+        );
+        let kind = match request {
+            _ if status != "200" => continue,
+            it if it.contains("checkpoint") => "text/plain; charset=utf-8",
+            _ => "application/octet-stream",
+        };
+        ensure!(head.contains(&format!("content-type: {kind}")), "{head}");
+    }
+    Ok(())
 }

@@ -111,7 +111,7 @@ fn remade(pack: &Path) -> anyhow::Result<String> {
 }
 
 /// Isolated: no package of the machine, no environment, nothing but the pack.
-async fn verified(pack: &Path, key: &str) -> anyhow::Result<(Option<i32>, String)> {
+pub(super) async fn verified(pack: &Path, key: &str) -> anyhow::Result<(Option<i32>, String)> {
     let output = Command::new("python3")
         .args(["-I", "-S"])
         .arg(pack.join("data/verify.py"))

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use clap::Subcommand;
 use domain::{Officer, Position, RunNo};
 
@@ -39,6 +40,9 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// The time stamps of checkpoints (RFC 3161), the newest first
+    #[command(before_help = "Example:  ansinh audit stamps")]
+    Stamps,
     /// Ask one of the canned questions, as the auditors' role and on record; without one, list them
     #[command(before_help = "Example:  ansinh audit query Q10 --set province=79 --by kiemtoan.an")]
     Query {
@@ -57,6 +61,39 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "OFFICER", requires = "question")]
         by: Option<Officer>,
     },
+    /// Let an auditor in with psql or any other client: a login that reads schema audit alone, each of whose
+    /// statements the server logs
+    #[command(
+        before_help = "Example:  ansinh audit admit kiemtoan.an --reason 'QĐ 12/KTNN' --out kiemtoan.pgpass --by pham.dung"
+    )]
+    Admit {
+        login: Officer,
+        /// The last day, in Viet Nam; until dismissed, where none is said
+        #[arg(long, value_name = "DATE")]
+        until: Option<NaiveDate>,
+        #[arg(long)]
+        reason: String,
+        /// Where the password is written (libpq's password file, mode 0600)
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Who lets them in: somebody else
+        #[arg(long, value_name = "OFFICER")]
+        by: Officer,
+    },
+    /// Let an auditor in no more; what they are asking ends
+    #[command(
+        before_help = "Example:  ansinh audit dismiss kiemtoan.an --reason 'hết đợt kiểm toán' --by pham.dung"
+    )]
+    Dismiss {
+        login: Officer,
+        #[arg(long)]
+        reason: String,
+        #[arg(long, value_name = "OFFICER")]
+        by: Officer,
+    },
+    /// Who was let in and dismissed, by whom and why
+    #[command(before_help = "Example:  ansinh audit auditors")]
+    Auditors,
     /// Verify a proof with the log's public key alone, without database and secret; exit 8 where it does
     /// not hold
     #[command(
@@ -69,6 +106,13 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "KEY")]
         log_key: String,
     },
+    /// Write a lost log again from the database, into a folder that has none; exit 8 where that is not what
+    /// was signed
+    #[command(
+        name = "restore-log",
+        before_help = "Example:  ansinh audit restore-log"
+    )]
+    RestoreLog,
     /// The log's folder, and the public key by which it is verified
     #[command(before_help = "Example:  ansinh audit key")]
     Key,

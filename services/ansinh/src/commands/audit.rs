@@ -1,5 +1,6 @@
 //! What an auditor holds the records against.
 
+mod admission;
 mod pack;
 mod payment;
 mod query;
@@ -19,6 +20,9 @@ use crate::target::Target;
 
 /// Something could not be covered.
 const INCOMPLETE: u8 = 10;
+
+/// Of all that are on record; every one lies in the log's folder.
+const STAMPS_MAX: i64 = 1_000;
 
 /// Said with every verification, in the words of who reads it.
 const DOES_NOT_PROVE: [&str; 3] = [
@@ -85,6 +89,7 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             ));
             Ok(ExitCode::SUCCESS)
         }
+        Audit::Stamps => stamps(&Target::find(&shared.home)?, shared).await,
         Audit::Query { question: None, .. } => query::list(shared.output),
         Audit::Query {
             question: Some(question),
@@ -110,6 +115,22 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             )
             .await
         }
+        Audit::Admit {
+            login,
+            until,
+            reason,
+            out,
+            by,
+        } => {
+            let target = Target::find(&shared.home)?;
+            let decision = (&login, &reason[..], &by);
+            admission::admit(&target, shared.output, decision, until, &out).await
+        }
+        Audit::Dismiss { login, reason, by } => {
+            let target = Target::find(&shared.home)?;
+            admission::dismiss(&target, (&login, &reason[..], &by)).await
+        }
+        Audit::Auditors => admission::list(&Target::find(&shared.home)?, shared.output).await,
         Audit::VerifyProof { file, log_key } => {
             let made: PaymentProof = serde_json::from_str(&read(&file)?).map_err(|it| {
                 Failure::Broken(format!("proof_malformed: {}: {it}", file.display()))
@@ -126,6 +147,7 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             show(shared.output, &told, |_| steps_table(&made))?;
             Ok(ExitCode::SUCCESS)
         }
+        Audit::RestoreLog => restore(&Target::find(&shared.home)?, shared).await,
         Audit::Key => {
             let target = Target::find(&shared.home)?;
             let (log, key) = log_of(&target)?;
@@ -138,6 +160,61 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn restore(target: &Target, shared: &Shared) -> Result<ExitCode, Failure> {
+    let (log, key) = log_of(target)?;
+    let pool = target.pool(None).await?;
+    let restored = proof::restore(&pool, &log, &key.verifier_key()).await;
+    let restored = restored.map_err(|it| match it {
+        proof::Error::Forked { .. } | proof::Error::Checkpoint(_) => {
+            Failure::Broken(format!("not_what_was_signed: {it}; nothing was written"))
+        }
+        other => refused(other),
+    })?;
+    let told = json!({
+        "folder": log.folder(),
+        "leaves": restored.checkpoint.size,
+        "root": hex::encode(restored.checkpoint.root),
+        "checkpoints": restored.checkpoints,
+        "time_stamps": restored.stamps,
+    });
+    show(shared.output, &told, |it| {
+        let rows = it.as_object().into_iter().flatten();
+        let rows = rows.map(|(what, it)| [what.clone(), it.to_string()]);
+        table(&["restored", ""], 2, rows)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn stamps(target: &Target, shared: &Shared) -> Result<ExitCode, Failure> {
+    let pool = target.pool(None).await?;
+    let stamps = proof::stamps(&pool, STAMPS_MAX).await;
+    let stamps = stamps.map_err(anyhow::Error::from)?;
+    let told: Vec<_> = stamps
+        .iter()
+        .map(|it| {
+            json!({
+                "size": it.size,
+                "stamped_at": it.stamped_at,
+                "authority": it.authority,
+                "kept_at": it.kept_at,
+                "file": it.file(),
+            })
+        })
+        .collect();
+    show(shared.output, &told, |_| {
+        let rows = stamps.iter().map(|it| {
+            let time = it.stamped_at.to_rfc3339();
+            [it.size.to_string(), time, it.authority.clone(), it.file()]
+        });
+        table(
+            &["leaves", "stamped at", "authority", "in the log's folder"],
+            4,
+            rows,
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn steps_table(made: &PaymentProof) -> comfy_table::Table {
@@ -190,6 +267,7 @@ fn verdict(told: &Verified, shared: &Shared) -> Result<ExitCode, Failure> {
         ("entries of evidence", told.entries),
         ("leaves of the log", told.leaves),
         ("signed checkpoints", told.checkpoints),
+        ("time stamps", told.time_stamps),
         ("not as recorded", told.tampered),
     ];
     show(shared.output, told, |_| {

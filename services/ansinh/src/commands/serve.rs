@@ -9,9 +9,11 @@ use crate::process;
 use crate::servers::{self, Servers};
 use crate::target::Target;
 
-/// Where `ansinh up` serves citizens, and where they log in, if the settings say nothing.
+/// Where `ansinh up` serves citizens, where they log in, and where the log is read, if the settings say
+/// nothing.
 const DOOR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8026);
 const VNEID: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8085);
+const LOG: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8027);
 
 pub(super) async fn serve(service: ServiceName, shared: &Shared) -> Result<ExitCode, Failure> {
     let target = Target::find(&shared.home)?;
@@ -31,6 +33,9 @@ pub(super) async fn up(shared: &Shared) -> Result<ExitCode, Failure> {
         if let Some(door) = target.settings.console.listen {
             say(&format!("Citizens come in at http://{door}/citizen"));
         }
+        if let Some(log) = target.settings.proof.listen {
+            say(&format!("The log is read at http://{log}/checkpoint"));
+        }
         serve_on(ServiceName::All, &target).await
     };
     let served = served.await;
@@ -41,6 +46,7 @@ pub(super) async fn up(shared: &Shared) -> Result<ExitCode, Failure> {
 /// A citizen can log in without anything being set: at VNeID's stand-in, as one whom it made up.
 fn open_the_door(settings: &mut Settings) {
     settings.console.listen.get_or_insert(DOOR);
+    settings.proof.listen.get_or_insert(LOG);
     if settings.identity.issuer.is_none() {
         let listen = *settings.sandbox.vneid_listen.get_or_insert(VNEID);
         let issuer = settings.sandbox.vneid_issuer.clone();

@@ -38,7 +38,7 @@ const STOP: [(Signal, Duration); 2] = [
 
 /// Settings for bulk work on a ledger, on a small machine (2 cores, 24 GiB) that also runs the
 /// services. A larger one has room to spare with them; a smaller one still starts.
-const SETTINGS: [(&str, &str); 25] = [
+const SETTINGS: [(&str, &str); 26] = [
     ("listen_addresses", "127.0.0.1"),
     // Services with their pools, and tests side by side.
     ("max_connections", "100"),
@@ -74,6 +74,8 @@ const SETTINGS: [(&str, &str); 25] = [
     // No row's content in the log: neither a failed statement nor the keys that collided.
     ("log_error_verbosity", "terse"),
     ("log_min_error_statement", "panic"),
+    // Whose statement it is, where a login's are logged.
+    ("log_line_prefix", "%m [%p] %u@%d "),
     ("timezone", "UTC"),
     ("log_timezone", "UTC"),
 ];

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use chrono::{Datelike, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use domain::{Part, RunNo};
 use futures::TryStreamExt;
 use proof::{Log, Opened, SignedCheckpoint};
@@ -20,6 +20,8 @@ use crate::output::Failure;
 
 /// Verifies a pack, on any machine with Python.
 const VERIFIER: &str = include_str!("verify.py");
+/// One may be of a checkpoint that was published after the pack's.
+const STAMPS_LOOKED_AT: i64 = 20;
 const README: &str = include_str!("README.vi.md");
 
 struct Pack<'a> {
@@ -38,6 +40,8 @@ pub(super) struct Packed {
     journals: u64,
     acts: u64,
     messages: u64,
+    /// When the newest time stamp in it says that the log was there.
+    stamped_at: Option<DateTime<Utc>>,
     files: u64,
 }
 
@@ -70,6 +74,7 @@ pub(super) async fn pack(
     let acts = pack.acts().await?;
     pack.laws().await?;
     let messages = pack.messages().await?;
+    let stamped_at = pack.stamp().await?;
     let files = pack.bag()?;
     Ok(Packed {
         run: run_no,
@@ -77,6 +82,7 @@ pub(super) async fn pack(
         journals,
         acts,
         messages,
+        stamped_at,
         files,
     })
 }
@@ -283,6 +289,23 @@ impl Pack<'_> {
         }
         self.objects("messages.jsonl", &told)?;
         Ok(told.len() as u64)
+    }
+
+    /// The newest time stamp, what it stamps, and how that leads into the log: by itself where it is
+    /// the pack's own checkpoint, else by the leaf that it has become.
+    async fn stamp(&self) -> anyhow::Result<Option<DateTime<Utc>>> {
+        let stamps = proof::stamps(self.pool, STAMPS_LOOKED_AT).await?;
+        let Some(newest) = stamps.iter().find(|it| it.size <= self.signed.size) else {
+            return Ok(None);
+        };
+        self.write("stamp.tsr", &newest.response)?;
+        self.write("stamp.note", newest.note.as_bytes())?;
+        let opened = self
+            .opened("checkpoint", &[newest.size.to_string()])
+            .await?;
+        let opened: Vec<Value> = opened.iter().map(|it| json!(it)).collect();
+        self.objects("stamp.jsonl", &opened)?;
+        Ok(Some(newest.stamped_at))
     }
 
     /// Declares all of it, as `BagIt` has it.

@@ -173,6 +173,15 @@ class Pack:
             stands = "text" not in it or signed(bytes.fromhex(it["public_key"]), it["text"].encode(), bytes.fromhex(it["signature"]))
             self.check(stands, f"message {it['leaf']['key']}: its signature does not stand")
 
+    def stamp(self):
+        """What a time stamp stamps is this checkpoint, or one from before that is a leaf of the log."""
+        if not (self.folder / "data" / "stamp.note").exists():
+            return
+        note = self.text("stamp.note")
+        leaves = [self.in_log(it)[2] for it in self.objects("stamp.jsonl")]
+        known = leaves == [note] or not leaves and self.text("checkpoint").startswith(note)
+        self.check(known, "stamp: of another log")
+
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("pack", type=pathlib.Path)
@@ -184,6 +193,7 @@ def main():
         pack.checkpoint(options.log_key)
         run = pack.list(pack.journals())
         pack.decisions(run)
+        pack.stamp()
     except (OSError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         pack.wrong.append(f"pack: cannot be read on: {error!r}")
     for place in pack.wrong[:50]:

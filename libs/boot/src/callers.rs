@@ -1,3 +1,5 @@
+//! HTTP for callers whom nobody knows: so many at a time, each for so long.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves until `stop`, then lets those finish who are being answered.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let free = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = TaskTracker::new();
     loop {
@@ -52,7 +54,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     }
     connections.close();
     if timeout(STOP_TIMEOUT, connections.wait()).await.is_err() {
-        tracing::warn!("Callers of VNeID do not let go");
+        tracing::warn!("Callers do not let go");
     }
 }
 
@@ -76,6 +78,6 @@ async fn answer(stream: TcpStream, router: Router, stop: CancellationToken) {
         ended.unwrap_or(Ok(()))
     };
     if ended.is_err() {
-        tracing::debug!("A caller of VNeID went away");
+        tracing::debug!("A caller went away");
     }
 }
