@@ -1,8 +1,11 @@
 //! What an auditor holds the records against.
 
+mod draw;
+mod export;
 mod pack;
 mod query;
 mod question;
+mod sample;
 mod store;
 
 use std::path::Path;
@@ -84,20 +87,32 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
         Audit::Query {
             question: Some(question),
             set,
-            out,
+            taken,
             by,
         } => {
             let target = Target::find(&shared.home)?;
             let by =
                 by.ok_or_else(|| Failure::Refused("by_missing: who asks says so".to_owned()))?;
-            query::query(
-                &target,
-                shared.output,
-                (&question, &set),
-                out.as_deref(),
-                &by,
-            )
-            .await
+            query::query(&target, shared.output, (&question, &set), &taken, &by).await
+        }
+        Audit::Sample {
+            run,
+            method,
+            size,
+            seed,
+            by_strata,
+            taken,
+            by,
+        } => {
+            let target = Target::find(&shared.home)?;
+            let wanted = sample::Wanted {
+                run,
+                method,
+                size,
+                seed,
+                by_strata,
+            };
+            sample::sample(&target, shared.output, wanted, &taken, &by).await
         }
         Audit::VerifyProof { file, log_key } => {
             let made: PaymentProof = serde_json::from_str(&read(&file)?).map_err(|it| {

@@ -1,12 +1,13 @@
 //! SQL of what an auditor takes away: reads every schema and writes none.
 
+mod answer;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Money, RunNo};
-use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use sqlx::{PgPool, Row as _};
+use sqlx::PgPool;
 
-use super::question::{Question, Value};
+pub(super) use answer::{as_auditor, columns, rows, totals};
 
 pub(super) struct RunRow {
     pub programme: i16,
@@ -174,45 +175,5 @@ pub(super) async fn insert_query(
     )
     .execute(pool)
     .await?;
-    Ok(())
-}
-
-/// The rows of a question, every value as text, with the rights of the auditors' role.
-pub(super) async fn asked(
-    pool: &PgPool,
-    question: &Question,
-    values: &[Value],
-    mut take: impl FnMut(Vec<Option<String>>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut tx = pool
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        .await?;
-    sqlx::raw_sql("SET LOCAL ROLE ansinh_auditor")
-        .execute(&mut *tx)
-        .await?;
-    let columns: Vec<String> = question
-        .columns
-        .iter()
-        .map(|it| format!("q.{it}::text"))
-        .collect();
-    // Built from files of the program alone; what the auditor gives is bound.
-    let statement = format!("SELECT {} FROM ({}) q", columns.join(", "), question.sql);
-    let mut asked = sqlx::query(sqlx::AssertSqlSafe(statement));
-    for value in values {
-        asked = match value {
-            Value::SmallInt(it) => asked.bind(*it),
-            Value::Integer(it) => asked.bind(*it),
-            Value::BigInt(it) => asked.bind(*it),
-            Value::Date(it) => asked.bind(*it),
-            Value::Text(it) => asked.bind(it.clone()),
-        };
-    }
-    let mut rows = asked.fetch(&mut *tx);
-    while let Some(row) = rows.try_next().await? {
-        let values: Result<Vec<Option<String>>, sqlx::Error> = (0..question.columns.len())
-            .map(|it| row.try_get(it))
-            .collect();
-        take(values?)?;
-    }
     Ok(())
 }
