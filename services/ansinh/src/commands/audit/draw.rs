@@ -83,6 +83,14 @@ impl MonetaryUnits {
     }
 }
 
+/// A stratum's part of a sample under way.
+struct Stratum<'a> {
+    name: &'a str,
+    /// Times the population: its due without a fraction.
+    due: u128,
+    given: u128,
+}
+
 /// How many lines each stratum gives to a sample: in proportion to its lines by largest remainder, a tie
 /// to the first; then at least one, taken from the stratum that has most above its due.
 ///
@@ -93,12 +101,6 @@ pub(super) fn allocate(lines: &BTreeMap<String, u64>, size: u32) -> Option<BTree
     let size = u128::from(size);
     if strata == 0 || size < strata as u128 || size > population {
         return None;
-    }
-    struct Stratum<'a> {
-        name: &'a str,
-        /// Times the population: its due without a fraction.
-        due: u128,
-        given: u128,
     }
     let mut shares: Vec<Stratum> = lines
         .iter()

@@ -213,17 +213,28 @@ pub(super) struct Export {
     totals: Totals,
     tally: Tally,
     rows: Box<dyn Rows>,
+    part: Part,
+}
+
+/// A file that is not whole yet. What becomes of none is taken away.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // It has its name by then, or never came to be.
+        let _gone = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Export {
     pub fn begin(place: Place, about: About, totals: Totals) -> anyhow::Result<Export> {
         let named = || format!("{} cannot be written", place.path().display());
         std::fs::create_dir_all(&place.folder).with_context(named)?;
-        let (columns, part) = (&totals.columns, place.part());
+        let (columns, part) = (&totals.columns, Part(place.part()));
         let rows: Box<dyn Rows> = match place.format {
             Format::Csv => Box::new(csv::Csv::begin(&place, columns).with_context(named)?),
-            Format::Xlsx => Box::new(xlsx::Xlsx::begin(&part, columns, place.sheet_max)?),
-            Format::Parquet => Box::new(parquet::Parquet::begin(&part, columns)?),
+            Format::Xlsx => Box::new(xlsx::Xlsx::begin(&part.0, columns, place.sheet_max)?),
+            Format::Parquet => Box::new(parquet::Parquet::begin(&part.0, columns)?),
         };
         Ok(Export {
             tally: Tally::of(columns),
@@ -231,6 +242,7 @@ impl Export {
             about,
             totals,
             rows,
+            part,
         })
     }
 
@@ -257,7 +269,7 @@ impl Export {
         let mut manifest = Manifest::of(self.about, &self.place, &self.totals);
         self.rows.end(&manifest.control())?;
         let path = self.place.path();
-        std::fs::rename(self.place.part(), &path)
+        std::fs::rename(&self.part.0, &path)
             .with_context(|| format!("{} cannot be written", path.display()))?;
         manifest.seal(&path)?;
         let beside = self

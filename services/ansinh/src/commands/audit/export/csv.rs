@@ -55,7 +55,9 @@ impl Rows for Csv {
         for it in control {
             beside.write_record([it.key, it.vi, &escaped(it.value.clone())])?;
         }
-        let beside = beside.into_inner().map_err(|it| it.into_error())?;
+        let beside = beside
+            .into_inner()
+            .map_err(csv::IntoInnerError::into_error)?;
         write_whole(&self.control, &beside)
     }
 }

@@ -158,7 +158,7 @@ impl Waiting {
             (Values::Int64(values), Cell::Decimal(it)) => values.push(self.kind.unscaled(it)?),
             (Values::Int32(values), Cell::Date(it)) => values.push(days_since_1970(it)),
             (Values::Bytes(values), Cell::Text(it)) => {
-                values.push(ByteArray::from(it.into_bytes()))
+                values.push(ByteArray::from(it.into_bytes()));
             }
             (Values::Truth(values), Cell::Truth(it)) => values.push(it),
             (_, cell) => bail!("{cell:?} is not of its column's type, {:?}", self.kind),
