@@ -8,7 +8,7 @@ RECONCILE ?= 1000000
 TARGET := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-accounts prepare
+.PHONY: help setup demo test test-exports lint bench bench-accounts prepare
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -25,6 +25,10 @@ test: ## All tests, on servers of their own
 	@deploy/setup --for-tests
 	cargo build -p ansinh
 	$(TARGET)/debug/ansinh servers exec -- cargo test --workspace
+
+# Unoptimized, they would take longer than all other tests together.
+test-exports: ## Files of 2,000,001 rows in each format: complete, and memory stays flat
+	cargo test --release -p ansinh --lib -- --ignored --test-threads 1 two_million
 
 lint: ## Format and lints, as before a commit
 	cargo fmt --all --check

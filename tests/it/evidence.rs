@@ -1,6 +1,7 @@
 //! What was recorded is in a log that others verify, whoever changes the records, the log or both.
 
 mod auditors;
+mod exports;
 mod fifteen;
 mod foreign;
 mod mutations;
@@ -29,8 +30,12 @@ const OURS: &str = "970436";
 
 /// A released run of which everything is answered, stated, matched, closed and sealed.
 async fn sealed_month() -> anyhow::Result<World> {
+    sealed_month_at(&[Some(OURS); 24]).await
+}
+
+async fn sealed_month_at(banks: &[Option<&str>]) -> anyhow::Result<World> {
     let world = World::with(|it| it.payments.result_sla_ms = 2_000).await?;
-    let (registry, links) = pensioners(&[Some(OURS); 24]);
+    let (registry, links) = pensioners(banks);
     world.register(registry).await?;
     world.link(links).await?;
     let run_no = world.released(PROGRAMME).await?;

@@ -32,7 +32,7 @@ use crate::commands;
 use crate::output::Failure;
 
 pub(crate) use account::{Account, Authorities, LinkKind, Steps};
-pub(crate) use audit::Audit;
+pub(crate) use audit::{Audit, Format, Method, Separator, Strata, Taken};
 pub(crate) use bank::{Bank, Import, Issue, Receive};
 pub(crate) use cash::{Cash, To};
 pub(crate) use iso::Iso;

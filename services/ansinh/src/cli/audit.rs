@@ -1,8 +1,10 @@
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use clap::Subcommand;
+use clap::{Args, Subcommand, ValueEnum};
 use domain::{Officer, Position, RunNo};
+
+use super::Output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
@@ -44,7 +46,9 @@ pub(crate) enum Audit {
     #[command(before_help = "Example:  ansinh audit stamps")]
     Stamps,
     /// Ask one of the canned questions, as the auditors' role and on record; without one, list them
-    #[command(before_help = "Example:  ansinh audit query Q10 --set province=79 --by kiemtoan.an")]
+    #[command(
+        before_help = "Example:  ansinh audit query Q10 --set province=79 -o xlsx --by kiemtoan.an"
+    )]
     Query {
         /// Q01 to Q30
         question: Option<String>,
@@ -54,9 +58,8 @@ pub(crate) enum Audit {
         /// Show the question as it is asked, and do not ask it
         #[arg(long, requires = "question")]
         sql: bool,
-        /// Write NAME.csv and NAME.manifest.json there, all rows; else the first rows are shown
-        #[arg(long, value_name = "DIR")]
-        out: Option<PathBuf>,
+        #[command(flatten)]
+        taken: Taken,
         /// Who asks
         #[arg(long, value_name = "OFFICER", requires = "question")]
         by: Option<Officer>,
@@ -94,6 +97,34 @@ pub(crate) enum Audit {
     /// Who was let in and dismissed, by whom and why
     #[command(before_help = "Example:  ansinh audit auditors")]
     Auditors,
+    /// Draw a sample of a run's payments, on record; the same seed draws the same one
+    #[command(
+        before_help = "Example:  ansinh audit sample R000001 --method mus --size 60 --seed 20261123 --by kiemtoan.an"
+    )]
+    Sample {
+        run: RunNo,
+        /// By đồng, each with the same chance, or by payments of each stratum
+        #[arg(long, value_enum)]
+        method: Method,
+        /// Payments to draw: at most so many by đồng, exactly so many by strata
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        size: u32,
+        #[arg(long)]
+        seed: u64,
+        /// What makes a stratum
+        #[arg(
+            long,
+            value_enum,
+            value_name = "COLUMN",
+            required_if_eq("method", "stratified")
+        )]
+        by_strata: Option<Strata>,
+        #[command(flatten)]
+        taken: Taken,
+        /// Who draws
+        #[arg(long, value_name = "OFFICER")]
+        by: Officer,
+    },
     /// Verify a proof with the log's public key alone, without database and secret; exit 8 where it does
     /// not hold
     #[command(
@@ -116,4 +147,91 @@ pub(crate) enum Audit {
     /// The log's folder, and the public key by which it is verified
     #[command(before_help = "Example:  ansinh audit key")]
     Key,
+}
+
+/// How an answer is shown or taken away.
+#[derive(Debug, Args)]
+pub(crate) struct Taken {
+    /// On the screen (the first rows), or all of it as a file with its manifest
+    #[arg(short = 'o', long = "format", value_enum)]
+    pub shape: Option<Shape>,
+    /// Where the file goes [default: here]; csv unless another format is named
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Between the fields of CSV; Excel in Vietnamese expects a semicolon
+    #[arg(long, value_enum, default_value_t = Separator::Comma)]
+    pub separator: Separator,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shape {
+    Table,
+    Json,
+    Csv,
+    Xlsx,
+    Parquet,
+}
+
+/// The format of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Csv,
+    Xlsx,
+    Parquet,
+}
+
+impl Format {
+    pub fn ending(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Xlsx => "xlsx",
+            Format::Parquet => "parquet",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Separator {
+    Comma,
+    Semicolon,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Method {
+    /// Monetary units
+    Mus,
+    Stratified,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Strata {
+    Province,
+    Institution,
+    Channel,
+}
+
+impl Taken {
+    /// The file's format, where the answer goes into one; else how it is shown.
+    pub fn file(&self, output: Output) -> Result<Format, Output> {
+        match self.shape {
+            Some(Shape::Csv) => Ok(Format::Csv),
+            Some(Shape::Xlsx) => Ok(Format::Xlsx),
+            Some(Shape::Parquet) => Ok(Format::Parquet),
+            Some(Shape::Table) => Err(Output::Table),
+            Some(Shape::Json) => Err(Output::Json),
+            None if self.out.is_some() => Ok(Format::Csv),
+            None => Err(output),
+        }
+    }
+}
+
+impl Strata {
+    /// The column of the population.
+    pub fn column(self) -> &'static str {
+        match self {
+            Strata::Province => "province",
+            Strata::Institution => "institution",
+            Strata::Channel => "channel",
+        }
+    }
 }

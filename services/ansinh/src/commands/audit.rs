@@ -1,10 +1,13 @@
 //! What an auditor holds the records against.
 
 mod admission;
+mod draw;
+mod export;
 mod pack;
 mod payment;
 mod query;
 mod question;
+mod sample;
 mod store;
 
 use std::path::Path;
@@ -100,20 +103,32 @@ pub(super) async fn audit(command: Audit, shared: &Shared) -> Result<ExitCode, F
             question: Some(question),
             sql: false,
             set,
-            out,
+            taken,
             by,
         } => {
             let target = Target::find(&shared.home)?;
             let by =
                 by.ok_or_else(|| Failure::Refused("by_missing: who asks says so".to_owned()))?;
-            query::query(
-                &target,
-                shared.output,
-                (&question, &set),
-                out.as_deref(),
-                &by,
-            )
-            .await
+            query::query(&target, shared.output, (&question, &set), &taken, &by).await
+        }
+        Audit::Sample {
+            run,
+            method,
+            size,
+            seed,
+            by_strata,
+            taken,
+            by,
+        } => {
+            let target = Target::find(&shared.home)?;
+            let wanted = sample::Wanted {
+                run,
+                method,
+                size,
+                seed,
+                by_strata,
+            };
+            sample::sample(&target, shared.output, wanted, &taken, &by).await
         }
         Audit::Admit {
             login,

@@ -1,5 +1,7 @@
 //! Auditors who ask with a client of their own: let in and dismissed, on record.
 
+mod store;
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::num::NonZeroU32;
@@ -17,7 +19,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::store::{self, Admission};
+use store::Admission;
+
 use crate::cli::Output;
 use crate::output::{Failure, say, show, table};
 use crate::target::Target;

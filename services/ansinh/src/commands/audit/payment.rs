@@ -55,7 +55,7 @@ pub(super) async fn payment(
     let asked = ("payment", &json!({ "line": line }));
     super::store::insert_query(&pool, by.as_str(), asked, Utc::now()).await?;
     say("Bạn đang xem ở chế độ chỉ đọc · mọi truy vấn được ghi nhật ký");
-    let mut tx = store::as_auditor(&pool).await?;
+    let mut tx = super::store::as_auditor(&pool).await?;
     let unknown = |what: &str| Failure::Refused(format!("line_unknown: {line} has no {what}"));
     let payment = store::payment(&mut tx, line).await?;
     let payment = payment.ok_or_else(|| unknown("payment"))?;

@@ -1,21 +1,17 @@
-//! Asks canned questions, and writes what auditors take away.
+//! Asks canned questions, and gives the answer on the screen or as a file.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use chrono::Utc;
 use domain::Officer;
-use rust_decimal::Decimal;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::export::{About, Cell, Column, Export, Place, SHEET_MAX, Totals};
 use super::question::{Question, question, questions};
 use super::store;
-use crate::cli::Output;
-use crate::output::{Failure, print, say, show, table};
+use crate::cli::{Format, Output, Taken};
+use crate::output::{Failure, grouped, print, say, show, table};
 use crate::target::Target;
 
 /// Rows on a screen; a file has all.
@@ -64,152 +60,116 @@ pub(super) async fn query(
     target: &Target,
     output: Output,
     (id, given): (&str, &[String]),
-    out: Option<&Path>,
+    taken: &Taken,
     by: &Officer,
 ) -> Result<ExitCode, Failure> {
     let asked = known(id)?;
     let values = asked.values(given).map_err(Failure::Refused)?;
     let pool = target.pool(None).await?;
-    let parameters = json!(given);
-    let now = Utc::now();
-    store::insert_query(&pool, by.as_str(), (asked.id, &parameters), now).await?;
+    let about = About {
+        question: asked.id.to_owned(),
+        title_vi: asked.vi.to_owned(),
+        title_en: asked.en.to_owned(),
+        sql_sha256: hex::encode(Sha256::digest(asked.text)),
+        parameters: asked.named(&values),
+        sample: None,
+        asked_by: by.clone(),
+        as_of: Utc::now(),
+        checkpoint: super::checkpoint(target)?,
+    };
+    noted(&pool, &about).await?;
+    let mut tx = store::as_auditor(&pool).await?;
+    match taken.file(output) {
+        Ok(format) => {
+            let totals = store::totals(&mut tx, &asked, &values).await?;
+            let columns = totals.columns.clone();
+            let mut export = begin(taken, (asked.id, format), about, totals)?;
+            let take = |row| export.row(row);
+            store::rows(&mut tx, (&asked, &columns), &values, take).await?;
+            end(export)
+        }
+        Err(output) => {
+            let columns = store::columns(&mut tx, &asked).await?;
+            let (mut rows, mut more) = (Vec::new(), 0_u64);
+            let take = |row| {
+                if rows.len() < SHOWN_MAX {
+                    rows.push(row);
+                } else {
+                    more += 1;
+                }
+                Ok(())
+            };
+            store::rows(&mut tx, (&asked, &columns), &values, take).await?;
+            shown(output, &columns, &rows)?;
+            if more > 0 {
+                say(&format!("{more} rows more; -o csv|xlsx|parquet writes all"));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// On record before it is answered, whatever comes of it.
+pub(super) async fn noted(pool: &sqlx::PgPool, about: &About) -> Result<(), Failure> {
+    let parameters = Value::from(about.parameters.clone());
+    let (by, asked) = (about.asked_by.as_str(), (&about.question[..], &parameters));
+    store::insert_query(pool, by, asked, about.as_of).await?;
     say("Bạn đang xem ở chế độ chỉ đọc · mọi truy vấn được ghi nhật ký");
-    if let Some(folder) = out {
-        let mut export = Export::begin(folder, &asked)?;
-        store::asked(&pool, &asked, &values, |row| export.row(&row)).await?;
-        let checkpoint = crate::commands::audit::checkpoint(target)?;
-        let manifest = export.end(json!({
-            "question": asked.id,
-            "title_vi": asked.vi,
-            "title_en": asked.en,
-            "sql_sha256": hex::encode(Sha256::digest(asked.text)),
-            "parameters": parameters,
-            "asked_by": by,
-            "as_of": now,
-            "checkpoint": checkpoint,
-        }))?;
-        print(&serde_json::to_string_pretty(&manifest)?);
-        return Ok(ExitCode::SUCCESS);
+    Ok(())
+}
+
+/// Says how much there is before it is written.
+pub(super) fn begin(
+    taken: &Taken,
+    (name, format): (&str, Format),
+    about: About,
+    totals: Totals,
+) -> anyhow::Result<Export> {
+    let place = Place {
+        folder: taken.out.clone().unwrap_or_else(|| ".".into()),
+        name: name.to_owned(),
+        format,
+        separator: taken.separator,
+        sheet_max: SHEET_MAX,
+    };
+    let mut text = format!("{}: {} dòng (rows)", place.file(), grouped(totals.rows));
+    if let Some(sum) = totals.sum {
+        text.push_str(&format!(", {} đồng", grouped(sum)));
     }
-    let (mut rows, mut more) = (Vec::new(), 0_u64);
-    store::asked(&pool, &asked, &values, |row| {
-        if rows.len() < SHOWN_MAX {
-            rows.push(row);
-        } else {
-            more += 1;
-        }
-        Ok(())
-    })
-    .await?;
-    let told: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            let pairs = asked.columns.iter().zip(row);
-            pairs
-                .map(|(name, it)| ((*name).to_owned(), json!(it)))
-                .collect()
-        })
-        .collect();
-    show(output, &told, |_| {
-        let rows = rows
-            .iter()
-            .map(|row| row.iter().map(|it| it.clone().unwrap_or_default()));
-        let mut shown = comfy_table::Table::new();
-        shown.set_header(&asked.columns);
-        for row in rows {
-            shown.add_row(row);
-        }
-        shown
-    })?;
-    if more > 0 {
-        say(&format!("{more} rows more; --out DIR writes all"));
+    if let Some(sheets @ 2..) = place.sheets(totals.rows) {
+        text.push_str(&format!(
+            "; {sheets} trang, mỗi trang không quá {} dòng (sheets, so many rows each)",
+            grouped(SHEET_MAX)
+        ));
     }
+    say(&text);
+    Export::begin(place, about, totals)
+}
+
+pub(super) fn end(export: Export) -> Result<ExitCode, Failure> {
+    print(&serde_json::to_string_pretty(&export.end()?)?);
     Ok(ExitCode::SUCCESS)
 }
 
-/// A file under way, with what its manifest says of it.
-struct Export {
-    name: String,
-    folder: std::path::PathBuf,
-    file: csv::Writer<File>,
-    amount: Option<usize>,
-    rows: u64,
-    sum: Decimal,
-}
-
-impl Export {
-    fn begin(folder: &Path, asked: &Question) -> anyhow::Result<Export> {
-        std::fs::create_dir_all(folder)?;
-        let name = asked.id.to_owned();
-        let path = folder.join(format!("{name}.csv"));
-        let mut file =
-            File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
-        // Spreadsheets read it as UTF-8 then.
-        file.write_all("\u{feff}".as_bytes())?;
-        let mut file = csv::Writer::from_writer(file);
-        file.write_record(&asked.columns)?;
-        Ok(Export {
-            name,
-            folder: folder.to_owned(),
-            file,
-            amount: asked.columns.iter().position(|it| *it == "amount"),
-            rows: 0,
-            sum: Decimal::ZERO,
-        })
-    }
-
-    fn row(&mut self, row: &[Option<String>]) -> anyhow::Result<()> {
-        let amount = self.amount.and_then(|it| row[it].as_deref());
-        if let Some(amount) = amount {
-            self.sum += amount.parse::<Decimal>()?;
+/// Rows on the screen.
+pub(super) fn shown(output: Output, columns: &[Column], rows: &[Vec<Cell>]) -> Result<(), Failure> {
+    show(output, &objects(columns, rows), |_| {
+        let mut table = comfy_table::Table::new();
+        table.set_header(columns.iter().map(|it| &it.name));
+        for row in rows {
+            table.add_row(row.iter().map(|it| it.text().unwrap_or_default()));
         }
-        self.rows += 1;
-        Ok(self
-            .file
-            .write_record(row.iter().map(|it| cell(it.as_deref())))?)
-    }
-
-    fn end(mut self, mut manifest: Value) -> anyhow::Result<Value> {
-        self.file.flush()?;
-        let path = self.folder.join(format!("{}.csv", self.name));
-        manifest["file"] = json!(format!("{}.csv", self.name));
-        manifest["rows"] = json!(self.rows);
-        manifest["sum_amount"] = json!(self.amount.map(|_| self.sum.to_string()));
-        manifest["sha256"] = json!(hex::encode(Sha256::digest(std::fs::read(&path)?)));
-        let text = serde_json::to_string_pretty(&manifest)?;
-        std::fs::write(
-            self.folder.join(format!("{}.manifest.json", self.name)),
-            text,
-        )?;
-        Ok(manifest)
-    }
+        table
+    })
 }
 
-/// What a spreadsheet would take for a formula is a text in it; a number stays one.
-fn cell(value: Option<&str>) -> String {
-    let value = value.unwrap_or_default();
-    let is_formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if is_formula && value.parse::<Decimal>().is_err() {
-        return format!("'{value}");
-    }
-    value.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::cell;
-
-    #[test]
-    fn a_formula_is_a_text_and_a_number_a_number() {
-        for (value, expected) in [
-            ("=1+1", "'=1+1"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("-540000", "-540000"),
-            ("+x", "'+x"),
-            ("HTXH", "HTXH"),
-        ] {
-            assert_eq!(cell(Some(value)), expected);
-        }
-        assert_eq!(cell(None), "");
-    }
+/// Every value as its text, by its column.
+pub(super) fn objects(columns: &[Column], rows: &[Vec<Cell>]) -> Vec<Map<String, Value>> {
+    let object = |row: &Vec<Cell>| {
+        let pairs = columns.iter().zip(row);
+        pairs
+            .map(|(column, it)| (column.name.clone(), json!(it.text())))
+            .collect()
+    };
+    rows.iter().map(object).collect()
 }

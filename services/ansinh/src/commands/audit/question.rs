@@ -1,6 +1,7 @@
 //! Canned questions: a file of SQL each, with its titles, parameters and columns in the head.
 
 use chrono::NaiveDate;
+use serde_json::{Map, json};
 
 /// By their ids.
 const FILES: [(&str, &str); 30] = [
@@ -35,6 +36,11 @@ const FILES: [(&str, &str); 30] = [
     ("Q29", include_str!("questions/q29.sql")),
     ("Q30", include_str!("questions/q30.sql")),
 ];
+
+/// Not asked by itself: what samples are drawn from, in the order in which it is added up.
+const POPULATION: &str = include_str!("questions/population.sql");
+/// Its lines by stratum.
+const STRATA: &str = include_str!("questions/strata.sql");
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Question {
@@ -74,6 +80,16 @@ pub(super) fn question(id: &str) -> Option<Question> {
     questions().find(|it| it.id.eq_ignore_ascii_case(id))
 }
 
+/// The payments of a run.
+pub(super) fn population() -> Question {
+    read("population", POPULATION)
+}
+
+/// How many of them each stratum has.
+pub(super) fn strata() -> Question {
+    read("strata", STRATA)
+}
+
 fn read(id: &'static str, text: &'static str) -> Question {
     let head = |name: &str| {
         let lines = text.lines().filter_map(|it| it.strip_prefix("-- "));
@@ -104,6 +120,14 @@ fn read(id: &'static str, text: &'static str) -> Question {
 }
 
 impl Question {
+    /// Values by their parameters' names; one that was left out is null.
+    pub fn named(&self, values: &[Value]) -> Map<String, serde_json::Value> {
+        let pairs = self.parameters.iter().zip(values);
+        pairs
+            .map(|(parameter, it)| (parameter.name.to_owned(), it.json()))
+            .collect()
+    }
+
     /// The values of `name=value` texts, in the order of the parameters; or what is wrong, with its code.
     pub fn values(&self, given: &[String]) -> Result<Vec<Value>, String> {
         let pairs: Option<Vec<(&str, &str)>> = given.iter().map(|it| it.split_once('=')).collect();
@@ -125,6 +149,18 @@ impl Question {
             .iter()
             .map(|it| it.value(of(it.name)))
             .collect()
+    }
+}
+
+impl Value {
+    fn json(&self) -> serde_json::Value {
+        match self {
+            Value::SmallInt(it) => json!(it),
+            Value::Integer(it) => json!(it),
+            Value::BigInt(it) => json!(it),
+            Value::Date(it) => json!(it),
+            Value::Text(it) => json!(it),
+        }
     }
 }
 
@@ -155,7 +191,7 @@ mod tests {
 
     #[test]
     fn each_question_says_what_it_is() {
-        for it in questions() {
+        for it in questions().chain([population(), strata()]) {
             assert!(!it.vi.is_empty() && !it.en.is_empty(), "{}", it.id);
             assert!(
                 !it.columns.is_empty() && it.sql.contains("SELECT"),
@@ -182,6 +218,17 @@ mod tests {
         assert_eq!(
             shared.values(&set("province=79")),
             Ok(vec![Value::SmallInt(Some(79))])
+        );
+        let named = |it: &Question, given: &[&str]| {
+            let given: Vec<String> = given.iter().map(|it| (*it).to_owned()).collect();
+            json!(it.named(&it.values(&given).unwrap())).to_string()
+        };
+        assert_eq!(named(&shared, &["province=79"]), r#"{"province":79}"#);
+        assert_eq!(named(&shared, &[]), r#"{"province":null}"#);
+        let grown = question("Q28").unwrap();
+        assert_eq!(
+            named(&grown, &["after=2026-12-01", "before=2026-11-01"]),
+            r#"{"after":"2026-12-01","before":"2026-11-01"}"#
         );
         let code = |it: &Question, given: &[String]| {
             let told = it.values(given).unwrap_err();

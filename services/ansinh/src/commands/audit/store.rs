@@ -1,13 +1,13 @@
 //! SQL of what auditors take away, and of who they are.
 
+mod answer;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Money, RunNo};
-use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use serde::Serialize;
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::PgPool;
 
-use super::question::{Question, Value};
+pub(super) use answer::{as_auditor, columns, rows, totals};
 
 pub(super) struct RunRow {
     pub programme: i16,
@@ -175,148 +175,5 @@ pub(super) async fn insert_query(
     )
     .execute(pool)
     .await?;
-    Ok(())
-}
-
-/// That somebody was let in to ask with a client of their own, or dismissed.
-#[derive(Debug, Serialize)]
-pub(super) struct Admission {
-    pub login: String,
-    pub is_admitted: bool,
-    pub ends_at: Option<DateTime<Utc>>,
-    pub decided_by: String,
-    pub reason: String,
-    pub decided_at: DateTime<Utc>,
-}
-
-/// Whether the server has a role of this name, and what was decided of it last.
-pub(super) async fn admission(
-    tx: &mut PgConnection,
-    login: &str,
-) -> anyhow::Result<(bool, Option<Admission>)> {
-    // One decision at a time.
-    sqlx::query!("LOCK TABLE audit.admissions IN EXCLUSIVE MODE")
-        .execute(&mut *tx)
-        .await?;
-    let is_there = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS "it!""#,
-        login,
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    let last = sqlx::query_as!(
-        Admission,
-        "SELECT login, is_admitted, ends_at, decided_by, reason, decided_at
-        FROM audit.admissions WHERE login = $1 ORDER BY admission_no DESC LIMIT 1",
-        login,
-    )
-    .fetch_optional(tx)
-    .await?;
-    Ok((is_there, last))
-}
-
-/// Every decision, in order.
-pub(super) async fn admissions(pool: &PgPool) -> anyhow::Result<Vec<Admission>> {
-    Ok(sqlx::query_as!(
-        Admission,
-        "SELECT login, is_admitted, ends_at, decided_by, reason, decided_at
-        FROM audit.admissions ORDER BY admission_no",
-    )
-    .fetch_all(pool)
-    .await?)
-}
-
-pub(super) async fn admit(
-    tx: &mut PgConnection,
-    it: &Admission,
-    verifier: &str,
-) -> anyhow::Result<()> {
-    sqlx::query!(
-        "SELECT audit.admit($1, $2, $3)",
-        it.login,
-        verifier,
-        it.ends_at
-    )
-    .execute(&mut *tx)
-    .await?;
-    insert_admission(tx, it).await
-}
-
-pub(super) async fn dismiss(tx: &mut PgConnection, it: &Admission) -> anyhow::Result<()> {
-    sqlx::query!("SELECT audit.dismiss($1)", it.login)
-        .execute(&mut *tx)
-        .await?;
-    insert_admission(tx, it).await
-}
-
-async fn insert_admission(tx: &mut PgConnection, it: &Admission) -> anyhow::Result<()> {
-    sqlx::query!(
-        "INSERT INTO audit.admissions (login, is_admitted, ends_at, decided_by, reason, decided_at)
-        VALUES ($1, $2, $3, $4, $5, $6)",
-        it.login,
-        it.is_admitted,
-        it.ends_at,
-        it.decided_by,
-        it.reason,
-        it.decided_at,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Ends what a login is doing.
-pub(super) async fn end_sessions(pool: &PgPool, login: &str) -> anyhow::Result<()> {
-    sqlx::query!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1",
-        login,
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(())
-}
-
-pub(super) async fn database(tx: &mut PgConnection) -> anyhow::Result<String> {
-    let name = sqlx::query_scalar!(r#"SELECT current_database()::text AS "it!""#);
-    Ok(name.fetch_one(tx).await?)
-}
-
-/// The rows of a question, every value as text, with the rights of the auditors' role.
-pub(super) async fn asked(
-    pool: &PgPool,
-    question: &Question,
-    values: &[Value],
-    mut take: impl FnMut(Vec<Option<String>>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut tx = pool
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        .await?;
-    sqlx::raw_sql("SET LOCAL ROLE ansinh_auditor")
-        .execute(&mut *tx)
-        .await?;
-    let columns: Vec<String> = question
-        .columns
-        .iter()
-        .map(|it| format!("q.{it}::text"))
-        .collect();
-    // Built from files of the program alone; what the auditor gives is bound.
-    let statement = format!("SELECT {} FROM ({}) q", columns.join(", "), question.sql);
-    let mut asked = sqlx::query(sqlx::AssertSqlSafe(statement));
-    for value in values {
-        asked = match value {
-            Value::SmallInt(it) => asked.bind(*it),
-            Value::Integer(it) => asked.bind(*it),
-            Value::BigInt(it) => asked.bind(*it),
-            Value::Date(it) => asked.bind(*it),
-            Value::Text(it) => asked.bind(it.clone()),
-        };
-    }
-    let mut rows = asked.fetch(&mut *tx);
-    while let Some(row) = rows.try_next().await? {
-        let values: Result<Vec<Option<String>>, sqlx::Error> = (0..question.columns.len())
-            .map(|it| row.try_get(it))
-            .collect();
-        take(values?)?;
-    }
     Ok(())
 }

@@ -3,20 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Money, Period, PersonNo, Position};
 use serde::Serialize;
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
-
-/// A transaction that reads as of one moment, and only what auditors may.
-pub(super) async fn as_auditor(
-    pool: &PgPool,
-) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    let mut tx = pool
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        .await?;
-    sqlx::raw_sql("SET LOCAL ROLE ansinh_auditor")
-        .execute(&mut *tx)
-        .await?;
-    Ok(tx)
-}
+use sqlx::PgConnection;
 
 #[derive(Debug, Serialize)]
 pub(super) struct PaymentRow {
