@@ -21,7 +21,15 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
         .collect();
     assert_eq!(names, APPEND_ONLY);
     for (schema, table) in &kept {
-        let service = if ["ledger", "messaging", "privacy", "proof", "audit"].contains(&&schema[..])
+        let service = if [
+            "approval",
+            "ledger",
+            "messaging",
+            "privacy",
+            "proof",
+            "audit",
+        ]
+        .contains(&&schema[..])
         {
             "payments"
         } else {
@@ -61,7 +69,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 101] = [
+const APPEND_ONLY: [&str; 102] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -76,6 +84,9 @@ const APPEND_ONLY: [&str; 101] = [
     "accounts.subject_requests",
     "accounts.verification_refusals",
     "accounts.ways",
+    "approval.decisions",
+    "approval.officer_key_ends",
+    "approval.officer_keys",
     "audit.queries",
     "eligibility.determinations",
     "eligibility.law_files",
@@ -119,8 +130,6 @@ const APPEND_ONLY: [&str; 101] = [
     "payments.netting_caps",
     "payments.nettings",
     "payments.obligations",
-    "payments.officer_key_ends",
-    "payments.officer_keys",
     "payments.proposal_decisions",
     "payments.proposals",
     "payments.recoveries",
