@@ -65,7 +65,7 @@ pub struct Stage {
 async fn each_bad_input_is_told_by_its_code_and_place() -> anyhow::Result<()> {
     let mut world = World::with_hand_played_banks(|it| {
         it.payments.result_sla_ms = 600_000;
-        it.payments.signatures_required = false;
+        it.approval.signatures_required = false;
         it.payments.approvals_required = 2;
     })
     .await?;

@@ -63,6 +63,7 @@ async fn orders_come_whole_once_and_open_for_their_bank_alone() -> anyhow::Resul
     }
     writer.finish()?;
     let number = confirmed_key.to_string();
+    world.hand_key("pham.dung").await?;
     let confirm = ["bank", "confirm-key", &number, "--by", "pham.dung"];
     let shown = typed(&world, &confirm, Path::new("--output=json")).await?;
     ensure!(shown.status.success(), "{shown:?}");

@@ -372,6 +372,7 @@ async fn confirm(world: &World, key_no: i64) -> anyhow::Result<()> {
     let body = ConfirmOrganisationKey {
         officer: officer("ly.nhan"),
         key_no,
+        signature: None,
     };
     ask(world, "confirm-organisation-key", to_value(body)?).await?;
     Ok(())
@@ -387,6 +388,7 @@ async fn same_person_is_refused(world: &World, key_no: i64) -> anyhow::Result<()
     let body = ConfirmOrganisationKey {
         officer: officer("bui.kiem"),
         key_no,
+        signature: None,
     };
     let refused = ask(world, "confirm-organisation-key", to_value(body)?).await;
     let refused = refused
@@ -407,6 +409,7 @@ async fn end(world: &World, key_no: i64, ended_at: Option<DateTime<Utc>>) -> any
     let body = EndOrganisationKey {
         officer: officer("ly.nhan"),
         key_no,
+        signature: None,
         reason: "thay khoá".to_owned(),
         ended_at,
     };
@@ -415,6 +418,7 @@ async fn end(world: &World, key_no: i64, ended_at: Option<DateTime<Utc>>) -> any
 
 async fn ask(world: &World, command: &str, body: Value) -> Result<Value, CommandError> {
     let key = Uuid::now_v7().to_string();
+    let body = world.signed(command, body).await.expect("it is read");
     messaging::ask(&world.nats, "payments", command, &key, &body).await
 }
 

@@ -17,7 +17,7 @@ use std::process::Output;
 use anyhow::{Context, ensure};
 use domain::{Position, Programme};
 use proof::{Held, Log, LogKey, Verified};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::process::Command;
 
@@ -44,6 +44,7 @@ async fn sealed_month_at(banks: &[Option<&str>]) -> anyhow::Result<World> {
             Ok(world.summary(run_no).await?.waiting_lines == 0)
         })
         .await?;
+    two_officers_limit_the_bank(&world).await?;
     world.end_of_day().await?;
     world
         .until("the run can be closed", async || {
@@ -55,7 +56,18 @@ async fn sealed_month_at(banks: &[Option<&str>]) -> anyhow::Result<World> {
     Ok(world)
 }
 
-async fn until_sealed(world: &World) -> anyhow::Result<()> {
+async fn two_officers_limit_the_bank(world: &World) -> anyhow::Result<()> {
+    let limit = json!({ "officer": "le.an", "institution": OURS, "lines_per_minute": 60_000,
+        "holds_from": "2026-01-01T00:00:00Z", "reason": "CV 12" });
+    let told = world.ask("limit-institution", "limit", &limit).await?;
+    let approval = json!({ "officer": "vo.hoa", "limit_no": told["limit"] });
+    world
+        .ask("approve-limit", "approve-limit", &approval)
+        .await?;
+    Ok(())
+}
+
+pub async fn until_sealed(world: &World) -> anyhow::Result<()> {
     let waiting = "SELECT count(*) FROM proof.waiting WHERE since IS NOT NULL";
     world
         .until("all evidence is sealed", async || {
@@ -71,7 +83,7 @@ pub fn log_of(ground: &Ground) -> anyhow::Result<(Log, LogKey)> {
     Ok((Log::open(&ground.log_dir())?, key))
 }
 
-async fn verified(world: &World, held: &Held) -> anyhow::Result<Verified> {
+pub async fn verified(world: &World, held: &Held) -> anyhow::Result<Verified> {
     let (log, key) = log_of(&world.ground)?;
     Ok(proof::verify(&world.pool, &log, &key.verifier_key(), held).await?)
 }

@@ -328,8 +328,9 @@ async fn approve_closing(world: &World, closing_no: i64, by: &str) -> anyhow::Re
     let command = payments::ApproveClosing {
         officer: officer(by),
         closing_no,
+        signature: None,
     };
-    let answer = payments::approve_closing(&mut tx, command, NEXT_YEAR.parse()?).await?;
+    let answer = payments::approve_closing(&mut tx, command, false, NEXT_YEAR.parse()?).await?;
     tx.commit().await?;
     Ok(answer)
 }

@@ -183,6 +183,7 @@ async fn what_is_near_is_linked_by_a_person_who_did_not_ask_for_it() -> anyhow::
             review,
             accept: true,
             reason: "đã đối chiếu".to_owned(),
+            signature: None,
         };
         let problem = town.refused("decide-review", &own).await?;
         assert_eq!((&problem.code[..], problem.status), ("same_person", 403));
@@ -234,6 +235,7 @@ async fn decide(town: &Town, link: accounts::LinkId, accept: bool) -> anyhow::Re
         review: until_review(town, link).await?,
         accept,
         reason: "đã đối chiếu giấy tờ".to_owned(),
+        signature: None,
     };
     town.ask("decide-review", &decision).await
 }

@@ -29,6 +29,7 @@ mod holds;
 mod life_events;
 mod linking;
 mod local_levels;
+mod matters;
 mod pay_day;
 mod preview;
 mod processes;

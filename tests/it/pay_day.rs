@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use ansinh::Target;
 use anyhow::{Context, bail, ensure};
+use approval::KeyStatement;
 use async_nats::Client;
 use chrono::{NaiveDate, Utc};
 use domain::{Money, Officer, Period, Programme, Province, RunNo};
 use messaging::CommandError;
 use payments::{
-    Appropriate, ApproveRun, CloseRun, KeyStatement, OpenRun, RegisterKey, ReleaseRun, RunSummary,
-    SignedAct, Statement,
+    Appropriate, ApproveRun, CloseRun, OpenRun, RegisterKey, ReleaseRun, RunSummary, SignedAct,
+    Statement,
 };
 
 use sandbox::people::{Plan, Written, write_people};

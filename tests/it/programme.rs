@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::ground::{Ground, ansinh_binary};
+use crate::world::signing::{lay_key, register_key};
 
 type Texts = BTreeMap<String, String>;
 
@@ -41,7 +42,7 @@ async fn ansinh(ground: Option<&Ground>, args: &[&str]) -> anyhow::Result<Said> 
     let mut command = Command::new(ansinh_binary()?);
     command.args(args);
     match ground {
-        Some(ground) => command.envs(ground.env()),
+        Some(ground) => command.envs(ground.env()).arg("--home").arg(&ground.home),
         None => command
             .env_remove("DATABASE_URL")
             .env_remove("NATS_URL")
@@ -316,6 +317,11 @@ async fn a_law_holds_when_another_officer_has_approved_it() -> anyhow::Result<()
         .await?
         .refused("law_unknown");
 
+    run(&["programme", "approve", "2", "--by", "le.binh"])
+        .await?
+        .refused("signature_missing");
+    register_key(&pool, "le.binh").await?;
+    lay_key(&ground.home, "le.binh")?;
     let approved = run(&["programme", "approve", "2", "--by", "le.binh"]).await?;
     assert_eq!(approved.code, Some(0), "{}", approved.err);
     run(&["programme", "approve", "2", "--by", "le.binh"])

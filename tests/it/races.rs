@@ -79,7 +79,7 @@ async fn whoever_comes_first_a_run_is_approved_once_and_the_last_dong_goes_to_on
 -> anyhow::Result<()> {
     let mut world = World::with_hand_played_banks(|it| {
         it.payments.approvals_required = APPROVALS;
-        it.payments.signatures_required = false;
+        it.approval.signatures_required = false;
         // Nobody answers, and a run of unknown lines could be closed.
         it.payments.result_sla_ms = 3_600_000;
     })

@@ -288,6 +288,7 @@ fn decision(proposal_no: i64, by: &str, accept: bool) -> Decide {
         proposal_no,
         accept,
         reason: None,
+        signature: None,
     }
 }
 
@@ -298,7 +299,8 @@ async fn propose(world: &World, body: &Propose) -> anyhow::Result<i64> {
 
 pub async fn ask(world: &World, command: &str, body: &impl Serialize) -> anyhow::Result<Value> {
     let key = format!("test-{}", Uuid::now_v7());
-    Ok(messaging::ask(&world.nats, SERVICE, command, &key, &to_value(body)?).await?)
+    let body = world.signed(command, to_value(body)?).await?;
+    Ok(messaging::ask(&world.nats, SERVICE, command, &key, &body).await?)
 }
 
 pub async fn refused(
@@ -307,7 +309,8 @@ pub async fn refused(
     body: &impl Serialize,
 ) -> anyhow::Result<Problem> {
     let key = format!("test-{}", Uuid::now_v7());
-    match messaging::ask(&world.nats, SERVICE, command, &key, &to_value(body)?).await {
+    let body = world.signed(command, to_value(body)?).await?;
+    match messaging::ask(&world.nats, SERVICE, command, &key, &body).await {
         Err(CommandError::Refused(problem)) => Ok(problem),
         Err(other) => Err(other.into()),
         Ok(answer) => anyhow::bail!("{command} was done: {answer}"),

@@ -21,7 +21,15 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
         .collect();
     assert_eq!(names, APPEND_ONLY);
     for (schema, table) in &kept {
-        let service = if ["ledger", "messaging", "privacy", "proof", "audit"].contains(&&schema[..])
+        let service = if [
+            "approval",
+            "ledger",
+            "messaging",
+            "privacy",
+            "proof",
+            "audit",
+        ]
+        .contains(&&schema[..])
         {
             "payments"
         } else {
@@ -61,7 +69,7 @@ async fn what_is_recorded_is_changed_by_nobody() -> anyhow::Result<()> {
     ground.clear().await
 }
 
-const APPEND_ONLY: [&str; 103] = [
+const APPEND_ONLY: [&str; 104] = [
     "accounts.alarms",
     "accounts.authorities",
     "accounts.authority_ends",
@@ -77,6 +85,9 @@ const APPEND_ONLY: [&str; 103] = [
     "accounts.verification_refusals",
     "accounts.ways",
     "audit.admissions",
+    "approval.decisions",
+    "approval.officer_key_ends",
+    "approval.officer_keys",
     "audit.queries",
     "eligibility.determinations",
     "eligibility.law_files",
@@ -120,8 +131,6 @@ const APPEND_ONLY: [&str; 103] = [
     "payments.netting_caps",
     "payments.nettings",
     "payments.obligations",
-    "payments.officer_key_ends",
-    "payments.officer_keys",
     "payments.proposal_decisions",
     "payments.proposals",
     "payments.recoveries",

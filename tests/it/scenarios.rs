@@ -161,6 +161,7 @@ impl Town {
         arguments.extend(["--reason", "NH xác nhận", "--by", MAKER]);
         let proposed = typed(&self.world, &arguments).await?;
         let number = proposed["proposal"].to_string();
+        self.world.hand_key(CHECKER).await?;
         let accepted = ["recon", "decide", &number, "--accept", "--by", CHECKER];
         typed(&self.world, &accepted).await?;
         Ok(())
@@ -298,6 +299,8 @@ async fn typed(world: &World, arguments: &[&str]) -> anyhow::Result<Value> {
     let output = Command::new(ansinh_binary()?)
         .args(arguments)
         .args(["--output", "json"])
+        .arg("--home")
+        .arg(&world.ground.home)
         .envs(world.ground.env())
         .output()
         .await?;

@@ -3,9 +3,10 @@
 use std::process::Stdio;
 
 use anyhow::ensure;
+use approval::KeyStatement;
 use domain::{Money, Programme, RunNo};
 use messaging::Problem;
-use payments::{ApproveRun, EndKey, KeyStatement, RegisterKey, SignedAct};
+use payments::{ApproveRun, EndKey, RegisterKey, SignedAct};
 use serde_json::to_value;
 use tokio::io::AsyncWriteExt;
 
@@ -111,7 +112,7 @@ async fn others_verify_what_was_signed(world: &World, run_no: RunNo) -> anyhow::
     Ok(())
 }
 
-async fn foreign_verdict(key: &str, signature: &[u8], text: &str) -> anyhow::Result<bool> {
+pub async fn foreign_verdict(key: &str, signature: &[u8], text: &str) -> anyhow::Result<bool> {
     let mut node = tokio::process::Command::new("node")
         .args(["-e", FOREIGN_VERIFIER])
         .stdin(Stdio::piped())
@@ -195,7 +196,7 @@ async fn a_key_is_its_officers_own_until_it_ends() -> anyhow::Result<()> {
         "INSERT INTO payments.acts (run_no, officer, act, lines, total, acted_at, key_no,
             statement, signature)
         SELECT $1, $2, 'approve', 0, 0, now(), key_no, '', decode(repeat('00', 64), 'hex')
-        FROM payments.officer_keys LIMIT 1",
+        FROM approval.officer_keys LIMIT 1",
     );
     let foreign = foreign.bind(run_no.0).bind(SECOND_CHECKER);
     let error = foreign.execute(&world.pool).await.err();

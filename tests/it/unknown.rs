@@ -349,6 +349,7 @@ fn decision(line: EndToEndId, by: &str, accept: bool) -> DecideUnknown {
         line,
         accept,
         reason: None,
+        signature: None,
     }
 }
 

@@ -313,12 +313,14 @@ impl World {
 
     /// Asks payments to do something.
     pub async fn ask(&self, command: &str, key: &str, body: &Value) -> anyhow::Result<Value> {
-        Ok(messaging::ask(&self.nats, "payments", command, key, body).await?)
+        let body = self.signed(command, body.clone()).await?;
+        Ok(messaging::ask(&self.nats, "payments", command, key, &body).await?)
     }
 
     /// Asks payments for what it must not do; gives back why not.
     pub async fn refused(&self, command: &str, key: &str, body: &Value) -> anyhow::Result<Problem> {
-        match messaging::ask(&self.nats, "payments", command, key, body).await {
+        let body = self.signed(command, body.clone()).await?;
+        match messaging::ask(&self.nats, "payments", command, key, &body).await {
             Err(CommandError::Refused(problem)) => Ok(problem),
             Err(other) => Err(other.into()),
             Ok(answer) => bail!("{command} was done: {answer}"),

@@ -39,6 +39,7 @@ pub struct Settings {
     pub messaging: Messaging,
     pub accounts: Accounts,
     pub identity: Identity,
+    pub approval: Approval,
     pub payments: Payments,
     pub reconciliation: Reconciliation,
     pub proof: Proof,
@@ -148,6 +149,14 @@ pub struct Accounts {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Approval {
+    /// Whether what an officer approves, releases or decides needs their signature; who has a
+    /// registered key signs in any case.
+    pub signatures_required: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Payments {
     /// How long a bank may take to answer before the payment is enquired about, in milliseconds.
     pub result_sla_ms: u64,
@@ -157,8 +166,6 @@ pub struct Payments {
     pub enquiry_pause_ms: u64,
     /// Different people who must approve a run before its release; more where its sum asks for more.
     pub approvals_required: i16,
-    /// Whether approvals and releases need the signature of who gives them.
-    pub signatures_required: bool,
     /// Between two looks at the schedule, in milliseconds; 0 for a process that opens no run by
     /// itself.
     pub schedule_ms: u64,
@@ -277,6 +284,14 @@ impl Default for Accounts {
     }
 }
 
+impl Default for Approval {
+    fn default() -> Approval {
+        Approval {
+            signatures_required: true,
+        }
+    }
+}
+
 impl Default for Payments {
     fn default() -> Payments {
         Payments {
@@ -284,7 +299,6 @@ impl Default for Payments {
             enquiry_rounds: 4,
             enquiry_pause_ms: 3_600_000,
             approvals_required: 1,
-            signatures_required: true,
             schedule_ms: 30_000,
         }
     }

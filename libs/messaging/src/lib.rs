@@ -41,7 +41,8 @@ pub use query::{Query, QueryHandler, answer, inquire};
 pub use relay::Relay;
 pub use signature::{Signers, Unverified};
 pub use store::{
-    BankFile, Lag, RefusedRow, caught_up, insert_file, lag, organisation_keys, parked, refused,
+    BankFile, Lag, RefusedRow, caught_up, insert_file, lag, organisation_key, organisation_keys,
+    parked, refused,
 };
 pub use stream::{bank_durable, stream_name};
 pub use trace::{current_trace, follow_trace};

@@ -11,10 +11,8 @@ pub use evidence::{RefusedRow, refused};
 pub use files::{BankFile, insert_file};
 pub(crate) use inbox::{Place, cursors, insert_cursors, lock_cursor, move_cursor, park};
 pub use inbox::{caught_up, parked};
-pub use keys::{KeyRow, organisation_keys};
-pub(crate) use keys::{
-    insert_key_confirmation, insert_key_end, insert_organisation_key, organisation_key,
-};
+pub use keys::{KeyRow, organisation_key, organisation_keys};
+pub(crate) use keys::{insert_key_confirmation, insert_key_end, insert_organisation_key};
 pub(crate) use outbox::{
     OutboxRow, Outgoing, WAKE, insert_heads, insert_outbox, lock_heads, move_heads, move_published,
     outgoing, own_speaker, pending, published, set_role, wake_relays,

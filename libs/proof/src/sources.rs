@@ -14,7 +14,7 @@ pub(crate) struct Source {
 
 const NO_ROOT: &str = "NULL::bytea";
 
-pub(crate) const SOURCES: [Source; 17] = [
+pub(crate) const SOURCES: [Source; 20] = [
     Source {
         name: "journal",
         rows: "ledger.journals f",
@@ -61,11 +61,20 @@ pub(crate) const SOURCES: [Source; 17] = [
     },
     Source {
         name: "officer-key",
-        rows: "payments.officer_keys f",
+        rows: "approval.officer_keys f",
         lane: "16",
         key: "f.key_no::text",
         content: "jsonb_build_array(f.key_no, f.officer, f.public_key, f.registered_by, \
                   f.registered_at)",
+        root: NO_ROOT,
+    },
+    Source {
+        name: "approval",
+        rows: "approval.decisions f",
+        lane: "22",
+        key: "f.kind || '/' || f.key",
+        content: "jsonb_build_array(f.kind, f.key, f.maker, f.officer, f.is_accepted, f.reason, \
+                  f.statement, f.key_no, f.signature, f.decided_at)",
         root: NO_ROOT,
     },
     Source {

@@ -75,6 +75,9 @@ pub struct AppointOfficer {
     /// None for the nation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub province: Option<Province>,
+    /// Of the officer's key over the [`Decision`](approval::Decision), in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// `accounts.do.change-account`: an officer asks for a link in a person's name.
@@ -107,6 +110,9 @@ pub struct DecideReview {
     pub review: i64,
     pub accept: bool,
     pub reason: String,
+    /// Of the officer's key over the [`Decision`](approval::Decision), in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// `accounts.do.grant-authority`: somebody else is paid for the person.

@@ -58,6 +58,15 @@ impl From<Problem> for Error {
     }
 }
 
+impl From<approval::Error> for Error {
+    fn from(error: approval::Error) -> Error {
+        match error {
+            approval::Error::Refused(problem) => Error::Refused(problem),
+            approval::Error::Database(error) => Error::Database(error),
+        }
+    }
+}
+
 /// A value of a command that is none.
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Error {

@@ -18,6 +18,7 @@ mod import;
 mod indicator;
 mod link;
 mod linking;
+mod matter;
 pub mod pace;
 mod refusal;
 mod reseal;
@@ -38,6 +39,7 @@ pub use error::Error;
 pub use import::{HEADER, LinkRow, import_links};
 pub use indicator::{Indicator, Indicators, TARGETS, Target, permille};
 pub use link::{InvalidTransition, Kind, LinkId, Signal, Source, State};
+pub use matter::{appointment_matter, review_matter};
 pub use refusal::RefusalCode;
 pub use settings::Terms;
 pub use store::{PaidAt, RequestRow, ReviewRow, Scope, StepRow};
@@ -124,6 +126,7 @@ fn take_and_tell(ctx: &boot::Context, terms: Terms) -> Result<(), Error> {
         officers: handlers::OfficerDoor {
             keys: Arc::clone(&ctx.keys),
             terms,
+            signatures_required: ctx.settings.approval.signatures_required,
         },
     };
     let queries = handlers::OnQuery {

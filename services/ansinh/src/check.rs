@@ -2,6 +2,7 @@
 
 mod store;
 
+use crate::matter::Standing;
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -45,6 +46,10 @@ async fn signatures(pool: &PgPool) -> anyhow::Result<Invariant> {
     let (decisions, unsound_decisions) = payments::unsound_decisions(pool).await?;
     covered += decisions;
     unsound.extend(unsound_decisions);
+    let judged = crate::matter::decisions(pool, None, i64::MAX).await?;
+    covered += i64::try_from(judged.len())?;
+    let broken = judged.iter().filter(|it| it.standing == Standing::Invalid);
+    unsound.extend(broken.map(|it| format!("{} {}", it.decided.kind.as_str(), it.decided.key)));
     Ok(Invariant {
         name: "signatures",
         sentence: "every approval, release and decision that was signed says what its row says, under \

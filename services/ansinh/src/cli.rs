@@ -39,7 +39,7 @@ pub(crate) use iso::Iso;
 pub(crate) use keys::KeyRing;
 pub(crate) use law::{Eligibility, Lang, Programmes, RuleName, WhichLaw};
 pub(crate) use ledger::Ledger;
-pub(crate) use officer::{Officers, Signing};
+pub(crate) use officer::{Deciding, Officers, Signing};
 pub(crate) use overpayment::Overpayment;
 pub(crate) use proposal::{NewProposal, Proposals};
 pub(crate) use recon::Recon;

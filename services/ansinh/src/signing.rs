@@ -6,11 +6,12 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
+use approval::KeyStatement;
 use domain::Officer;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use ed25519_dalek::{Signer, SigningKey};
-use payments::{KeyStatement, RegisterKey};
+use payments::RegisterKey;
 
 /// An officer's key (Ed25519); in a file it is PKCS #8 in PEM, as other tools read it.
 pub(crate) struct OfficerKey(SigningKey);

@@ -22,6 +22,9 @@ pub enum Error {
     LawApproved(i64),
     #[error("the person who proposed a law does not approve it")]
     LawSamePerson,
+    /// A law that its approver has not signed as it has to be.
+    #[error(transparent)]
+    Approval(#[from] approval::Error),
     #[error("no law is in force")]
     NoLaw,
     /// The law does not say, or a version of it is wrong.
@@ -42,6 +45,7 @@ impl Judged for Error {
             | Error::LawUnknown(_)
             | Error::LawApproved(_)
             | Error::LawSamePerson
+            | Error::Approval(_)
             | Error::NoLaw
             | Error::Undecided(_)
             | Error::Inputs(_) => Verdict::Halt,

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use approval::{Kind, Matter, Signing};
 use chrono::{DateTime, Utc};
 use domain::{Officer, Province};
 use rules::{Files, Flaw, Law};
@@ -172,12 +173,14 @@ pub async fn propose_law(
 /// Approves a proposal; from then on every run that opens is decided by it.
 ///
 /// # Errors
-/// [`Error::LawUnknown`], [`Error::LawApproved`] where it holds already or a later one does, and
-/// [`Error::LawSamePerson`] where the maker approves; the database refuses that too.
+/// [`Error::LawUnknown`], [`Error::LawApproved`] where it holds already or a later one does,
+/// [`Error::LawSamePerson`] where the maker approves; the database refuses that too; and
+/// [`Error::Approval`] where it is not signed as it has to be.
 pub async fn approve_law(
     pool: &PgPool,
     law_no: i64,
     checker: &Officer,
+    signing: Signing<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let mut tx = pool.begin().await?;
@@ -193,9 +196,36 @@ pub async fn approve_law(
     if law.maker == checker.as_str() {
         return Err(Error::LawSamePerson);
     }
+    let files = store::law_files(&mut tx, law_no).await?;
+    let decision = matter_of(law, &files).decision(true, None, checker);
+    approval::decide(&mut tx, &decision, signing, now).await?;
     store::approve_law(&mut tx, law_no, checker.as_str(), now).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// A proposal as it is stored; whoever is to sign it is shown this.
+///
+/// # Errors
+/// [`Error::LawUnknown`].
+pub async fn law_matter(connection: &mut PgConnection, law_no: i64) -> Result<Matter, Error> {
+    let records = store::laws(connection).await?;
+    let law = records.iter().find(|it| it.law_no == law_no);
+    let law = law.ok_or(Error::LawUnknown(law_no))?;
+    let files = store::law_files(connection, law_no).await?;
+    Ok(matter_of(law, &files))
+}
+
+/// The hash is taken of the files anew: what is signed is what is there.
+fn matter_of(law: &LawRecord, files: &Files) -> Matter {
+    let matter = Matter::new(Kind::Law, law.law_no)
+        .saying("Số tệp", files.0.len())
+        .saying("SHA-256", hex::encode(law_hash(files)));
+    Matter {
+        maker: law.maker.parse().ok(),
+        reason: Some(law.reason.clone()),
+        ..matter
+    }
 }
 
 /// All laws and proposals, the oldest first.

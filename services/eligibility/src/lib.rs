@@ -32,7 +32,8 @@ pub use explanation::{Explained, explain_determination};
 pub use import::{import_registry, write_mirror};
 pub use law::{
     LawInForce, LawRecord, Laws, approve_law, broken_promises, files_of_law, law_hash,
-    law_in_force, list_laws, propose_law, provinces_with_local_levels, read_law, shipped_files,
+    law_in_force, law_matter, list_laws, propose_law, provinces_with_local_levels, read_law,
+    shipped_files,
 };
 pub use life_event::import_events;
 pub use pace::{Pace, pace};

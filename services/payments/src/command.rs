@@ -1,3 +1,5 @@
+mod keys;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -12,6 +14,10 @@ use crate::preview::Guard;
 use crate::proposal::Proposed;
 use crate::release::{Scope, Waves};
 use crate::year_end::Surplus;
+
+pub use keys::{
+    ConfirmOrganisationKey, EndKey, EndOrganisationKey, RegisterKey, RegisterOrganisationKey,
+};
 
 /// `payments.do.appropriate`: money that a programme may spend, or a province for its own level.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -224,28 +230,6 @@ pub struct RecordRepayment {
     pub paid_on: NaiveDate,
 }
 
-/// `payments.do.register-key`: the public key by which another officer signs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegisterKey {
-    /// Who has seen whose key it is; not its owner.
-    pub officer: Officer,
-    pub owner: Officer,
-    /// Ed25519 (RFC 8032), in hex.
-    pub public_key: String,
-    /// The owner's signature over the [`KeyStatement`](crate::KeyStatement), in hex.
-    pub proof: String,
-}
-
-/// `payments.do.end-key`: nothing more is signed by the officer's key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EndKey {
-    pub officer: Officer,
-    pub owner: Officer,
-    pub reason: String,
-}
-
 /// `payments.do.fund-run`: money has come for an approved run that was short of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -279,40 +263,9 @@ pub struct ApproveClosing {
     /// Not who ordered it.
     pub officer: Officer,
     pub closing_no: i64,
-}
-
-/// `payments.do.register-organisation-key`: by which the state, or a bank, signs its messages.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegisterOrganisationKey {
-    pub officer: Officer,
-    /// `state`, or the bank's six digits.
-    pub organisation: String,
-    /// Ed25519 (RFC 8032), in hex.
-    pub public_key: String,
-    /// At once where left out.
+    /// Of the officer's key over the [`Decision`](approval::Decision), in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub valid_from: Option<DateTime<Utc>>,
-}
-
-/// `payments.do.confirm-organisation-key`: another officer has seen whose key it is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConfirmOrganisationKey {
-    pub officer: Officer,
-    pub key_no: i64,
-}
-
-/// `payments.do.end-organisation-key`: nothing that is made later stands by it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EndOrganisationKey {
-    pub officer: Officer,
-    pub key_no: i64,
-    pub reason: String,
-    /// At once where left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_at: Option<DateTime<Utc>>,
+    pub signature: Option<String>,
 }
 
 /// `payments.do.release-run`
@@ -363,6 +316,9 @@ pub struct DecideUnknown {
     /// Why it is refused; an acceptance needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Of the officer's key over the [`Decision`](approval::Decision), in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// `payments.do.release-in-waves`: one signed act over the whole run, which goes out in portions.
@@ -411,6 +367,9 @@ pub struct ApproveLimit {
     /// Not who ordered it.
     pub officer: Officer,
     pub limit_no: i64,
+    /// Of the officer's key over the [`Decision`](approval::Decision), in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// `payments.do.close-run`
@@ -474,6 +433,9 @@ pub struct ApproveOrder {
     /// Not who ordered it.
     pub officer: Officer,
     pub order_no: i64,
+    /// Of the officer's key over the [`Decision`](approval::Decision), in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 impl Ordered {

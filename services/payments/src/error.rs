@@ -61,6 +61,15 @@ impl From<Problem> for Error {
     }
 }
 
+impl From<approval::Error> for Error {
+    fn from(error: approval::Error) -> Error {
+        match error {
+            approval::Error::Refused(problem) => Error::Refused(problem),
+            approval::Error::Database(error) => Error::Database(error),
+        }
+    }
+}
+
 impl From<CalendarError> for Error {
     fn from(error: CalendarError) -> Error {
         Problem::new(422, "calendar_unknown", error.to_string()).into()

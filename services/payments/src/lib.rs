@@ -10,7 +10,6 @@
 //! `record-repayment`. Says `run-opened`, `reissues-opened`, `results-applied`,
 //! `run-closed`, and to each bank `instructions` and `enquiries`.
 
-mod approval;
 mod breaker;
 mod cash;
 mod command;
@@ -20,6 +19,7 @@ mod funding;
 mod handlers;
 mod holds;
 mod line;
+mod matter;
 mod posting;
 mod preview;
 mod proposal;
@@ -31,6 +31,7 @@ mod result;
 mod run;
 mod schedule;
 mod scheduler;
+mod statement;
 mod store;
 mod unclaimed;
 mod withdrawal;
@@ -40,7 +41,6 @@ mod year_end;
 pub use work::work_once;
 pub use year_end::Surplus;
 
-pub use approval::{Delegation, KeyStatement, SignedAct, Statement};
 pub use cash::CashStatement;
 pub use command::{
     AgeCash, Appropriate, ApproveClosing, ApproveLimit, ApproveOrder, ApproveRun, CashReturn,
@@ -57,6 +57,7 @@ pub use handlers::{
     order_schedule, pause, plan_schedule, resume, stop,
 };
 pub use line::{Line, LineLeaf};
+pub use matter::{matter, open_settlement};
 pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use proposal::{Decision, Proposed};
 pub use recovery::{Deduction, Instalment, Way};
@@ -74,6 +75,7 @@ pub use result::{Found, Judgement, Standing, judge};
 pub use run::{Action, State};
 pub use schedule::{Moment, MomentState};
 pub use scheduler::{Round, keep_schedule};
+pub use statement::{Delegation, SignedAct, Statement};
 pub use work::Work;
 
 use domain::Institution;
@@ -140,7 +142,7 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     let approvals_required = ctx.settings.payments.approvals_required;
     let handler = OnCommand {
         approvals_required,
-        signatures_required: ctx.settings.payments.signatures_required,
+        signatures_required: ctx.settings.approval.signatures_required,
         work,
     };
     let commands = async move {

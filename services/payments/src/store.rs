@@ -8,7 +8,6 @@ mod exceptions;
 mod found;
 mod funding;
 mod holds;
-mod keys;
 mod limits;
 mod orders;
 mod overpayments;
@@ -49,9 +48,10 @@ pub(crate) use holds::{
     EndedHold, HeldBy, Hold, Moved, ended_holds, free_lines, hold_lines, holds_of,
     parts_with_ended_holds,
 };
-pub(crate) use keys::{end_key, insert_key, key_of};
-pub(crate) use limits::{approve_limit, count_answer, insert_limit, lock_limit, take_tokens};
-pub(crate) use orders::{approve_order, insert_order, lock_order, timetable};
+pub(crate) use limits::{
+    WaitingLimit, approve_limit, count_answer, insert_limit, lock_limit, take_tokens,
+};
+pub(crate) use orders::{WaitingOrder, approve_order, insert_order, lock_order, timetable};
 pub(crate) use overpayments::{Cancelled, cancel_overpayments, open_overpayments};
 pub(crate) use pauses::{
     lock_pause, lock_releasing, pause, paused_lines, resume, send_later, stop,
@@ -94,6 +94,7 @@ pub(crate) use schedule::{
 };
 pub(crate) use settlements::{
     Settlement, enquiry_open, insert_settlement, insert_settlement_decision, open_settlement,
+    settlement,
 };
 pub(crate) use withdrawals::{
     Excepted, Found, OpenException, insert_withdrawals, mark_to_issue_again, obligated,

@@ -26,6 +26,8 @@ pub(crate) struct Closing {
     pub reference: String,
     pub maker: Officer,
     pub checker: Option<Officer>,
+    /// What it moved, once it is approved.
+    pub amount: Option<Money>,
 }
 
 impl Surplus {
@@ -102,6 +104,7 @@ mod tests {
             reference: "QĐ 9/2027".to_owned(),
             maker: officer("pham.dung"),
             checker: None,
+            amount: None,
         };
         assert_eq!(closing.next().unwrap().year.number(), 2027);
         let own = closing.allow(&officer("pham.dung"));

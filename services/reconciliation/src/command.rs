@@ -31,6 +31,9 @@ pub struct Decide {
     /// Why it is refused; an acceptance needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Of the officer's key over the [`Decision`](approval::Decision), in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// `reconciliation.do.thaw-day`: goes on with a bank's day that a statement froze.

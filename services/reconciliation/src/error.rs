@@ -50,6 +50,15 @@ impl From<Problem> for Error {
     }
 }
 
+impl From<approval::Error> for Error {
+    fn from(error: approval::Error) -> Error {
+        match error {
+            approval::Error::Refused(problem) => Error::Refused(problem),
+            approval::Error::Database(error) => Error::Database(error),
+        }
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {

@@ -18,6 +18,7 @@ mod command;
 mod error;
 mod handlers;
 mod matching;
+mod matter;
 mod report;
 mod rounds;
 mod statement;
@@ -37,6 +38,7 @@ pub use closing::{
 };
 pub use command::{CloseDay, Decide, Propose, ThawDay};
 pub use error::Error;
+pub use matter::matter;
 pub use report::{
     AgeingRow, CaseFilter, CaseRow, CaseState, Day, FreezeRow, LineTold, RuleRow, SignedReport,
     StatementRow, Verification, Waiting, ageing, case, cases, day, line, report, verify,
@@ -76,7 +78,10 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
     ctx.spawn("rounds", rounds.run(ctx.stop.clone()));
     ctx.spawn("relay", Relay::new(wires.clone(), vec![speaker]).run());
     let signer = ctx.keys.signer(PURPOSE);
-    let handler = OnCommand { signer };
+    let handler = OnCommand {
+        signer,
+        signatures_required: ctx.settings.approval.signatures_required,
+    };
     ctx.spawn("reconciliation commands", async move {
         if let Err(error) = serve(wires, SERVICE, handler).await {
             tracing::error!(error = %error, "Commands are not taken");

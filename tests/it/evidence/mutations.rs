@@ -15,13 +15,14 @@ const SEED: u64 = 826;
 const USUAL: u64 = 150;
 
 /// What is evident, or keeps what is.
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 23] = [
     "ledger.journals",
     "ledger.transfers",
     "ledger.balances",
     "ledger.heads",
     "payments.acts",
-    "payments.officer_keys",
+    "approval.officer_keys",
+    "approval.decisions",
     "eligibility.laws",
     "eligibility.law_files",
     "audit.queries",

@@ -34,7 +34,8 @@ const WAIT_MAX: Duration = Duration::from_mins(5);
 const KILLS_MAX: usize = 14;
 
 /// Banks are asked again soon, and given up after a while.
-const HASTY: [(&str, &str); 2] = [
+const HASTY: [(&str, &str); 3] = [
+    ("ANSINH_APPROVAL__SIGNATURES_REQUIRED", "false"),
     ("ANSINH_ACCOUNTS__VERIFICATION_SLA_MS", "400"),
     ("ANSINH_ACCOUNTS__VERIFICATION_EXPIRY_MS", "40000"),
 ];
@@ -124,6 +125,7 @@ async fn link_all(nats: &Client) -> anyhow::Result<BTreeMap<LinkId, &'static str
             officer: officer(by),
             appointed: officer(appointed),
             province: None,
+            signature: None,
         };
         insist(
             nats,

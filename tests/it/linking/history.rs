@@ -153,6 +153,7 @@ async fn an_officer_of_a_province_finds_nobody_of_another() -> anyhow::Result<()
         review: super::until_review(&town, link).await?,
         accept: true,
         reason: "theo đơn".to_owned(),
+        signature: None,
     };
     assert_eq!(
         town.refused("decide-review", &decision).await?.code,

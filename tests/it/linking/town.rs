@@ -73,6 +73,7 @@ impl Town {
             officer: officer(by),
             appointed: officer(appointed),
             province: province.map(str::parse).transpose()?,
+            signature: None,
         };
         self.ask("appoint-officer", &body).await
     }
@@ -113,7 +114,7 @@ impl Town {
 
     pub async fn ask(&self, command: &str, body: &impl Serialize) -> anyhow::Result<Value> {
         let key = Uuid::now_v7().to_string();
-        let body = to_value(body)?;
+        let body = self.world.signed(command, to_value(body)?).await?;
         Ok(messaging::ask(&self.world.nats, "accounts", command, &key, &body).await?)
     }
 

@@ -179,6 +179,7 @@ async fn owed_again(world: &World, statement_no: i64) -> anyhow::Result<()> {
             proposal_no: proposed["proposal"].as_i64().context("a number")?,
             accept: true,
             reason: None,
+            signature: None,
         };
         recon::ask(world, "decide", &body).await?;
     }

@@ -25,8 +25,12 @@ async fn order(world: &World, ordered: Ordered, reason: &str) -> anyhow::Result<
 async fn approve(world: &World, order_no: i64, by: &str) -> anyhow::Result<Value> {
     let officer = officer(by);
     let mut tx = world.pool.begin().await?;
-    let command = ApproveOrder { officer, order_no };
-    let answer = payments::approve_order(&mut tx, command, at(NOW)).await?;
+    let command = ApproveOrder {
+        officer,
+        order_no,
+        signature: None,
+    };
+    let answer = payments::approve_order(&mut tx, command, false, at(NOW)).await?;
     tx.commit().await?;
     Ok(answer["plan_again"].clone())
 }

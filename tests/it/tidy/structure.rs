@@ -16,7 +16,7 @@ const SERVICES: [&str; 7] = [
 ];
 
 /// Schemas that belong to libraries; services reach them through those only.
-const LIBRARIES: [&str; 4] = ["ledger", "messaging", "privacy", "proof"];
+const LIBRARIES: [&str; 5] = ["approval", "ledger", "messaging", "privacy", "proof"];
 
 /// SQL outside of a store, and why it may stand there.
 pub const SQL_ELSEWHERE: [(&str, &str); 5] = [

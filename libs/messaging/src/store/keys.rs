@@ -45,10 +45,9 @@ pub(crate) async fn insert_organisation_key(
     .await?)
 }
 
-pub(crate) async fn organisation_key(
-    tx: &mut PgConnection,
-    key_no: i64,
-) -> Result<Option<KeyRow>, Error> {
+/// # Errors
+/// What the database says.
+pub async fn organisation_key(tx: &mut PgConnection, key_no: i64) -> Result<Option<KeyRow>, Error> {
     Ok(sqlx::query_as!(
         KeyRow,
         r#"

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use approval::Signing;
 use chrono::{DateTime, Utc};
 use domain::{CitizenNumber, Officer, PersonNo, Programme};
 use events::HoldReason;
@@ -17,6 +18,7 @@ use crate::command::{
 };
 use crate::link::{Link, Signal, Source, State, account_at};
 use crate::linking::{self, Wanted};
+use crate::matter;
 use crate::refusal::RefusalCode;
 use crate::settings::Terms;
 use crate::store::{self, NewAuthority, ReviewRow, Scope};
@@ -26,6 +28,8 @@ use crate::subject_request::RequestKind;
 pub(crate) struct OfficerDoor {
     pub keys: Arc<Keys>,
     pub terms: Terms,
+    /// Whether also those sign who have no key.
+    pub signatures_required: bool,
 }
 
 impl OfficerDoor {
@@ -46,12 +50,23 @@ impl OfficerDoor {
                 let detail = "Không ai tự bổ nhiệm chính mình";
                 return Err(Problem::new(403, "same_person", detail).into());
             }
+            let matter = matter::appointment_matter(tx, appointed, command.province).await?;
+            let decision = matter.decision(true, None, by);
+            let signing = self.signing(command.signature.as_deref());
+            approval::decide(tx, &decision, signing, now).await?;
         } else if command.province.is_some() || by != appointed {
             let detail = "the first officer appoints themselves to the nation";
             return Err(Problem::new(409, "first_officer", detail).into());
         }
         store::appoint(tx, appointed, command.province, by, now).await?;
         Ok(json!({ "officer": appointed, "province": command.province }))
+    }
+
+    fn signing<'a>(&self, signature: Option<&'a str>) -> Signing<'a> {
+        Signing {
+            signature,
+            is_required: self.signatures_required,
+        }
     }
 
     /// An officer asks for a link in a person's name; the bank is asked as always, and the officer
@@ -187,11 +202,17 @@ impl OfficerDoor {
         let link = links.iter().find(|it| it.id == review.link);
         let link = link.ok_or_else(|| linking::link_unknown(review.link))?;
         not_by_who_asked(officer, link)?;
+        let matter = matter::of_review(&review, link);
+        let decision = matter.decision(command.accept, Some(&command.reason), officer);
+        let signing = self.signing(command.signature.as_deref());
+        if review.decision.is_some() {
+            return Err(review_decided(command.review).into());
+        }
+        approval::decide(tx, &decision, signing, now).await?;
         let decision = if command.accept { "accept" } else { "refuse" };
         let by = Some(officer.as_str());
         if !store::decide_review(tx, review.review_no, decision, by, &command.reason, now).await? {
-            let detail = format!("review {} is decided already", command.review);
-            return Err(Problem::new(409, "review_decided", detail).into());
+            return Err(review_decided(command.review).into());
         }
         let actor = officer_actor(officer);
         let state = self
@@ -382,6 +403,11 @@ fn hold_reason(kind: &str) -> HoldReason {
 fn not_appointed(officer: &Officer) -> Problem {
     let detail = format!("{officer} is not appointed for this");
     Problem::new(403, "officer_not_appointed", detail)
+}
+
+fn review_decided(number: i64) -> Problem {
+    let detail = format!("review {number} is decided already");
+    Problem::new(409, "review_decided", detail)
 }
 
 fn review_unknown(number: i64) -> Problem {

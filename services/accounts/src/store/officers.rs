@@ -26,6 +26,19 @@ pub(crate) async fn scope_of(
     }))
 }
 
+/// Since when the officer may see what they may; `None` for one whom nobody has appointed.
+pub(crate) async fn appointed_at(
+    tx: &mut PgConnection,
+    officer: &Officer,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    Ok(sqlx::query_scalar!(
+        "SELECT appointed_at FROM accounts.officers WHERE officer = $1",
+        officer.as_str(),
+    )
+    .fetch_optional(tx)
+    .await?)
+}
+
 /// Whether there is any officer: the first one is appointed by the installation itself.
 pub(crate) async fn any_officer(tx: &mut PgConnection) -> Result<bool, Error> {
     Ok(

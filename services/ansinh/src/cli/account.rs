@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use domain::{Institution, Money, Officer, Programme, Province};
 
-use super::By;
+use super::{By, Deciding};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Account {
@@ -51,7 +51,7 @@ pub(crate) enum Account {
         #[arg(long)]
         province: Option<Province>,
         #[command(flatten)]
-        by: By,
+        deciding: Deciding,
     },
     /// A person's page; each look is logged, and the person can see the log
     #[command(
@@ -131,7 +131,7 @@ pub(crate) enum Account {
         #[arg(long)]
         reason: String,
         #[command(flatten)]
-        by: By,
+        deciding: Deciding,
     },
     /// Who is paid for somebody else
     #[command(subcommand)]

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use domain::Institution;
 use messaging::Organisation;
 
-use super::By;
+use super::{By, Deciding};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bank {
@@ -100,7 +100,7 @@ pub(crate) enum Bank {
     ConfirmKey {
         key_no: i64,
         #[command(flatten)]
-        by: By,
+        deciding: Deciding,
     },
     /// End a key; what was made before that stands
     #[command(

@@ -66,11 +66,14 @@ pub(crate) enum Programmes {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// Approve a proposal; not by who proposed it
+    /// Approve a proposal; not by who proposed it. Signed
     #[command(before_help = "Example:  ansinh programme approve 2 --by le.binh")]
     Approve {
         /// The number of the proposal
         law: i64,
+        /// The officer's private key; officers/<officer>.pem beside the servers where left out
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
         /// The person who approves, e.g. le.binh
         #[arg(long, value_name = "OFFICER")]
         by: Officer,

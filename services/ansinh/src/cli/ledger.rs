@@ -2,7 +2,7 @@ use clap::Subcommand;
 use domain::{BudgetYear, Money, Programme, Province};
 use payments::Surplus;
 
-use super::By;
+use super::{By, Deciding};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ledger {
@@ -52,7 +52,7 @@ pub(crate) enum Ledger {
     ApproveClosing {
         closing_no: i64,
         #[command(flatten)]
-        by: By,
+        deciding: Deciding,
     },
     /// Record an appropriation
     #[command(

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use approval::Kind;
 use clap::{Args, Subcommand};
 use domain::Officer;
 
@@ -16,6 +17,16 @@ pub(crate) struct Signing {
     /// The officer who has lent the right, where it is not one's own
     #[arg(long = "for", value_name = "OFFICER")]
     pub principal: Option<Officer>,
+}
+
+/// Who decides what another officer proposed, and with what they sign it.
+#[derive(Debug, Args)]
+pub(crate) struct Deciding {
+    /// The officer's private key; officers/<officer>.pem beside the servers where left out
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    #[command(flatten)]
+    pub by: By,
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,6 +53,17 @@ pub(crate) enum Officers {
         proof: String,
         #[command(flatten)]
         by: By,
+    },
+    /// What officers decided of what others proposed, the latest first; each signature verified
+    /// anew, and each text held against what is stored; exit 8 where one does not stand
+    #[command(before_help = "Example:  ansinh officer decisions --kind year_closing --output json")]
+    Decisions {
+        /// institution_limit, year_closing, schedule_order, settlement, organisation_key, law,
+        /// case, review or appointment; all where left out
+        #[arg(long)]
+        kind: Option<Kind>,
+        #[arg(long, default_value_t = 200)]
+        limit: u32,
     },
     /// End an officer's key: lost, or its officer left
     #[command(

@@ -4,7 +4,7 @@ use domain::{Institution, Position};
 use events::BreakKind;
 use reconciliation::CaseNo;
 
-use super::By;
+use super::{By, Deciding};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Recon {
@@ -110,7 +110,7 @@ pub(crate) enum Recon {
         #[arg(long)]
         reason: Option<String>,
         #[command(flatten)]
-        by: By,
+        deciding: Deciding,
     },
     /// A bank's day: statements, what froze it, which rules decided
     #[command(before_help = "Example:  ansinh recon day --institution 970436 --date 2026-12-01")]

@@ -2,7 +2,7 @@ use clap::{Args, Subcommand};
 use domain::{Commune, Institution, Money, Period, Position, Programme, Province, RunNo};
 use payments::{FundingOrder, Guard, Scope};
 
-use super::{Again, By, Signing, Unknown};
+use super::{Again, By, Deciding, Signing, Unknown};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Run {
@@ -197,7 +197,7 @@ pub(crate) enum Run {
     ApproveLimit {
         limit_no: i64,
         #[command(flatten)]
-        by: By,
+        deciding: Deciding,
     },
     #[command(flatten)]
     Again(Again),

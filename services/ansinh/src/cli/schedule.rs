@@ -4,7 +4,7 @@ use chrono::{NaiveDate, NaiveTime};
 use clap::Subcommand;
 use domain::{Institution, Period, Programme};
 
-use super::By;
+use super::{By, Deciding};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Schedule {
@@ -61,7 +61,7 @@ pub(crate) enum Schedule {
     Approve {
         order: i64,
         #[command(flatten)]
-        by: By,
+        deciding: Deciding,
     },
 }
 

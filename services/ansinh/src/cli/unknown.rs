@@ -2,7 +2,7 @@ use chrono::NaiveDate;
 use clap::{Subcommand, ValueEnum};
 use domain::{Position, RunNo};
 
-use super::By;
+use super::Deciding;
 
 /// What becomes of lines that no institution answers.
 #[derive(Debug, Subcommand)]
@@ -42,7 +42,7 @@ pub(crate) enum Unknown {
         #[arg(long, conflicts_with = "settled_as")]
         reason: Option<String>,
         #[command(flatten)]
-        by: By,
+        deciding: Deciding,
     },
 }
 

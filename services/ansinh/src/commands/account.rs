@@ -9,12 +9,14 @@ use accounts::{
     AppointOfficer, ChangeAccount, DecideReview, EndAuthority, GrantAuthority, ListReport,
     PaidAtQuery, Queue, ShowPerson, StepLink, StepRequest, Terms, Unlogged,
 };
+use approval::Kind;
 use chrono::{NaiveDate, Utc};
 use domain::{Institution, PersonNo};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::{Account, Authorities, LinkKind, Output, Shared, Steps};
+use super::signer::{show_and_sign, sign_matter};
+use crate::cli::{Account, Authorities, Deciding, LinkKind, Output, Shared, Steps};
 use crate::output::{Failure, grouped, print, show, table};
 use crate::target::Target;
 
@@ -41,12 +43,17 @@ pub(super) async fn account(command: Account, shared: &Shared) -> Result<ExitCod
         Account::Appoint {
             appointed,
             province,
-            by,
+            deciding,
         } => {
+            let Deciding { key, by } = deciding;
+            let mut connection = target.pool(None).await?.acquire().await?;
+            let matter = accounts::appointment_matter(&mut connection, &appointed, province);
+            let decision = matter.await?.decision(true, None, &by.by);
             let body = AppointOfficer {
                 officer: by.by.clone(),
                 appointed,
                 province,
+                signature: show_and_sign(shared, &decision, (key, &by.by))?,
             };
             tell.ask("appoint-officer", &by, &body).await
         }
@@ -127,15 +134,18 @@ pub(super) async fn account(command: Account, shared: &Shared) -> Result<ExitCod
             review,
             decision,
             reason,
-            by,
+            deciding,
         } => {
+            let (matter, how) = ((Kind::Review, review), (decision.accept, Some(&reason[..])));
+            let signature = sign_matter(&target, shared, matter, how, &deciding).await?;
             let body = DecideReview {
-                officer: by.by.clone(),
+                officer: deciding.by.by.clone(),
                 review,
                 accept: decision.accept,
                 reason,
+                signature,
             };
-            tell.ask("decide-review", &by, &body).await
+            tell.ask("decide-review", &deciding.by, &body).await
         }
         Account::Authority(command) => tell.authority(command).await,
         Account::Answer {

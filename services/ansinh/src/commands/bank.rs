@@ -5,11 +5,13 @@ mod receive;
 use std::collections::VecDeque;
 use std::process::ExitCode;
 
+use approval::Kind;
 use domain::Institution;
 use messaging::{Organisation, SignedMessage};
 use payments::{ConfirmOrganisationKey, EndOrganisationKey, RegisterOrganisationKey};
 use serde::Serialize;
 
+use super::signer::sign_matter;
 use crate::cli::{Bank, Output, Shared};
 use crate::output::{Failure, grouped, print, show, table};
 use crate::target::Target;
@@ -81,13 +83,15 @@ pub(super) async fn bank(command: Bank, shared: &Shared) -> Result<ExitCode, Fai
             let command = "register-organisation-key";
             super::ask(&target()?, shared.output, command, &by, &body).await
         }
-        Bank::ConfirmKey { key_no, by } => {
+        Bank::ConfirmKey { key_no, deciding } => {
+            let (target, matter) = (target()?, (Kind::OrganisationKey, key_no));
             let body = ConfirmOrganisationKey {
-                officer: by.by.clone(),
+                officer: deciding.by.by.clone(),
                 key_no,
+                signature: sign_matter(&target, shared, matter, (true, None), &deciding).await?,
             };
             let command = "confirm-organisation-key";
-            super::ask(&target()?, shared.output, command, &by, &body).await
+            super::ask(&target, shared.output, command, &deciding.by, &body).await
         }
         Bank::EndKey {
             key_no,

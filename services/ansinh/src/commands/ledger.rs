@@ -1,10 +1,12 @@
 use std::process::ExitCode;
 
+use approval::Kind;
 use domain::{Money, Part};
 use ledger::{AccountNo, JournalView, TrialBalanceRow};
 use payments::{Appropriate, ApproveClosing, CloseYear};
 use serde::Serialize;
 
+use super::signer::sign_matter;
 use crate::cli::{Ledger, Shared};
 use crate::output::{Failure, grouped, show, table};
 use crate::target::Target;
@@ -94,12 +96,17 @@ pub(super) async fn ledger(command: Ledger, shared: &Shared) -> Result<ExitCode,
             };
             return super::ask(&target, shared.output, "close-year", &by, &body).await;
         }
-        Ledger::ApproveClosing { closing_no, by } => {
+        Ledger::ApproveClosing {
+            closing_no,
+            deciding,
+        } => {
+            let (by, matter) = (&deciding.by, (Kind::YearClosing, closing_no));
             let body = ApproveClosing {
                 officer: by.by.clone(),
                 closing_no,
+                signature: sign_matter(&target, shared, matter, (true, None), &deciding).await?,
             };
-            return super::ask(&target, shared.output, "approve-closing", &by, &body).await;
+            return super::ask(&target, shared.output, "approve-closing", by, &body).await;
         }
         Ledger::Appropriate {
             programme,

@@ -70,8 +70,8 @@ pub(super) async fn programme(command: Programmes, shared: &Shared) -> Result<Ex
             let files = read_folder(&folder)?;
             laws::apply(&pool(shared).await?, &files, (&by, &reason), shared.output).await
         }
-        Programmes::Approve { law, by } => {
-            laws::approve(&pool(shared).await?, law, &by, shared.output).await
+        Programmes::Approve { law, key, by } => {
+            laws::approve(&pool(shared).await?, shared, law, (key, &by)).await
         }
         Programmes::Laws => laws::list(&pool(shared).await?, shared.output).await,
     }

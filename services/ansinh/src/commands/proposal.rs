@@ -5,9 +5,9 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use domain::Officer;
 use payments::{DecideProposal, EndDelegation, ProposalRow, Propose, Proposed};
 
-use super::signer::own_key;
+use super::signer::show_and_sign;
 use crate::cli::{By, NewProposal, Proposals, Shared};
-use crate::output::{Failure, say, show, table};
+use crate::output::{Failure, show, table};
 use crate::target::Target;
 
 /// Rows that are shown of what grows without end.
@@ -143,10 +143,7 @@ async fn decide(
         ))
     })?;
     let decision = row.decision(accept, by.by.clone());
-    let signature = own_key(shared, key, by)?.map(|it| {
-        say(&format!("Signing:\n{decision}"));
-        it.sign(&decision)
-    });
+    let signature = show_and_sign(shared, &decision, (key, &by.by))?;
     let body = DecideProposal {
         officer: by.by.clone(),
         proposal_no,

@@ -2,6 +2,7 @@ mod report;
 
 use std::process::ExitCode;
 
+use approval::Kind;
 use chrono::{NaiveDate, Utc};
 use comfy_table::Table;
 use domain::Position;
@@ -13,6 +14,7 @@ use reconciliation::{
 use serde::Serialize;
 use serde_json::json;
 
+use super::signer::sign_matter;
 use crate::cli::{By, Recon, Shared};
 use crate::output::{Failure, grouped, show, table};
 use crate::target::Target;
@@ -99,15 +101,17 @@ pub(super) async fn recon(command: Recon, shared: &Shared) -> Result<ExitCode, F
             accept,
             refuse: _,
             reason,
-            by,
+            deciding,
         } => {
+            let (matter, how) = ((Kind::Case, proposal), (accept, reason.as_deref()));
             let body = Decide {
-                officer: by.by.clone(),
+                officer: deciding.by.by.clone(),
                 proposal_no: proposal,
                 accept,
+                signature: sign_matter(&target, shared, matter, how, &deciding).await?,
                 reason,
             };
-            return ask(&target, shared, "decide", &by, &body).await;
+            return ask(&target, shared, "decide", &deciding.by, &body).await;
         }
         Recon::Day { institution, date } => {
             let pool = target.pool(None).await?;

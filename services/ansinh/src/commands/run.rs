@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use approval::Kind;
 use chrono::Utc;
 use domain::{Position, RunNo};
 use payments::{
@@ -14,7 +15,7 @@ use payments::{
 };
 use sqlx::PgPool;
 
-use super::signer::Signer;
+use super::signer::{Signer, sign_matter};
 use crate::cli::{By, Output, Run, Shared};
 use crate::output::{Failure, grouped, print, say, show, table};
 use crate::target::Target;
@@ -179,14 +180,16 @@ pub(super) async fn run(command: Run, shared: &Shared) -> Result<ExitCode, Failu
             };
             super::ask(&target, output, "limit-institution", &by, &body).await
         }
-        Run::ApproveLimit { limit_no, by } => {
+        Run::ApproveLimit { limit_no, deciding } => {
+            let matter = (Kind::InstitutionLimit, limit_no);
             let body = ApproveLimit {
-                officer: by.by.clone(),
+                officer: deciding.by.by.clone(),
                 limit_no,
+                signature: sign_matter(&target, shared, matter, (true, None), &deciding).await?,
             };
-            super::ask(&target, output, "approve-limit", &by, &body).await
+            super::ask(&target, output, "approve-limit", &deciding.by, &body).await
         }
-        Run::Unknown(command) => super::unknown::unknown(command, &target, output).await,
+        Run::Unknown(command) => super::unknown::unknown(command, &target, shared).await,
         Run::Close { run, by } => {
             let body = CloseRun {
                 officer: by.by.clone(),

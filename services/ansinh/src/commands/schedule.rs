@@ -1,11 +1,13 @@
 use std::process::ExitCode;
 
+use approval::Kind;
 use chrono::{DateTime, Utc};
 use payments::{
     ApproveOrder, OrderRow, OrderSchedule, Ordered, PlanSchedule, ScheduleRow, StepRow,
 };
 use serde_json::Value;
 
+use super::signer::sign_matter;
 use crate::cli::{By, Orders, Output, Schedule, Shared};
 use crate::output::{Failure, print, say, show, table};
 use crate::target::Target;
@@ -61,12 +63,14 @@ pub(super) async fn schedule(command: Schedule, shared: &Shared) -> Result<ExitC
             show(output, &rows, |rows| orders(rows))?;
         }
         Schedule::Order(command) => return order(&target, output, command).await,
-        Schedule::Approve { order, by } => {
+        Schedule::Approve { order, deciding } => {
+            let (by, matter) = (&deciding.by, (Kind::ScheduleOrder, order));
             let body = ApproveOrder {
                 officer: by.by.clone(),
                 order_no: order,
+                signature: sign_matter(&target, shared, matter, (true, None), &deciding).await?,
             };
-            return super::ask(&target, output, "approve-order", &by, &body).await;
+            return super::ask(&target, output, "approve-order", by, &body).await;
         }
     }
     Ok(ExitCode::SUCCESS)

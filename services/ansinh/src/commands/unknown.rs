@@ -1,18 +1,21 @@
 use std::process::ExitCode;
 
+use approval::Kind;
 use chrono::{DateTime, TimeDelta, Utc};
 use events::ResultStatus;
 use payments::{DecideUnknown, SettleUnknown, UnknownRow};
 
-use crate::cli::{Output, Unknown, UnknownEnd};
+use super::signer::sign_matter;
+use crate::cli::{Shared, Unknown, UnknownEnd};
 use crate::output::{Failure, grouped, show, table};
 use crate::target::Target;
 
 pub(super) async fn unknown(
     command: Unknown,
     target: &Target,
-    output: Output,
+    shared: &Shared,
 ) -> Result<ExitCode, Failure> {
+    let output = shared.output;
     match command {
         Unknown::Unknown { runs, limit } => {
             let pool = target.pool(None).await?;
@@ -26,9 +29,10 @@ pub(super) async fn unknown(
             settled_as: Some(end),
             evidence,
             booked_on,
-            by,
+            deciding,
             ..
         } => {
+            let by = &deciding.by;
             let body = SettleUnknown {
                 officer: by.by.clone(),
                 line,
@@ -39,22 +43,33 @@ pub(super) async fn unknown(
                 evidence: evidence.unwrap_or_default(),
                 booked_on,
             };
-            super::ask(target, output, "settle-unknown", &by, &body).await
+            super::ask(target, output, "settle-unknown", by, &body).await
         }
         Unknown::SettleUnknown {
             line,
             approve,
             reason,
-            by,
+            deciding,
             ..
         } => {
+            let pool = target.pool(None).await?;
+            let (by, how) = (&deciding.by, (approve, reason.as_deref()));
+            let signature = match payments::open_settlement(&pool, line).await? {
+                Some(number) => {
+                    let matter = (Kind::Settlement, number);
+                    sign_matter(target, shared, matter, how, &deciding).await?
+                }
+                // Payments says that there is nothing to decide.
+                None => None,
+            };
             let body = DecideUnknown {
                 officer: by.by.clone(),
                 line,
                 accept: approve,
                 reason,
+                signature,
             };
-            super::ask(target, output, "decide-unknown", &by, &body).await
+            super::ask(target, output, "decide-unknown", by, &body).await
         }
     }
 }

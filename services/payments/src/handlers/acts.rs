@@ -8,9 +8,9 @@ use sqlx::PgConnection;
 
 use super::commands::shown;
 use crate::Error;
-use crate::approval::Delegation;
 use crate::command::{SendBackRun, SubmitRun};
 use crate::run::{Action, State};
+use crate::statement::Delegation;
 use crate::store::{self, Act};
 
 /// What bars a person from approving or releasing a run.

@@ -12,7 +12,6 @@ use sqlx::PgConnection;
 
 use super::results::on_results;
 use crate::Error;
-use crate::approval::stands;
 use crate::cash::{CashStatement, Decision, MOVED, NOT_FETCHED, decide, row_refused};
 use crate::command::{AgeCash, CashReturn, MoveCash, TakeCash};
 use crate::store::{self, FoundLine, SignedReturn};
@@ -204,12 +203,12 @@ async fn signed(tx: &mut PgConnection, command: &CashReturn) -> Result<SignedRet
     let refused = |status, code, detail| Error::from(Problem::new(status, code, detail));
     let missing = || refused(403, "signature_missing", "who returns a list signs it");
     let given = command.signature.as_deref().ok_or_else(missing)?;
-    let key = store::key_of(tx, &command.officer).await?;
+    let key = approval::key_of(tx, &command.officer).await?;
     let unknown = || refused(403, "key_unknown", "no key of the officer is registered");
     let key = key.ok_or_else(unknown)?;
     let statement = CashStatement { of: command }.to_string();
     let signature = hex::decode(given).unwrap_or_default();
-    if !stands(&key.public_key, &statement, &signature) {
+    if !approval::stands(&key.public_key, &statement, &signature) {
         let detail = "the signature is not the officer's over these rows and sums";
         return Err(refused(403, "signature_invalid", detail));
     }

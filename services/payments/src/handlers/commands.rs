@@ -24,12 +24,12 @@ use super::reissue::on_open_reissue;
 use super::release::{Asked, in_waves, late, plain, refuse_late};
 use super::schedule::{approve_order, order_schedule, plan_schedule};
 use super::year_end::{approve_closing, close_year};
-use crate::approval::{SignedAct, Statement};
 use crate::command::{Appropriate, ApproveRun, CloseRun, FreeLine, HoldLine, OpenRun};
 use crate::funding::Fund;
 use crate::holds::restate;
 use crate::preview::answered;
 use crate::run::{Action, Run, Seen, State, plausible};
+use crate::statement::{SignedAct, Statement};
 use crate::store::{self, Act, HeldBy, Hold};
 use crate::work::Work;
 use crate::{Error, posting};
@@ -75,7 +75,7 @@ impl CommandHandler for OnCommand {
             "resume" => resume(tx, read(command)?, now).await,
             "stop" => stop(tx, read(command)?, now).await,
             "limit-institution" => limit_institution(tx, read(command)?, now).await,
-            "approve-limit" => approve_limit(tx, read(command)?, now).await,
+            "approve-limit" => approve_limit(tx, read(command)?, signed, now).await,
             "register-key" => on_register_key(tx, read(command)?, now).await,
             "end-key" => on_end_key(tx, read(command)?, now).await,
             "send-back-run" => on_send_back_run(tx, read(command)?, now).await,
@@ -85,21 +85,21 @@ impl CommandHandler for OnCommand {
             "end-delegation" => on_end_delegation(tx, read(command)?, now).await,
             "record-repayment" => on_record_repayment(tx, read(command)?, now).await,
             "settle-unknown" => on_settle_unknown(tx, read(command)?, now).await,
-            "decide-unknown" => on_decide_unknown(tx, read(command)?, now).await,
+            "decide-unknown" => on_decide_unknown(tx, read(command)?, signed, now).await,
             "fund-run" => on_fund_run(tx, read(command)?, now).await,
             "close-year" => close_year(tx, read(command)?, now).await,
-            "approve-closing" => approve_closing(tx, read(command)?, now).await,
+            "approve-closing" => approve_closing(tx, read(command)?, signed, now).await,
             "register-organisation-key" => {
                 on_register_organisation_key(tx, read(command)?, now).await
             }
             "confirm-organisation-key" => {
-                on_confirm_organisation_key(tx, read(command)?, now).await
+                on_confirm_organisation_key(tx, read(command)?, signed, now).await
             }
             "end-organisation-key" => on_end_organisation_key(tx, read(command)?, now).await,
             "close-run" => on_close_run(tx, read(command)?, now).await,
             "plan-schedule" => plan_schedule(tx, read(command)?, now).await,
             "order-schedule" => order_schedule(tx, read(command)?, now).await,
-            "approve-order" => approve_order(tx, read(command)?, now).await,
+            "approve-order" => approve_order(tx, read(command)?, signed, now).await,
             other => {
                 let detail = format!("there is no command {other}");
                 Err(Problem::new(404, "command_unknown", detail).into())
@@ -284,7 +284,7 @@ async fn on_approve_run(
     let lent = lent(tx, command.principal.as_ref(), &command.officer, now).await?;
     let statement = Statement::of(SignedAct::Approve, &command.officer, &run);
     let statement = statement.in_place_of(lent.clone());
-    let key = store::key_of(tx, &command.officer).await?;
+    let key = approval::key_of(tx, &command.officer).await?;
     let approval = Act {
         signed: statement.signed(key, command.signature.as_deref(), must_sign)?,
         lent,
@@ -323,7 +323,7 @@ async fn on_release_run(
     let lent = lent(tx, command.principal.as_ref(), &command.officer, now).await?;
     let statement = Statement::of(SignedAct::Release, &command.officer, &run);
     let statement = statement.in_place_of(lent.clone());
-    let key = store::key_of(tx, &command.officer).await?;
+    let key = approval::key_of(tx, &command.officer).await?;
     let release = Act {
         reason: late,
         signed: statement.signed(key, command.signature.as_deref(), must_sign)?,

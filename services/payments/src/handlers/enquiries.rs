@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 use super::results::settle;
 use crate::Error;
 use crate::command::{DecideUnknown, SettleUnknown};
+use crate::matter::{self, decide};
 use crate::result::{Found, SETTLED_BY_OFFICERS, Standing, refuse_impossible_id};
 use crate::store::{self, Settlement};
 
@@ -120,6 +121,7 @@ pub(super) async fn on_settle_unknown(
 pub(super) async fn on_decide_unknown(
     tx: &mut PgConnection,
     command: DecideUnknown,
+    must_sign: bool,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
     let line = command.line;
@@ -137,6 +139,15 @@ pub(super) async fn on_decide_unknown(
     if settlement.officer == command.officer {
         return Err(same_person(&command.officer, line).into());
     }
+    let matter = matter::of_settlement(&settlement);
+    let decision = matter.decision(command.accept, Some(reason), &command.officer);
+    decide(
+        tx,
+        &decision,
+        (command.signature.as_deref(), must_sign),
+        now,
+    )
+    .await?;
     store::insert_settlement_decision(tx, &settlement, &command, now).await?;
     if command.accept {
         carry_out(tx, line, &settlement, now).await?;

@@ -1,13 +1,14 @@
+use approval::KeyStatement;
 use chrono::{DateTime, Utc};
 use messaging::{NewKey, Problem};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use crate::approval::KeyStatement;
+use crate::Error;
 use crate::command::{
     ConfirmOrganisationKey, EndKey, EndOrganisationKey, RegisterKey, RegisterOrganisationKey,
 };
-use crate::{Error, store};
+use crate::matter::{self, decide};
 
 /// A key becomes the one by which its officer signs, in the place of a former one. Its officer has
 /// shown to hold it; another one has seen whose it is.
@@ -31,13 +32,13 @@ pub(super) async fn on_register_key(
         public_key,
     };
     let key = statement.proven(&proof)?;
-    let former = store::key_of(tx, &owner).await?;
-    if !store::insert_key(tx, (&owner, &key), &officer, now).await? {
+    let former = approval::key_of(tx, &owner).await?;
+    if !approval::insert_key(tx, (&owner, &key), &officer, now).await? {
         let detail = "the key is registered already; a key is used once";
         return Err(Problem::new(409, "key_known", detail).into());
     }
     if let Some(former) = former {
-        store::end_key(tx, former.key_no, (&officer, "replaced"), now).await?;
+        approval::end_key(tx, former.key_no, (&officer, "replaced"), now).await?;
     }
     Ok(json!({ "officer": owner, "public_key": statement.public_key }))
 }
@@ -51,12 +52,12 @@ pub(super) async fn on_end_key(
     if command.reason.trim().is_empty() {
         return Err(Problem::new(422, "reason_missing", "a key ends for a reason").into());
     }
-    let key = store::key_of(tx, &command.owner).await?;
+    let key = approval::key_of(tx, &command.owner).await?;
     let key = key.ok_or_else(|| {
         let detail = format!("no key of {} is registered", command.owner);
         Problem::new(404, "key_unknown", detail)
     })?;
-    store::end_key(tx, key.key_no, (&command.officer, &command.reason), now).await?;
+    approval::end_key(tx, key.key_no, (&command.officer, &command.reason), now).await?;
     Ok(json!({ "officer": command.owner, "ended": hex::encode(key.public_key) }))
 }
 
@@ -85,12 +86,22 @@ pub(super) async fn on_register_organisation_key(
 pub(super) async fn on_confirm_organisation_key(
     tx: &mut PgConnection,
     command: ConfirmOrganisationKey,
+    must_sign: bool,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
-    let ConfirmOrganisationKey { officer, key_no } = command;
-    Ok(json!(
-        messaging::confirm_key(tx, key_no, &officer, now).await?
-    ))
+    let ConfirmOrganisationKey {
+        officer,
+        key_no,
+        signature,
+    } = command;
+    let known = messaging::organisation_key(tx, key_no).await?;
+    let confirmed = messaging::confirm_key(tx, key_no, &officer, now).await?;
+    // Confirmed twice is confirmed once, by whoever came first.
+    if let Some(known) = known.filter(|it| it.confirmed_by.is_none()) {
+        let decision = matter::of_organisation_key(&known)?.decision(true, None, &officer);
+        decide(tx, &decision, (signature.as_deref(), must_sign), now).await?;
+    }
+    Ok(json!(confirmed))
 }
 
 pub(super) async fn on_end_organisation_key(

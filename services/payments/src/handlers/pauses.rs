@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use super::commands::shown;
 use crate::Error;
 use crate::command::{ApproveLimit, ContinueRun, LimitInstitution, OrderRelease};
+use crate::matter::{self, decide};
 use crate::release::{Scope, Waves};
 use crate::run::{Action, Run, State};
 use crate::store;
@@ -173,6 +174,7 @@ pub async fn limit_institution(
 pub async fn approve_limit(
     tx: &mut PgConnection,
     command: ApproveLimit,
+    must_sign: bool,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
     let limit_no = command.limit_no;
@@ -185,6 +187,15 @@ pub async fn approve_limit(
         let detail = format!("{} ordered it and may not approve it as well", limit.maker);
         return Err(Problem::new(403, "same_person", detail).into());
     }
+    let matter = matter::of_limit(limit_no, &limit);
+    let decision = matter.decision(true, None, &command.officer);
+    decide(
+        tx,
+        &decision,
+        (command.signature.as_deref(), must_sign),
+        now,
+    )
+    .await?;
     store::approve_limit(tx, (limit_no, limit.institution), &command.officer, now).await?;
     Ok(json!({ "limit": limit_no, "state": "approved" }))
 }

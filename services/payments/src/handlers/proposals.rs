@@ -43,10 +43,10 @@ pub(super) async fn on_decide_proposal(
         // Its time may have passed since.
         proposal.proposed.allow(&proposal.maker, now)?;
     }
-    let key = store::key_of(tx, &command.officer).await?;
+    let key = approval::key_of(tx, &command.officer).await?;
     let decision = proposal.decision(command.accept, &command.officer);
     let given = command.signature.as_deref();
-    let signed = crate::approval::signed(&decision, &command.officer, key, given, must_sign)?;
+    let signed = approval::signed(&decision, &command.officer, key, given, must_sign)?;
     if !store::insert_decision(tx, &command, signed.as_ref(), now).await? {
         let detail = format!("proposal {} is decided", proposal.proposal_no);
         return Err(Problem::new(409, "proposal_decided", detail).into());

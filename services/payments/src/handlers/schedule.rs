@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use crate::Error;
 use crate::command::{ApproveOrder, OrderSchedule, Ordered, PlanSchedule};
+use crate::matter::{self, decide};
 use crate::schedule::{Change, Month};
 use crate::store;
 
@@ -96,6 +97,7 @@ pub async fn order_schedule(
 pub async fn approve_order(
     tx: &mut PgConnection,
     command: ApproveOrder,
+    must_sign: bool,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
     let order_no = command.order_no;
@@ -109,6 +111,15 @@ pub async fn approve_order(
         return Err(Problem::new(403, "same_person", detail).into());
     }
     allow(tx, order.ordered, now).await?;
+    let matter = matter::of_order(order_no, &order);
+    let decision = matter.decision(true, None, &command.officer);
+    decide(
+        tx,
+        &decision,
+        (command.signature.as_deref(), must_sign),
+        now,
+    )
+    .await?;
     store::approve_order(tx, order_no, &command.officer, now).await?;
     let plan_again = outdated(tx, now).await?;
     Ok(json!({ "order": order_no, "state": "approved", "plan_again": plan_again }))

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::command::{ApproveClosing, CloseYear};
+use crate::matter::{self, decide};
 use crate::year_end::{refuse_early, refuse_nothing};
 use crate::{Error, posting, store};
 
@@ -32,6 +33,7 @@ pub async fn close_year(
 pub async fn approve_closing(
     tx: &mut PgConnection,
     command: ApproveClosing,
+    must_sign: bool,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
     let closing = store::lock_closing(tx, command.closing_no).await?;
@@ -39,6 +41,15 @@ pub async fn approve_closing(
     let account = closing.fund.account().number();
     let left = ledger::left(tx, Part::ZERO, &[account]).await?[0];
     refuse_nothing(left)?;
+    let matter = matter::of_closing(command.closing_no, &closing, left);
+    let decision = matter.decision(true, None, &command.officer);
+    decide(
+        tx,
+        &decision,
+        (command.signature.as_deref(), must_sign),
+        now,
+    )
+    .await?;
     let journal = posting::year_closing(&closing, left)?;
     store::approve_closing(tx, command.closing_no, (&command.officer, left), now).await?;
     ledger::post(tx, Part::ZERO, &[journal], now).await?;

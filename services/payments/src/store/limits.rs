@@ -13,6 +13,9 @@ use crate::command::LimitInstitution;
 #[derive(Debug)]
 pub(crate) struct WaitingLimit {
     pub institution: i32,
+    pub lines_per_minute: i32,
+    pub holds_from: DateTime<Utc>,
+    pub reason: String,
     pub maker: Officer,
     pub checker: Option<Officer>,
 }
@@ -46,7 +49,8 @@ pub(crate) async fn lock_limit(
     let found = sqlx::query_as!(
         WaitingLimit,
         r#"
-        SELECT institution, maker AS "maker: Officer", checker AS "checker: Officer"
+        SELECT institution, lines_per_minute, holds_from, reason, maker AS "maker: Officer",
+            checker AS "checker: Officer"
         FROM payments.rate_limits WHERE limit_no = $1 FOR UPDATE
         "#,
         limit_no,

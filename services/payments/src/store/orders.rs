@@ -15,8 +15,9 @@ use crate::schedule::{CutOffs, Timetable};
 
 /// An order as it waits for its checker.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingOrder {
     pub ordered: Ordered,
+    pub reason: String,
     pub maker: Officer,
     pub checker: Option<Officer>,
 }
@@ -147,11 +148,14 @@ pub(crate) async fn insert_order(
 }
 
 /// The order, locked until the transaction ends.
-pub(crate) async fn lock_order(tx: &mut PgConnection, order_no: i64) -> Result<Waiting, Error> {
+pub(crate) async fn lock_order(
+    tx: &mut PgConnection,
+    order_no: i64,
+) -> Result<WaitingOrder, Error> {
     let row = sqlx::query!(
         r#"
         SELECT kind, day, is_worked, programme, period AS "period: domain::Period", institution,
-            cut_off, maker AS "maker: Officer", checker AS "checker: Officer"
+            cut_off, reason, maker AS "maker: Officer", checker AS "checker: Officer"
         FROM payments.schedule_orders WHERE order_no = $1 FOR UPDATE
         "#,
         order_no,
@@ -169,8 +173,9 @@ pub(crate) async fn lock_order(tx: &mut PgConnection, order_no: i64) -> Result<W
         institution: row.institution,
         cut_off: row.cut_off,
     };
-    Ok(Waiting {
+    Ok(WaitingOrder {
         ordered: ordered.ordered(),
+        reason: row.reason,
         maker: row.maker,
         checker: row.checker,
     })

@@ -1,5 +1,6 @@
 //! What one officer proposes and another decides.
 
+use approval::Signed;
 use chrono::{DateTime, Utc};
 use domain::{Money, Officer, Period, Programme};
 use messaging::Problem;
@@ -8,10 +9,10 @@ use sqlx::types::Json;
 
 use super::recovery::{insert_cap, insert_recovery, insert_write_off};
 use crate::Error;
-use crate::approval::{Delegation, Signed};
 use crate::command::{DecideProposal, EndDelegation, Propose};
 use crate::preview::Guard;
 use crate::proposal::{Proposal, Proposed};
+use crate::statement::Delegation;
 
 pub(crate) async fn insert_proposal(
     tx: &mut PgConnection,

@@ -1,5 +1,6 @@
 //! Runs and who acted on them.
 
+use approval::Signed;
 use chrono::{DateTime, Utc};
 use domain::{BudgetYear, Money, Officer, Part, Period, Programme, Province, RunNo};
 use ledger::Root;
@@ -8,9 +9,9 @@ use sqlx::PgConnection;
 
 use super::{preparation::run_root, programme_of, province_of};
 use crate::Error;
-use crate::approval::{Delegation, Signed};
 use crate::command::{Appropriate, OpenRun};
 use crate::run::{Run, State};
+use crate::statement::Delegation;
 
 /// What an officer does to a run.
 #[derive(Debug, Clone)]

@@ -1,19 +1,23 @@
 //! What officers say became of unknown lines.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::{Officer, Position};
+use domain::{ChunkNo, LineNo, Money, Officer, Part, Position, RunNo};
 use events::ResultStatus;
+use messaging::Problem;
 use sqlx::PgConnection;
 
 use crate::Error;
 use crate::command::{DecideUnknown, SettleUnknown};
 
-/// A proposal that nobody has decided.
+/// What an officer says became of a line.
 #[derive(Debug)]
 pub(crate) struct Settlement {
     pub settlement_no: i64,
+    pub line: Position,
+    pub amount: Money,
     pub settled_as: ResultStatus,
     pub booked_on: NaiveDate,
+    pub evidence: String,
     pub officer: Officer,
 }
 
@@ -50,11 +54,9 @@ pub(crate) async fn open_settlement(
     tx: &mut PgConnection,
     line: Position,
 ) -> Result<Option<Settlement>, Error> {
-    Ok(sqlx::query_as!(
-        Settlement,
+    let number = sqlx::query_scalar!(
         r#"
-        SELECT s.settlement_no, s.settled_as AS "settled_as: ResultStatus", s.booked_on,
-            s.officer AS "officer: Officer"
+        SELECT s.settlement_no
         FROM payments.settlements s LEFT JOIN payments.settlement_decisions d USING (settlement_no)
         WHERE s.run_no = $1 AND s.part = $2 AND s.chunk = $3 AND s.line = $4
             AND d.settlement_no IS NULL
@@ -65,8 +67,48 @@ pub(crate) async fn open_settlement(
         line.chunk.0,
         line.line.0,
     )
+    .fetch_optional(&mut *tx)
+    .await?;
+    match number {
+        Some(number) => Ok(Some(settlement(tx, number).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Decided or not.
+pub(crate) async fn settlement(
+    tx: &mut PgConnection,
+    settlement_no: i64,
+) -> Result<Settlement, Error> {
+    let row = sqlx::query!(
+        r#"
+        SELECT s.run_no AS "run: RunNo", s.part AS "part: Part", s.chunk AS "chunk: ChunkNo",
+            s.line AS "line: LineNo", l.amount AS "amount: Money",
+            s.settled_as AS "settled_as: ResultStatus", s.booked_on, s.evidence,
+            s.officer AS "officer: Officer"
+        FROM payments.settlements s JOIN payments.lines l USING (run_no, part, chunk, line)
+        WHERE s.settlement_no = $1
+        "#,
+        settlement_no,
+    )
     .fetch_optional(tx)
-    .await?)
+    .await?;
+    let detail = format!("there is no settlement {settlement_no}");
+    let it = row.ok_or_else(|| Problem::new(404, "settlement_unknown", detail))?;
+    Ok(Settlement {
+        settlement_no,
+        line: Position {
+            run: it.run,
+            part: it.part,
+            chunk: it.chunk,
+            line: it.line,
+        },
+        amount: it.amount,
+        settled_as: it.settled_as,
+        booked_on: it.booked_on,
+        evidence: it.evidence,
+        officer: it.officer,
+    })
 }
 
 pub(crate) async fn insert_settlement(

@@ -40,7 +40,8 @@ pub(crate) async fn lock_closing(tx: &mut PgConnection, closing_no: i64) -> Resu
     let row = sqlx::query!(
         r#"
         SELECT programme, province, budget_year AS "year: BudgetYear", how AS "how: Surplus",
-            reference, maker AS "maker: Officer", checker AS "checker: Officer"
+            reference, maker AS "maker: Officer", checker AS "checker: Officer",
+            amount AS "amount: Money"
         FROM payments.year_closings WHERE closing_no = $1 FOR UPDATE
         "#,
         closing_no,
@@ -59,6 +60,7 @@ pub(crate) async fn lock_closing(tx: &mut PgConnection, closing_no: i64) -> Resu
         reference: it.reference,
         maker: it.maker,
         checker: it.checker,
+        amount: it.amount,
     })
 }
 

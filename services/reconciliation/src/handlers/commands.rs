@@ -1,3 +1,4 @@
+use approval::Signing;
 use chrono::{DateTime, Utc};
 use domain::{EndToEndId, Officer};
 use events::{BreaksResolved, Event, Resolution, ResolvedBreak, SettledLine};
@@ -11,11 +12,14 @@ use super::close_day::on_close_day;
 use crate::Error;
 use crate::case::{Case, CaseNo, LineStanding, Remedy};
 use crate::command::{Decide, Propose, ThawDay};
+use crate::matter;
 use crate::store::{self, Proposal};
 
 pub(crate) struct OnCommand {
     /// Signs the reports of closed days.
     pub signer: Signer,
+    /// Whether also those sign who have no key.
+    pub signatures_required: bool,
 }
 
 impl CommandHandler for OnCommand {
@@ -30,7 +34,10 @@ impl CommandHandler for OnCommand {
     ) -> Result<Value, Error> {
         match command.name.as_str() {
             "propose" => on_propose(tx, read(command)?, now).await,
-            "decide" => on_decide(tx, read(command)?, now).await,
+            "decide" => {
+                let required = self.signatures_required;
+                on_decide(tx, read(command)?, required, now).await
+            }
             "thaw-day" => on_thaw_day(tx, read(command)?, now).await,
             "close-day" => on_close_day(tx, &self.signer, read(command)?, now).await,
             other => {
@@ -81,6 +88,7 @@ async fn on_propose(
 async fn on_decide(
     tx: &mut PgConnection,
     command: Decide,
+    must_sign: bool,
     now: DateTime<Utc>,
 ) -> Result<Value, Error> {
     if !command.accept {
@@ -100,6 +108,13 @@ async fn on_decide(
     if proposal.officer == command.officer {
         return Err(same_person(&command.officer, proposal.proposal_no).into());
     }
+    let matter = matter::of_proposal(&proposal, &case);
+    let decision = matter.decision(command.accept, command.reason.as_deref(), &command.officer);
+    let signing = Signing {
+        signature: command.signature.as_deref(),
+        is_required: must_sign,
+    };
+    approval::decide(tx, &decision, signing, now).await?;
     store::insert_decision(tx, &proposal, &command, now).await?;
     if command.accept {
         carry_out(tx, &proposal, &case, now).await?;
@@ -160,7 +175,7 @@ fn resolved(case: &Case, how: Resolution, lines: &[LineStanding]) -> BreaksResol
     }
 }
 
-async fn case_of(tx: &mut PgConnection, no: CaseNo) -> Result<Case, Error> {
+pub(crate) async fn case_of(tx: &mut PgConnection, no: CaseNo) -> Result<Case, Error> {
     let case = store::case(tx, no).await?;
     Ok(case.ok_or_else(|| {
         let detail = format!("no statement had a break {no}");

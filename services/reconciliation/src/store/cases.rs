@@ -18,6 +18,7 @@ pub(crate) struct Proposal {
     pub how: Resolution,
     pub against: Option<CaseNo>,
     pub officer: Officer,
+    pub reason: String,
     pub lines: Vec<EndToEndId>,
 }
 
@@ -188,7 +189,8 @@ pub(crate) async fn proposal(
         r#"
         SELECT institution AS "institution: Institution", statement_no, part AS "part: Part",
             break_no, how AS "how: Resolution", against_statement_no,
-            against_part AS "against_part: Part", against_break_no, officer AS "officer: Officer"
+            against_part AS "against_part: Part", against_break_no, officer AS "officer: Officer",
+            reason
         FROM reconciliation.proposals WHERE proposal_no = $1
         "#,
         proposal_no,
@@ -222,6 +224,7 @@ pub(crate) async fn proposal(
         against: against
             .map(|((statement_no, part), number)| numbered((statement_no, part, number))),
         officer: row.officer,
+        reason: row.reason,
         lines: lines
             .into_iter()
             .map(|it| EndToEndId {

@@ -105,7 +105,7 @@ pub(super) async fn acts(pool: &PgPool, run_no: RunNo) -> anyhow::Result<Vec<Act
         ActRow,
         r#"
         SELECT a.act_no, a.voided_at, a.statement, a.signature, k.public_key AS "public_key?"
-        FROM payments.acts a LEFT JOIN payments.officer_keys k USING (key_no)
+        FROM payments.acts a LEFT JOIN approval.officer_keys k USING (key_no)
         WHERE a.run_no = $1 ORDER BY a.act_no
         "#,
         run_no.0,

@@ -1,5 +1,7 @@
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use approval::Signing;
 use chrono::{DateTime, Utc};
 use domain::Officer;
 use eligibility::{Error, LawInForce, LawRecord, Laws, law_hash};
@@ -8,8 +10,10 @@ use serde::Serialize;
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::cli::Output;
+use crate::cli::{Output, Shared};
+use crate::commands::signer::show_and_sign;
 use crate::output::{Failure, print, say, show, table};
+use crate::target::Target;
 
 #[derive(Serialize)]
 struct LawView {
@@ -31,6 +35,9 @@ pub(in crate::commands) fn told(error: Error) -> Failure {
         Error::LawUnknown(_) => "law_unknown",
         Error::LawApproved(_) => "illegal_transition",
         Error::LawSamePerson => "same_person",
+        Error::Approval(approval::Error::Refused(problem)) => {
+            return Failure::Refused(problem.to_string());
+        }
         Error::NoLaw => {
             let sentence = "the services bring the shipped law, or look at it with --shipped";
             return Failure::Refused(format!("law_missing: {error}: {sentence}"));
@@ -84,12 +91,26 @@ pub(super) async fn apply(
 
 pub(super) async fn approve(
     pool: &PgPool,
+    shared: &Shared,
     law_no: i64,
-    by: &Officer,
-    output: Output,
+    (key, by): (Option<PathBuf>, &Officer),
 ) -> Result<ExitCode, Failure> {
-    let approved = eligibility::approve_law(pool, law_no, by, Utc::now()).await;
+    let matter = {
+        let mut connection = pool.acquire().await?;
+        eligibility::law_matter(&mut connection, law_no).await
+    };
+    let decision = matter.map_err(told)?.decision(true, None, by);
+    let signature = show_and_sign(shared, &decision, (key, by))?;
+    let signing = Signing {
+        signature: signature.as_deref(),
+        is_required: Target::find(&shared.home)?
+            .settings
+            .approval
+            .signatures_required,
+    };
+    let approved = eligibility::approve_law(pool, law_no, by, signing, Utc::now()).await;
     approved.map_err(told)?;
+    let output = shared.output;
     let laws = views(eligibility::list_laws(pool).await.map_err(told)?);
     let law = laws.into_iter().find(|it| it.law_no == law_no);
     match (output, law) {

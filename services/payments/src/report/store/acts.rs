@@ -1,9 +1,10 @@
+use approval::RegisteredKey;
 use domain::{Money, Officer, Period, RunNo};
 use sqlx::PgPool;
 
 use crate::Error;
-use crate::approval::{self, Delegation, SignedAct, Statement};
 use crate::report::ActRow;
+use crate::statement::{Delegation, SignedAct, Statement};
 use crate::store::programme_of;
 
 /// What officers did to a run, in order; each signature is verified anew.
@@ -12,25 +13,28 @@ pub async fn acts(pool: &PgPool, run_no: RunNo) -> Result<Vec<ActRow>, Error> {
         r#"
         SELECT a.act_no, a.act, a.officer AS "officer: Officer", a.acted_at, a.voided_at, a.lines,
             a.total AS "total: Money", a.reason, a.statement, a.signature,
-            a.principal AS "principal: Officer", k.public_key AS "public_key?", k.registered_by AS "registered_by?: Officer"
-        FROM payments.acts a LEFT JOIN payments.officer_keys k USING (key_no)
+            a.principal AS "principal: Officer", a.key_no
+        FROM payments.acts a
         WHERE a.run_no = $1 ORDER BY a.act_no LIMIT 10000
         "#,
         run_no.0,
     )
     .fetch_all(pool)
     .await?;
-    let judged = |key: &Option<Vec<u8>>, statement: &Option<String>, signature: &[u8]| {
-        let sound = key.as_ref().zip(statement.as_ref());
-        if sound.is_some_and(|(key, text)| approval::stands(key, text, signature)) {
+    let numbers: Vec<i64> = rows.iter().filter_map(|it| it.key_no).collect();
+    let keys = approval::keys(pool, &numbers).await?;
+    let judged = |key: Option<&RegisteredKey>, statement: &Option<String>, signature: &[u8]| {
+        let sound = key.zip(statement.as_ref());
+        if sound.is_some_and(|(key, text)| approval::stands(&key.public_key, text, signature)) {
             "valid"
         } else {
             "invalid"
         }
     };
-    Ok(rows
-        .into_iter()
-        .map(|it| ActRow {
+    let shown = rows.into_iter().map(|it| {
+        let key = it.key_no.and_then(|it| keys.get(&it));
+        let signature = it.signature.as_deref();
+        ActRow {
             act_no: it.act_no,
             act: it.act,
             officer: it.officer,
@@ -40,14 +44,13 @@ pub async fn acts(pool: &PgPool, run_no: RunNo) -> Result<Vec<ActRow>, Error> {
             lines: it.lines,
             total: it.total,
             reason: it.reason,
-            signature: it
-                .signature
-                .map(|signature| judged(&it.public_key, &it.statement, &signature)),
-            key_registered_by: it.registered_by,
-            public_key: it.public_key.map(hex::encode),
+            signature: signature.map(|signature| judged(key, &it.statement, signature)),
+            key_registered_by: key.map(|it| it.registered_by.clone()),
+            public_key: key.map(|it| hex::encode(&it.public_key)),
             statement: it.statement,
-        })
-        .collect())
+        }
+    });
+    Ok(shown.collect())
 }
 
 /// How many signatures there are, and the acts whose statement is not what the act says, or whose
@@ -58,16 +61,16 @@ pub async fn unsound_signatures(pool: &PgPool) -> Result<(i64, Vec<String>), Err
         SELECT a.act_no, a.act, a.officer AS "officer: Officer", a.run_no AS "run_no: RunNo",
             a.lines, a.total AS "total: Money", a.root, a.statement AS "statement!",
             a.signature AS "signature!", a.principal AS "principal: Officer", a.delegation_no,
-            k.public_key, r.programme, r.period AS "period: Period",
-            r.business_date
-        FROM payments.acts a JOIN payments.officer_keys k USING (key_no)
-        JOIN payments.runs r USING (run_no)
+            a.key_no AS "key_no!", r.programme, r.period AS "period: Period", r.business_date
+        FROM payments.acts a JOIN payments.runs r USING (run_no)
         WHERE a.signature IS NOT NULL ORDER BY a.act_no
         "#,
     )
     .fetch_all(pool)
     .await?;
     let covered = i64::try_from(rows.len()).expect("a count is small");
+    let numbers: Vec<i64> = rows.iter().map(|it| it.key_no).collect();
+    let keys = approval::keys(pool, &numbers).await?;
     let unsound = rows.into_iter().filter_map(|it| {
         let said = Statement {
             act: match it.act.as_str() {
@@ -90,8 +93,9 @@ pub async fn unsound_signatures(pool: &PgPool) -> Result<(i64, Vec<String>), Err
                     delegation_no,
                 }),
         };
-        let sound = said.to_string() == it.statement
-            && approval::stands(&it.public_key, &it.statement, &it.signature);
+        let stands =
+            |key: &RegisteredKey| approval::stands(&key.public_key, &it.statement, &it.signature);
+        let sound = said.to_string() == it.statement && keys.get(&it.key_no).is_some_and(stands);
         (!sound).then(|| format!("{} act {}", it.run_no, it.act_no))
     });
     Ok((covered, unsound.collect()))

@@ -1,12 +1,17 @@
+use std::collections::HashMap;
+
+use approval::RegisteredKey;
 use chrono::{DateTime, Utc};
 use domain::Officer;
 use sqlx::PgPool;
 use sqlx::types::Json;
 
-use crate::approval::{self, Delegation};
 use crate::proposal::{Decision, Proposed};
 use crate::report::ProposalRow;
+use crate::statement::Delegation;
 use crate::{Error, store};
+
+type Keys = HashMap<i64, RegisteredKey>;
 
 struct Row {
     proposal_no: i64,
@@ -19,7 +24,7 @@ struct Row {
     decided_at: Option<DateTime<Utc>>,
     statement: Option<String>,
     signature: Option<Vec<u8>>,
-    public_key: Option<Vec<u8>>,
+    key_no: Option<i64>,
     is_ended: bool,
 }
 
@@ -34,7 +39,7 @@ impl Row {
     }
 
     /// Whether what was signed is what was decided, and the signature stands under it.
-    fn is_sound(&self) -> bool {
+    fn is_sound(&self, keys: &Keys) -> bool {
         let decided = self.decided_by.clone().zip(self.is_accepted);
         let said = decided.map(|(officer, is_accepted)| Decision {
             proposal_no: self.proposal_no,
@@ -45,9 +50,12 @@ impl Row {
             officer,
         });
         let text = self.statement.as_deref().unwrap_or_default();
-        let signed = self.public_key.as_deref().zip(self.signature.as_deref());
+        let signed = self
+            .key_no
+            .and_then(|it| keys.get(&it))
+            .zip(self.signature.as_deref());
         said.is_some_and(|it| it.to_string() == text)
-            && signed.is_some_and(|(key, it)| approval::stands(key, text, it))
+            && signed.is_some_and(|(key, it)| approval::stands(&key.public_key, text, it))
     }
 }
 
@@ -58,12 +66,16 @@ pub async fn proposals(
     limit: i64,
 ) -> Result<Vec<ProposalRow>, Error> {
     let rows = read(pool, proposal_no, limit).await?;
+    let keys = keys_of(pool, &rows).await?;
     let shown = rows.into_iter().map(|it| ProposalRow {
         state: it.state(),
-        signature: it
-            .signature
-            .is_some()
-            .then(|| if it.is_sound() { "valid" } else { "invalid" }),
+        signature: it.signature.is_some().then(|| {
+            if it.is_sound(&keys) {
+                "valid"
+            } else {
+                "invalid"
+            }
+        }),
         proposal_no: it.proposal_no,
         proposed: it.proposed.0,
         maker: it.maker,
@@ -83,8 +95,9 @@ pub async fn unsound_decisions(pool: &PgPool) -> Result<(i64, Vec<String>), Erro
         .into_iter()
         .filter(|it| it.signature.is_some())
         .collect();
+    let keys = keys_of(pool, &signed).await?;
     let covered = i64::try_from(signed.len()).expect("a count is small");
-    let unsound = signed.iter().filter(|it| !it.is_sound());
+    let unsound = signed.iter().filter(|it| !it.is_sound(&keys));
     Ok((
         covered,
         unsound
@@ -104,6 +117,11 @@ pub async fn lent_by(
     store::delegation(&mut connection, principal, delegate, now).await
 }
 
+async fn keys_of(pool: &PgPool, rows: &[Row]) -> Result<Keys, Error> {
+    let numbers: Vec<i64> = rows.iter().filter_map(|it| it.key_no).collect();
+    Ok(approval::keys(pool, &numbers).await?)
+}
+
 async fn read(pool: &PgPool, proposal_no: Option<i64>, limit: i64) -> Result<Vec<Row>, Error> {
     Ok(sqlx::query_as!(
         Row,
@@ -111,12 +129,11 @@ async fn read(pool: &PgPool, proposal_no: Option<i64>, limit: i64) -> Result<Vec
         SELECT p.proposal_no, p.proposed AS "proposed: Json<Proposed>", p.maker AS "maker: Officer",
             p.reason, p.proposed_at, d.officer AS "decided_by?: Officer",
             d.is_accepted AS "is_accepted?", d.decided_at AS "decided_at?", d.statement,
-            d.signature, k.public_key AS "public_key?",
+            d.signature, d.key_no AS "key_no?",
             EXISTS (SELECT FROM payments.delegation_ends e WHERE e.proposal_no = p.proposal_no)
                 AS "is_ended!"
         FROM payments.proposals p
         LEFT JOIN payments.proposal_decisions d USING (proposal_no)
-        LEFT JOIN payments.officer_keys k USING (key_no)
         WHERE $1::bigint IS NULL OR p.proposal_no = $1
         ORDER BY p.proposal_no DESC LIMIT $2
         "#,
