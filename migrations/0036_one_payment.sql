@@ -34,17 +34,30 @@ JOIN ledger.journals j USING (part, seq)
 JOIN ledger.accounts d ON d.account_no = t.debit
 JOIN ledger.accounts c ON c.account_no = t.credit;
 
--- Messages with the line's bank that name it. Their bodies hold sealed accounts, so the owner looks.
-CREATE FUNCTION audit.messages_of(line_id text) RETURNS SETOF audit.bank_messages LANGUAGE sql STABLE
-    SECURITY DEFINER SET search_path = pg_catalog AS $$
-    SELECT b.* FROM payments.chunks c
-    JOIN messaging.received m ON m.part = c.part AND m.speaker LIKE 'bank.' || c.institution || '.%'
-    JOIN audit.bank_messages b ON (b.consumer, b.speaker, b.part, b.seq)
-        = (m.consumer, m.speaker, m.part, m.seq)
-    WHERE (c.run_no, c.part, c.chunk) = (substr(split_part(line_id, '-', 1), 2)::bigint,
+-- What was said to the line's bank and what it said, wherever the line is named. Bodies hold sealed
+-- accounts, so the owner looks.
+CREATE FUNCTION audit.messages_of(line_id text) RETURNS TABLE (subject text, part smallint, seq bigint,
+    event_id uuid, created_at timestamptz, received_at timestamptz, signed_by text, body_sha256 text,
+    signature text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+    WITH place AS (
+        SELECT c.part, 'bank.' || c.institution || '.%' AS speaker, convert_to('"' || line_id || '"', 'UTF8') AS named
+        FROM payments.chunks c
+        WHERE (c.run_no, c.part, c.chunk) = (substr(split_part(line_id, '-', 1), 2)::bigint,
             split_part(line_id, '-', 2)::smallint, split_part(line_id, '-', 3)::integer)
-        AND position(convert_to('"' || line_id || '"', 'UTF8') IN m.body) > 0
-    ORDER BY b.created_at, b.speaker, b.seq, b.consumer
+    ), said AS (
+        SELECT m.subject, m.part, m.seq, m.event_id, m.created_at, m.received_at, m.key_no,
+            m.body_sha256, m.signature
+        FROM place p JOIN messaging.received m ON m.part = p.part AND m.speaker LIKE p.speaker
+        WHERE position(p.named IN m.body) > 0
+        UNION ALL
+        SELECT o.subject, o.part, o.seq, o.event_id, o.recorded_at, NULL, o.key_no, sha256(o.body),
+            o.signature
+        FROM place p JOIN messaging.outbox o ON o.part = p.part AND o.speaker LIKE p.speaker
+        WHERE o.key_no IS NOT NULL AND position(p.named IN o.body) > 0
+    )
+    SELECT DISTINCT s.subject, s.part, s.seq, s.event_id, s.created_at, s.received_at, k.organisation,
+        encode(s.body_sha256, 'hex'), encode(s.signature, 'hex')
+    FROM said s JOIN messaging.organisation_keys k USING (key_no) ORDER BY s.created_at, s.seq
 $$;
 COMMENT ON FUNCTION audit.messages_of IS
     'Thông điệp với ngân hàng có nêu khoản chi. Messages with the bank that name the payment.';

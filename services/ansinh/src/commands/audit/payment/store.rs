@@ -53,7 +53,6 @@ pub(super) async fn payment(
 #[derive(Debug, Serialize)]
 pub(super) struct MessageRow {
     pub subject: String,
-    pub consumer: String,
     pub part: i16,
     pub seq: i64,
     pub created_at: DateTime<Utc>,
@@ -68,8 +67,8 @@ pub(super) async fn messages(
     sqlx::query_as!(
         MessageRow,
         r#"
-        SELECT subject AS "subject!", consumer AS "consumer!", part AS "part!", seq AS "seq!",
-            created_at AS "created_at!", signed_by AS "signed_by!", body_sha256 AS "body_sha256!"
+        SELECT subject AS "subject!", part AS "part!", seq AS "seq!", created_at AS "created_at!",
+            signed_by AS "signed_by!", body_sha256 AS "body_sha256!"
         FROM audit.messages_of($1)
         "#,
         at.to_string(),
