@@ -80,6 +80,8 @@ pub(super) async fn evidence(
     let told = proof::verify(pool, &log, &verifier_key, &Held::default()).await?;
     clock.phase("verify all evidence", payments);
     ensure!(told.tampered == 0 && told.incomplete.is_empty(), "{told:?}");
+    store::analyze(pool).await?;
+    clock.restart();
     for line in 1..=PROVEN {
         let line = Position {
             run: run_no,
