@@ -1,7 +1,6 @@
 use domain::{ChunkNo, LineNo, Money, Part, PersonNo, RunNo};
 
-use sha2::{Digest, Sha256};
-
+use crate::merkle::sha256;
 use crate::{Account, Root, leaf_hash, merkle_root};
 
 /// Why a journal was written; the steps of a payment in the order they happen.
@@ -132,21 +131,13 @@ pub(crate) struct Salt([u8; 32]);
 impl Salt {
     /// Of the journal with this number, by the secret of its partition's books.
     pub fn of_journal(secret: &[u8], part: Part, seq: i64) -> Salt {
-        let hash = Sha256::new()
-            .chain_update(secret)
-            .chain_update(part.number().to_be_bytes())
-            .chain_update(seq.to_be_bytes())
-            .finalize();
-        Salt(hash.into())
+        let (part, seq) = (part.number().to_be_bytes(), seq.to_be_bytes());
+        Salt(sha256(&[secret, &part, &seq]))
     }
 
     /// Of one transfer by its line in the journal, from 1.
     pub fn of_line(self, line: i32) -> [u8; 32] {
-        let hash = Sha256::new()
-            .chain_update(self.0)
-            .chain_update(line.to_be_bytes())
-            .finalize();
-        hash.into()
+        sha256(&[&self.0, &line.to_be_bytes()])
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 /// A SHA-256 Merkle tree hash (RFC 6962, section 2.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,11 +24,17 @@ impl fmt::Debug for Root {
 
 /// Leaves and nodes are hashed apart (0x00, 0x01), so that neither can pose as the other.
 pub fn leaf_hash(leaf: &[u8]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update([0])
-        .chain_update(leaf)
-        .finalize()
-        .into()
+    sha256(&[&[0], leaf])
+}
+
+/// SHA-256 (FIPS 180-4) of the parts one behind the other.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let hash = context.finish();
+    hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 /// The root over leaf hashes in their order; of none, the hash of the empty string.
@@ -53,16 +59,11 @@ pub fn merkle_root(leaves: impl IntoIterator<Item = [u8; 32]>) -> Root {
         .rev()
         .map(|(_, hash)| hash)
         .reduce(|right, left| node_hash(&left, &right));
-    Root(folded.unwrap_or_else(|| Sha256::digest([]).into()))
+    Root(folded.unwrap_or_else(|| sha256(&[])))
 }
 
 fn node_hash(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update([1])
-        .chain_update(left)
-        .chain_update(right)
-        .finalize()
-        .into()
+    sha256(&[&[1], left, right])
 }
 
 #[cfg(test)]
@@ -72,7 +73,7 @@ mod tests {
     /// The definition of RFC 6962, section 2.1, word by word.
     fn by_definition(leaves: &[[u8; 32]]) -> [u8; 32] {
         match leaves {
-            [] => Sha256::digest([]).into(),
+            [] => sha256(&[]),
             [one] => *one,
             many => {
                 let split = (many.len().next_power_of_two() / 2).min(many.len() - 1);

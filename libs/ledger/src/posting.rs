@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{Money, Part};
-use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use crate::journal::Salt;
+use crate::merkle::sha256;
 use crate::store::{self, Head, JournalRow, Posted};
 use crate::{AccountNo, Error, Journal, Root};
 
@@ -105,19 +105,18 @@ pub(crate) struct HashedFields<'a> {
 /// Chains a journal to the one before it in its partition.
 pub(crate) fn journal_hash(part: Part, fields: &HashedFields<'_>, at: DateTime<Utc>) -> [u8; 32] {
     let text = |it: &str| u32::try_from(it.len()).expect("short text").to_be_bytes();
-    Sha256::new()
-        .chain_update(fields.prev_hash)
-        .chain_update(part.number().to_be_bytes())
-        .chain_update(fields.seq.to_be_bytes())
-        .chain_update(text(fields.kind))
-        .chain_update(fields.kind)
-        .chain_update(text(fields.reference))
-        .chain_update(fields.reference)
-        .chain_update(fields.run_no.to_be_bytes())
-        .chain_update(fields.lines.to_be_bytes())
-        .chain_update(fields.total.units().to_be_bytes())
-        .chain_update(fields.root.0)
-        .chain_update(at.timestamp_micros().to_be_bytes())
-        .finalize()
-        .into()
+    sha256(&[
+        &fields.prev_hash,
+        &part.number().to_be_bytes(),
+        &fields.seq.to_be_bytes(),
+        &text(fields.kind),
+        fields.kind.as_bytes(),
+        &text(fields.reference),
+        fields.reference.as_bytes(),
+        &fields.run_no.to_be_bytes(),
+        &fields.lines.to_be_bytes(),
+        &fields.total.units().to_be_bytes(),
+        &fields.root.0,
+        &at.timestamp_micros().to_be_bytes(),
+    ])
 }
