@@ -409,7 +409,6 @@ async fn end(world: &World, key_no: i64, ended_at: Option<DateTime<Utc>>) -> any
     let body = EndOrganisationKey {
         officer: officer("ly.nhan"),
         key_no,
-        signature: None,
         reason: "thay khoá".to_owned(),
         ended_at,
     };

@@ -192,7 +192,7 @@ fn malformed(error: &der::Error) -> Error {
     }
 }
 
-fn refused<T>(code: &'static str, detail: impl ToString) -> Result<T, Error> {
-    let detail = detail.to_string();
+fn refused<T>(code: &'static str, detail: impl Into<String>) -> Result<T, Error> {
+    let detail = detail.into();
     Err(Error::Refused { code, detail })
 }

@@ -107,7 +107,8 @@ impl World {
 pub async fn register_key(pool: &PgPool, by: &str) -> anyhow::Result<()> {
     sqlx::query(
         "INSERT INTO approval.officer_keys (officer, public_key, registered_by, registered_at)
-        VALUES ($1, $2, 'bui.kiem', now()) ON CONFLICT DO NOTHING",
+        VALUES ($1, $2, CASE $1 WHEN 'bui.kiem' THEN 'pham.dung' ELSE 'bui.kiem' END, now())
+        ON CONFLICT DO NOTHING",
     )
     .bind(by)
     .bind(&key_of(by).verifying_key().to_bytes()[..])
