@@ -7,8 +7,8 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::{log_of, sealed_month, until_sealed};
-use crate::ground::ansinh_binary;
+use super::{Copy, log_of, sealed_month, until_sealed};
+use crate::ground::{Ground, ansinh_binary, url_of_database};
 use crate::world::World;
 
 const README: &str = include_str!("../../../README.md");
@@ -38,7 +38,7 @@ async fn the_readme_leads_an_auditor_through_fifteen_minutes() -> anyhow::Result
         let command = command.replace(LINE, &line);
         // Nothing that waits is left out when somebody verifies.
         until_sealed(&world).await?;
-        let shown = typed(&world, &desk, &command).await?;
+        let shown = typed(&world.ground, &desk, &command).await?;
         ensure!(shown.status.success(), "{command}: {shown:?}");
         said.push_str(&format!("$ {command}\n"));
         said.push_str(&String::from_utf8(shown.stdout)?);
@@ -58,8 +58,9 @@ async fn the_readme_leads_an_auditor_through_fifteen_minutes() -> anyhow::Result
     }
     the_story_is_that_of_the_tables(&world, &desk, &line).await?;
     a_changed_byte_is_named(&world, &desk, commands.last().context("a command")?).await?;
-    a_story_that_was_changed_is_none(&world, &desk, &line).await?;
-    world.close().await
+    let ground = world.end().await?;
+    a_story_that_was_changed_is_none(&ground, &desk, &line).await?;
+    ground.clear().await
 }
 
 /// The commands of the page, comments left out.
@@ -75,13 +76,13 @@ fn page() -> anyhow::Result<impl Iterator<Item = &'static str>> {
 }
 
 /// As in a shell at the auditor's desk, where the log's key was noted down.
-async fn typed(world: &World, desk: &Path, command: &str) -> anyhow::Result<Output> {
-    let (_, key) = log_of(&world.ground)?;
+async fn typed(ground: &Ground, desk: &Path, command: &str) -> anyhow::Result<Output> {
+    let (_, key) = log_of(ground)?;
     let path = std::env::var("PATH")?;
     Ok(Command::new("bash")
         .args(["-c", command])
         .current_dir(desk)
-        .envs(world.ground.env())
+        .envs(ground.env())
         .env("PATH", format!("{}:{path}", desk.display()))
         .env("LOG_KEY", key.verifier_key())
         .env("PYTHONIOENCODING", "utf-8")
@@ -95,7 +96,7 @@ async fn the_story_is_that_of_the_tables(
     line: &str,
 ) -> anyhow::Result<()> {
     let command = format!("ansinh audit payment {line} --by kiemtoan.an --output json");
-    let shown = typed(world, desk, &command).await?;
+    let shown = typed(&world.ground, desk, &command).await?;
     let story: Value = serde_json::from_slice(&shown.stdout)?;
     let amount: String =
         sqlx::query_scalar("SELECT amount::text FROM audit.payments WHERE line_id = $1")
@@ -119,7 +120,7 @@ async fn the_story_is_that_of_the_tables(
         );
     }
     let none = "ansinh audit payment R000999-00-0001-0001 --by kiemtoan.an";
-    let refused = typed(world, desk, none).await?;
+    let refused = typed(&world.ground, desk, none).await?;
     assert_eq!(refused.status.code(), Some(3), "{refused:?}");
     let asked = "SELECT count(*) FROM audit.queries WHERE question = 'payment'";
     assert_eq!(world.number(asked).await?, 3);
@@ -132,7 +133,7 @@ async fn a_changed_byte_is_named(world: &World, desk: &Path, verify: &str) -> an
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&list, bytes)?;
-    let shown = typed(world, desk, verify).await?;
+    let shown = typed(&world.ground, desk, verify).await?;
     let said = String::from_utf8([shown.stdout, shown.stderr].concat())?;
     ensure!(
         shown.status.code() == Some(8) && said.contains("data/lines.csv"),
@@ -143,23 +144,21 @@ async fn a_changed_byte_is_named(world: &World, desk: &Path, verify: &str) -> an
 
 /// A signed text, and what was booked, as somebody left them who may do anything.
 async fn a_story_that_was_changed_is_none(
-    world: &World,
+    ground: &Ground,
     desk: &Path,
     line: &str,
 ) -> anyhow::Result<()> {
-    let command = format!("ansinh audit payment {line} --by kiemtoan.an");
     for change in [
         "UPDATE payments.acts SET statement = statement || ' ' WHERE signature IS NOT NULL",
         "UPDATE ledger.transfers SET amount = amount + 1 WHERE chunk > 0",
     ] {
-        let mut tx = world.pool.begin().await?;
-        sqlx::raw_sql("SET LOCAL session_replication_role = replica")
-            .execute(&mut *tx)
-            .await?;
-        sqlx::raw_sql(change).execute(&mut *tx).await?;
-        tx.commit().await?;
-        let shown = typed(world, desk, &command).await?;
+        let copy = Copy::of(ground).await?;
+        copy.change(change).await?;
+        let url = url_of_database(&ground.database_url, &copy.name)?;
+        let command = format!("DATABASE_URL='{url}' ansinh audit payment {line} --by kiemtoan.an");
+        let shown = typed(ground, desk, &command).await?;
         assert_eq!(shown.status.code(), Some(8), "{change}: {shown:?}");
+        copy.drop().await?;
     }
     Ok(())
 }
