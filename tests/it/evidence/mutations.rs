@@ -12,7 +12,7 @@ use crate::chance::Chance;
 
 const SEED: u64 = 826;
 /// How many in a run of the tests; `EVIDENCE_MUTATIONS=10000` asks for more.
-const USUAL: u64 = 150;
+const USUAL: u64 = 100;
 
 /// What is evident, or keeps what is.
 const TABLES: [&str; 23] = [
