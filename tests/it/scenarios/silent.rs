@@ -64,6 +64,7 @@ async fn what_a_silent_bank_paid_and_did_not_pay_is_settled_by_officers() -> any
 }
 
 async fn settle(town: &Town, line: EndToEndId, end: &str) -> anyhow::Result<()> {
+    town.world.hand_key(CHECKER).await?;
     let line = line.to_string();
     let said = [
         "run",
