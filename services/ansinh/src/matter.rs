@@ -79,14 +79,14 @@ pub async fn decisions(
 ) -> anyhow::Result<Vec<Judged>> {
     let mut judged = Vec::new();
     for decided in approval::decisions(pool, kind, limit).await? {
-        let standing = if !says_what_is_stored(pool, &decided).await? {
-            Standing::Invalid
-        } else {
+        let standing = if says_what_is_stored(pool, &decided).await? {
             match decided.is_sound() {
                 None => Standing::Unsigned,
                 Some(true) => Standing::Valid,
                 Some(false) => Standing::Invalid,
             }
+        } else {
+            Standing::Invalid
         };
         judged.push(Judged { decided, standing });
     }

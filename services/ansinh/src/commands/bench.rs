@@ -146,8 +146,7 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
         let memory = peak_memory_mib();
         let copy_rows_per_s = yardstick(&pool).await?;
         let run_no = *payout.runs.first().context("a run")?;
-        sealer.stop().await?;
-        evidence::evidence(target, &pool, &mut clock, (run_no, payments)).await?;
+        evidence::evidence(target, &pool, &mut clock, sealer, (run_no, payments)).await?;
         let invariants_hold = check_all(&pool).await?.iter().all(crate::Invariant::holds);
         let chain = clock.chain();
         let payments_per_s = per_second(payments, chain);

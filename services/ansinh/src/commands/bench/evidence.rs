@@ -56,7 +56,7 @@ impl Sealer {
         Ok(sealing + store::entering(pool).await?)
     }
 
-    pub(super) async fn stop(self) -> anyhow::Result<()> {
+    async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
         self.sealing.await?
     }
@@ -67,8 +67,10 @@ pub(super) async fn evidence(
     target: &Target,
     pool: &PgPool,
     clock: &mut Clock,
+    sealer: Sealer,
     (run_no, payments): (RunNo, u64),
 ) -> anyhow::Result<()> {
+    sealer.stop().await?;
     let (log, key) = log_of(target)?;
     clock.restart();
     let mut waits = true;
