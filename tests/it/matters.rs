@@ -378,7 +378,9 @@ async fn the_database_knows_who_decides_what(world: &World) -> anyhow::Result<()
         .execute(&accounts)
         .await;
     let code = foreign.expect_err("it is none of theirs");
-    let code = code.as_database_error().and_then(|it| it.code());
+    let code = code
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     assert_eq!(code.as_deref(), Some("42501"), "insufficient_privilege");
     accounts.close().await;
     Ok(())

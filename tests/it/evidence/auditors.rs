@@ -197,7 +197,7 @@ async fn nothing_else_is_theirs(office: &Office, auditor: &mut PgConnection) -> 
             let told = told.err().context(*statement)?;
             let code = told
                 .as_database_error()
-                .and_then(|it| it.code())
+                .and_then(sqlx::error::DatabaseError::code)
                 .context("a code")?;
             // Read-only, or not theirs in any transaction.
             let is_refused = code == "42501" || is_read_only && code == "25006";
@@ -214,7 +214,9 @@ async fn nothing_else_is_theirs(office: &Office, auditor: &mut PgConnection) -> 
         let options = office.options()?.options([(name, value)]);
         let told = PgConnection::connect_with(&options).await.err();
         let code = told.context(name)?;
-        let code = code.as_database_error().and_then(|it| it.code());
+        let code = code
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
         assert_eq!(code.as_deref(), Some("42501"), "{name}");
     }
     let mut again = PgConnection::connect_with(&office.options()?).await?;
