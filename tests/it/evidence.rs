@@ -337,7 +337,7 @@ async fn whoever_changes_records_or_the_log_is_found() -> anyhow::Result<()> {
         (0, &Vec::new()),
         "{clean:?}"
     );
-    sealing::who_verifies_holds_no_sealer_up(&copy, &log).await?;
+    sealing::who_verifies_needs_little_of_others(&copy, &log).await?;
     a_changed_file_is_named(&copy, &log).await?;
     a_rewritten_history_is_found_by_who_kept_a_checkpoint(&copy, &held).await?;
     copy.drop().await?;

@@ -36,9 +36,33 @@ pub(crate) async fn enter_checkpoints(tx: &mut PgConnection) -> Result<(), Error
     Ok(())
 }
 
+/// An entry as the queue has it.
+struct EntryRow {
+    lane: i16,
+    seq: i64,
+    source: String,
+    key: String,
+    root: Option<Vec<u8>>,
+    commitment: Vec<u8>,
+}
+
+impl From<EntryRow> for Leaf {
+    fn from(it: EntryRow) -> Leaf {
+        Leaf {
+            source: it.source,
+            key: it.key,
+            lane: it.lane,
+            seq: it.seq,
+            root: it.root.map(hex::encode),
+            commitment: hex::encode(it.commitment),
+        }
+    }
+}
+
 /// Entries that no leaf holds yet, lane after lane and in each lane in its order, so many at most.
 pub(crate) async fn unsealed(tx: &mut PgConnection, limit: i64) -> Result<Vec<Leaf>, Error> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        EntryRow,
         r#"
         -- LATERAL with OFFSET 0 looks each lane up by key, whatever the statistics say.
         SELECT e.lane, e.seq, e.source, e.key, e.root, e.commitment
@@ -53,15 +77,7 @@ pub(crate) async fn unsealed(tx: &mut PgConnection, limit: i64) -> Result<Vec<Le
     )
     .fetch_all(tx)
     .await?;
-    let leaf = rows.into_iter().map(|it| Leaf {
-        source: it.source,
-        key: it.key,
-        lane: it.lane,
-        seq: it.seq,
-        root: it.root.map(hex::encode),
-        commitment: hex::encode(it.commitment),
-    });
-    Ok(leaf.collect())
+    Ok(rows.into_iter().map(Leaf::from).collect())
 }
 
 /// Writes which entries became leaves from `first` on, how far that seals each lane, and what is
@@ -175,7 +191,8 @@ pub(crate) async fn leaf_of(
 /// The leaves of the log from one index to below another, in their order.
 pub(crate) async fn leaves(tx: &mut PgConnection, from: u64, to: u64) -> Result<Vec<Leaf>, Error> {
     let below_2_63 = "a log of less than 2^63 leaves";
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        EntryRow,
         r#"
         SELECT e.lane, e.seq, e.source, e.key, e.root, e.commitment
         FROM proof.leaves l JOIN proof.entries e USING (lane, seq)
@@ -186,15 +203,7 @@ pub(crate) async fn leaves(tx: &mut PgConnection, from: u64, to: u64) -> Result<
     )
     .fetch_all(tx)
     .await?;
-    let leaf = rows.into_iter().map(|it| Leaf {
-        source: it.source,
-        key: it.key,
-        lane: it.lane,
-        seq: it.seq,
-        root: it.root.map(hex::encode),
-        commitment: hex::encode(it.commitment),
-    });
-    Ok(leaf.collect())
+    Ok(rows.into_iter().map(Leaf::from).collect())
 }
 
 /// What a leaf commits to.

@@ -152,7 +152,10 @@ async fn recompute(
 /// The partitions' books, several at a time, all as of the same moment.
 async fn books(pool: &PgPool, snapshot: &str) -> Result<Vec<ledger::Checked>, Error> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = cores.min(WORKERS_MAX);
+    // One connection of the pool reads the rest of the evidence meanwhile.
+    let free = pool.options().get_max_connections().saturating_sub(1);
+    let free = usize::try_from(free).unwrap_or(WORKERS_MAX);
+    let workers = cores.min(WORKERS_MAX).min(free).max(1);
     let mut checking = JoinSet::new();
     for first in 0..workers {
         let mut tx = store::as_of(pool, snapshot).await?;

@@ -1,13 +1,47 @@
+use std::time::Duration;
+
 use anyhow::Context as _;
 use proof::{Held, Log};
+use sqlx::postgres::PgPoolOptions;
 
 use super::{Copy, log_of};
 
-/// A verification may take minutes; money stops where evidence waits as long.
-pub(super) async fn who_verifies_holds_no_sealer_up(
+pub(super) async fn who_verifies_needs_little_of_others(
     copy: &Copy<'_>,
     log: &Log,
 ) -> anyhow::Result<()> {
+    who_verifies_holds_no_sealer_up(copy, log).await?;
+    two_connections_are_enough(copy, log).await
+}
+
+/// However many cores there are: who has few connections reads the partitions one after the other, and
+/// waits for none of its own while one takes long.
+async fn two_connections_are_enough(copy: &Copy<'_>, log: &Log) -> anyhow::Result<()> {
+    let (_, key) = log_of(copy.ground)?;
+    let few = PgPoolOptions::new()
+        .max_connections(2)
+        .acquire_timeout(Duration::from_secs(1))
+        .connect_with((*copy.pool.connect_options()).clone())
+        .await?;
+    let mut held_up = copy.pool.begin().await?;
+    sqlx::raw_sql("LOCK TABLE ledger.transfers IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *held_up)
+        .await?;
+    let long = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        anyhow::Ok(held_up.rollback().await?)
+    };
+    let key = key.verifier_key();
+    let nothing_else = Held::default();
+    let told = async { Ok(proof::verify(&few, log, &key, &nothing_else).await?) };
+    let (told, ()) = tokio::try_join!(told, long)?;
+    assert_eq!(told.tampered, 0, "{told:?}");
+    few.close().await;
+    Ok(())
+}
+
+/// A verification may take minutes; money stops where evidence waits as long.
+async fn who_verifies_holds_no_sealer_up(copy: &Copy<'_>, log: &Log) -> anyhow::Result<()> {
     let (_, key) = log_of(copy.ground)?;
     let mut held_up = copy.pool.begin().await?;
     sqlx::raw_sql("LOCK TABLE ledger.transfers IN ACCESS EXCLUSIVE MODE")
@@ -22,9 +56,9 @@ pub(super) async fn who_verifies_holds_no_sealer_up(
             .await?
             == 0
         {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let bound = std::time::Duration::from_secs(2);
+        let bound = Duration::from_secs(2);
         let sealed = proof::seal(&copy.pool, log, &key, chrono::Utc::now());
         let sealed = tokio::time::timeout(bound, sealed)
             .await
