@@ -27,14 +27,14 @@ async fn two_connections_are_enough(copy: &Copy<'_>, log: &Log) -> anyhow::Resul
     sqlx::raw_sql("LOCK TABLE ledger.transfers IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *held_up)
         .await?;
-    let long = async {
+    let lengthy = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
         anyhow::Ok(held_up.rollback().await?)
     };
     let key = key.verifier_key();
     let nothing_else = Held::default();
     let told = async { Ok(proof::verify(&few, log, &key, &nothing_else).await?) };
-    let (told, ()) = tokio::try_join!(told, long)?;
+    let (told, ()) = tokio::try_join!(told, lengthy)?;
     assert_eq!(told.tampered, 0, "{told:?}");
     few.close().await;
     Ok(())
