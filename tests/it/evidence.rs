@@ -4,6 +4,7 @@ mod auditors;
 mod exports;
 mod fifteen;
 mod foreign;
+mod known;
 mod mutations;
 mod pack;
 mod questions;
@@ -22,8 +23,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::process::Command;
 
 use crate::ground::{Ground, ansinh_binary, database_of_url, url_of_database};
-use crate::world::World;
-use crate::world::pensioners;
+use crate::world::{World, pensioners};
 
 const PROGRAMME: Programme = Programme::RetirementPension;
 const OURS: &str = "970436";
