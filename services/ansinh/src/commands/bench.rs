@@ -1,7 +1,9 @@
+mod banks;
 mod determine;
 mod evidence;
 mod links;
 mod reconcile;
+mod resources;
 mod store;
 
 use std::path::Path;
@@ -23,6 +25,10 @@ use crate::process::start_some;
 use crate::servers::Servers;
 use crate::target::Target;
 
+use banks::Banks;
+use resources::{Cpu, Watched};
+
+pub(super) use resources::peak_memory_mib;
 use store::{database_bytes, yardstick};
 
 pub(super) use determine::determine;
@@ -31,12 +37,12 @@ pub(super) use reconcile::reconcile;
 
 const HOME: &str = ".ansinh/bench";
 const PROGRAMMES: [Programme; 1] = [Programme::SocialPension];
-const PAYING: [ServiceName; 5] = [
+/// In this process; the banks are another.
+const PAYING: [ServiceName; 4] = [
     ServiceName::Eligibility,
     ServiceName::Accounts,
     ServiceName::Payments,
     ServiceName::Reconciliation,
-    ServiceName::Sandbox,
 ];
 
 /// One phase of the chain.
@@ -46,6 +52,9 @@ struct Phase {
     lines: u64,
     milliseconds: u64,
     lines_per_s: u64,
+    /// Where programs are watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_milliseconds: Option<Cpu>,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,10 +62,18 @@ struct Measured {
     people: u64,
     payments: u64,
     phases: Vec<Phase>,
+    /// From opening to closing, by who took it.
+    cpu_milliseconds: Cpu,
+    /// Of ours, the servers' and NATS's, from opening to closing.
+    cpu_microseconds_per_payment: u64,
+    wal_bytes_per_payment: u64,
+    /// Said by services from opening to closing, and so through NATS.
+    messages: u64,
+    message_bytes_per_payment: u64,
     /// From opening the runs to their closing, the wait for silent banks left out.
     chain_milliseconds: u64,
     payments_per_s: u64,
-    peak_memory_mib: u64,
+    peak_memory_mib: PeakMemory,
     database_bytes_per_payment: u64,
     /// Entering evidence and sealing it, one after the other, while the chain was under way.
     evidence_milliseconds: u64,
@@ -83,7 +100,7 @@ pub(super) async fn bench(people: u64, seed: u64) -> Result<ExitCode, Failure> {
         }
     });
     let telemetry = Telemetry::start("ansinh-bench", &target.settings)?;
-    let measured = measure(&target, people, seed, home).await;
+    let measured = measure(&target, &servers, (people, seed), home).await;
     telemetry.shutdown().await;
     servers.stop().await?;
     let measured = measured?;
@@ -97,7 +114,12 @@ pub(super) async fn bench(people: u64, seed: u64) -> Result<ExitCode, Failure> {
     }
 }
 
-async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow::Result<Measured> {
+async fn measure(
+    target: &Target,
+    servers: &Servers,
+    (people, seed): (u64, u64),
+    home: &Path,
+) -> anyhow::Result<Measured> {
     target.migrate().await?;
     let period: Period = "2026-12".parse()?;
     // One run of one programme: the month's largest in people.
@@ -113,6 +135,12 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
     let empty = database_bytes(&pool).await?;
     // All but who seals: that is measured here.
     let services = start_some(&PAYING, &target.settings, &Health::default()).await?;
+    let banks = Banks::start(target, home)?;
+    clock.watch(Watched {
+        postgres: servers.postgres_pid(),
+        nats: servers.nats_pid(),
+        sandbox: banks.pid(),
+    });
     let sealer = evidence::Sealer::start(target, &pool).await?;
     clock.restart();
     let measured = async {
@@ -140,15 +168,19 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
             releaser: Signing::as_officer("tran.chi")?,
         };
         let before = sealer.busy(&pool).await?;
+        let (wal, said) = (store::wal_bytes(&pool).await?, store::said(&pool).await?);
         let payments = carry(&mut payout, &mut clock, people).await?;
+        let wal = store::wal_bytes(&pool).await?.saturating_sub(wal);
+        let (messages, message_bytes) = store::said(&pool).await?;
+        let message_bytes = message_bytes.saturating_sub(said.1);
         let evidence_milliseconds = sealer.busy(&pool).await?.saturating_sub(before);
         let used = database_bytes(&pool).await?.saturating_sub(empty);
-        let memory = peak_memory_mib();
+        let memory = PeakMemory::of(servers, &banks);
         let copy_rows_per_s = yardstick(&pool).await?;
         let run_no = *payout.runs.first().context("a run")?;
         evidence::evidence(target, &pool, &mut clock, sealer, (run_no, payments)).await?;
         let invariants_hold = check_all(&pool).await?.iter().all(crate::Invariant::holds);
-        let chain = clock.chain();
+        let (chain, cpu) = (clock.chain(), clock.chain_cpu());
         let payments_per_s = per_second(payments, chain);
         anyhow::Ok(Measured {
             people,
@@ -156,6 +188,11 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
             phases: std::mem::take(&mut clock.phases),
             chain_milliseconds: chain,
             payments_per_s,
+            cpu_milliseconds: cpu,
+            cpu_microseconds_per_payment: cpu.chain() * 1000 / payments.max(1),
+            wal_bytes_per_payment: wal / payments.max(1),
+            messages: messages.saturating_sub(said.0),
+            message_bytes_per_payment: message_bytes / payments.max(1),
             peak_memory_mib: memory,
             database_bytes_per_payment: used / payments.max(1),
             evidence_milliseconds,
@@ -167,6 +204,7 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
     };
     let measured = measured.await;
     services.stop().await;
+    banks.stop().await?;
     measured
 }
 
@@ -197,20 +235,28 @@ async fn carry(payout: &mut Payout, clock: &mut Clock, people: u64) -> anyhow::R
     Ok(lines)
 }
 
-/// The most memory this process has held, from the kernel; 0 where it does not tell.
-pub(super) fn peak_memory_mib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
-    let kib: u64 = line
-        .and_then(|it| it.split_whitespace().next())
-        .and_then(|it| it.parse().ok())
-        .unwrap_or_default();
-    kib / 1024
+/// The most memory that each program has held, in MiB.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct PeakMemory {
+    ours: u64,
+    nats: u64,
+    sandbox: u64,
+}
+
+impl PeakMemory {
+    fn of(servers: &Servers, banks: &Banks) -> PeakMemory {
+        PeakMemory {
+            ours: peak_memory_mib(std::process::id()),
+            nats: peak_memory_mib(servers.nats_pid()),
+            sandbox: peak_memory_mib(banks.pid()),
+        }
+    }
 }
 
 struct Clock {
     begun: Instant,
     phases: Vec<Phase>,
+    watched: Option<(Watched, Cpu)>,
 }
 
 impl Default for Clock {
@@ -218,6 +264,7 @@ impl Default for Clock {
         Clock {
             begun: Instant::now(),
             phases: Vec::new(),
+            watched: None,
         }
     }
 }
@@ -231,8 +278,16 @@ impl Clock {
         "close",
     ];
 
+    /// From now on phases say who worked.
+    fn watch(&mut self, watched: Watched) {
+        self.watched = Some((watched, Cpu::of(watched)));
+    }
+
     fn restart(&mut self) {
         self.begun = Instant::now();
+        if let Some((watched, before)) = &mut self.watched {
+            *before = Cpu::of(*watched);
+        }
     }
 
     fn phase(&mut self, name: &'static str, lines: u64) -> u64 {
@@ -244,6 +299,9 @@ impl Clock {
             lines,
             milliseconds,
             lines_per_s,
+            cpu_milliseconds: self
+                .watched
+                .map(|(watched, before)| Cpu::of(watched) - before),
         });
         self.restart();
         lines_per_s
@@ -256,6 +314,15 @@ impl Clock {
             .iter()
             .filter(|it| Clock::CHAIN.contains(&it.name));
         chain.map(|it| it.milliseconds).sum()
+    }
+
+    fn chain_cpu(&self) -> Cpu {
+        let chain = self
+            .phases
+            .iter()
+            .filter(|it| Clock::CHAIN.contains(&it.name));
+        let cpu = chain.filter_map(|it| it.cpu_milliseconds);
+        cpu.fold(Cpu::default(), Cpu::plus)
     }
 }
 
@@ -280,6 +347,32 @@ fn phase_table(phases: &[Phase], more: Vec<[String; 4]>) -> comfy_table::Table {
     table(&["phase", "lines", "s", "lines/s"], 1, rows)
 }
 
+/// Microseconds of CPU for each line of a phase.
+fn cpu_table(measured: &Measured) -> comfy_table::Table {
+    let chain = (
+        "opened to closed",
+        measured.payments,
+        measured.cpu_milliseconds,
+    );
+    let phases = measured.phases.iter();
+    let phases = phases.filter_map(|it| Some((it.name, it.lines, it.cpu_milliseconds?)));
+    let rows = phases.chain([chain]).map(|(name, lines, cpu)| {
+        let of_line = |it: u64| {
+            let tenths = it * 10_000 / lines.max(1);
+            format!("{},{}", tenths / 10, tenths % 10)
+        };
+        [
+            name.to_owned(),
+            of_line(cpu.ours),
+            of_line(cpu.postgres),
+            of_line(cpu.nats),
+            of_line(cpu.sandbox),
+        ]
+    });
+    let header = ["CPU, µs a line", "ours", "PostgreSQL", "NATS", "the banks"];
+    table(&header, 1, rows)
+}
+
 fn tell(measured: &Measured) -> Result<(), Failure> {
     let whole = row(
         "opened to closed",
@@ -300,11 +393,17 @@ fn tell(measured: &Measured) -> Result<(), Failure> {
         per_second(measured.payments, measured.evidence_milliseconds),
     );
     print(&phase_table(&measured.phases, vec![whole, evidence, yardstick]).to_string());
+    print(&cpu_table(measured).to_string());
+    let memory = measured.peak_memory_mib;
     print(&format!(
-        "peak memory {} MiB · {} bytes a payment in PostgreSQL · {} payments for 1.000 rows copied · \
-         evidence {} ‰ of the chain",
-        measured.peak_memory_mib,
+        "peak memory: ours {} MiB, NATS {}, the banks {} · a payment: {} bytes in PostgreSQL, {} of \
+         WAL, {} in messages · {} payments for 1.000 rows copied · evidence {} ‰ of the chain",
+        memory.ours,
+        memory.nats,
+        memory.sandbox,
         grouped(measured.database_bytes_per_payment),
+        grouped(measured.wal_bytes_per_payment),
+        grouped(measured.message_bytes_per_payment),
         measured.payments_per_thousand_copied,
         measured.evidence_per_mille
     ));

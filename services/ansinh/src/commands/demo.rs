@@ -211,7 +211,7 @@ fn tell(
     difference: i128,
     seconds: u64,
 ) -> Result<(), Failure> {
-    let memory = super::bench::peak_memory_mib();
+    let memory = super::bench::peak_memory_mib(std::process::id());
     if output == Output::Json {
         let value = json!({
             "runs": summaries, "journals": journals, "trial_balance": difference.to_string(),

@@ -98,7 +98,7 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
             stored_per_s,
             decided_per_s: per_second(pace.decisions, milliseconds),
             engine_runs_per_thousand: pace.engine_runs * 1000 / pace.decisions.max(1),
-            peak_memory_mib: peak_memory_mib(),
+            peak_memory_mib: peak_memory_mib(std::process::id()),
             copy_rows_per_s: yardstick(&pool).await?,
         })
     };

@@ -85,7 +85,7 @@ async fn measure(target: &Target, people: u64, home: &Path) -> anyhow::Result<Me
         links_per_s,
         resolved_per_s,
         bytes_per_link: used / people.max(1),
-        peak_memory_mib: peak_memory_mib(),
+        peak_memory_mib: peak_memory_mib(std::process::id()),
         copy_rows_per_s,
         links_per_thousand_copied: of_copy(links_per_s),
         resolved_per_thousand_copied: of_copy(resolved_per_s),

@@ -143,7 +143,7 @@ async fn measure_day(
     say(pool, day, last).await?;
     until_matched(pool, day, date).await?;
     let matched_per_s = clock.phase("match", lines);
-    let memory = peak_memory_mib();
+    let memory = peak_memory_mib(std::process::id());
     let mut injected: Vec<Injected> = (0..day.chunks()).flat_map(|it| day.injected(it)).collect();
     let mut found = found(pool, date).await?;
     injected.sort_unstable();

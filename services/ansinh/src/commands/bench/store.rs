@@ -76,3 +76,21 @@ pub(super) async fn entering(owner: &PgPool) -> anyhow::Result<u64> {
     .await?;
     Ok(milliseconds.unsigned_abs())
 }
+
+/// Bytes of the write-ahead log since the server's first start.
+pub(super) async fn wal_bytes(pool: &PgPool) -> anyhow::Result<u64> {
+    let bytes: i64 = sqlx::query_scalar("SELECT (pg_current_wal_lsn() - '0/0')::bigint")
+        .fetch_one(pool)
+        .await?;
+    Ok(bytes.unsigned_abs())
+}
+
+/// How many messages services have said, and their bytes.
+pub(super) async fn said(pool: &PgPool) -> anyhow::Result<(u64, u64)> {
+    let (messages, bytes): (i64, i64) = sqlx::query_as(
+        "SELECT count(*), coalesce(sum(octet_length(body)), 0)::bigint FROM messaging.outbox",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok((messages.unsigned_abs(), bytes.unsigned_abs()))
+}
