@@ -1,6 +1,7 @@
 //! What was overpaid comes back by a decision of two: in instalments, netted under a cap, or written
 //! off; and what is taken back too much is owed to the person.
 
+mod given_back;
 mod returned;
 
 use anyhow::{Context, ensure};
@@ -10,7 +11,7 @@ use events::{Event, Instruction, LifeEventTold, LifeEventsTold, ResultLine};
 use ledger::{Account, AccountKind};
 use payments::{
     DecideProposal, Instalment, OpenReissue, OverpaymentFilter, OverpaymentRow, Propose, Proposed,
-    RecordRepayment, Way,
+    Receipt, Way,
 };
 use privacy::Field;
 
@@ -64,23 +65,26 @@ async fn what_two_decided_is_paid_back_to_the_last_dong_and_counts_once() -> any
     let late: Vec<Money> = overdue(&world).await?.iter().map(|it| it.overdue).collect();
     assert_eq!(late, [Money::dong(MONTH / 2)]);
 
-    done(&world, "record-repayment", &repaid(MONTH / 2, "GNT-1")).await?;
+    pay_back(&world, repaid(MONTH / 2, "GNT-1")).await?;
     let books = ledger::trial_balance(&world.pool).await?;
-    for (body, code) in [
-        (repaid(MONTH / 2, "GNT-1"), "repayment_repeated"),
+    let again = propose(&world, repaid(MONTH / 2, "GNT-1")).await?;
+    let again = deciding(&world, again, DECIDER).await?;
+    let told = refused(&world, "decide-proposal", &again).await?;
+    assert_eq!(told.code, "repayment_repeated");
+    for (proposed, code) in [
         (repaid(MONTH / 2 + 1, "GNT-2"), "more_than_open"),
         (repaid(0, "GNT-2"), "amount_zero"),
         (repaid(1, " "), "reference_invalid"),
     ] {
-        let told = refused(&world, "record-repayment", &body).await?;
+        let told = refused(&world, "propose", &proposal(proposed)).await?;
         assert_eq!(told.code, code);
         assert_eq!(ledger::trial_balance(&world.pool).await?, books, "{code}");
     }
     assert!(overdue(&world).await?.is_empty(), "the first is paid");
-    done(&world, "record-repayment", &repaid(MONTH / 2 - 1, "GNT-2")).await?;
+    pay_back(&world, repaid(MONTH / 2 - 1, "GNT-2")).await?;
     assert_eq!(balance(&world, AccountKind::Receivable).await?, 1);
-    done(&world, "record-repayment", &repaid(1, "GNT-3")).await?;
-    let told = refused(&world, "record-repayment", &repaid(1, "GNT-4")).await?;
+    pay_back(&world, repaid(1, "GNT-3")).await?;
+    let told = refused(&world, "propose", &proposal(repaid(1, "GNT-4"))).await?;
     assert_eq!(told.code, "more_than_open");
     assert_eq!(case(&world).await?.state(), "settled");
     assert_eq!(balance(&world, AccountKind::Receivable).await?, 0);
@@ -91,6 +95,7 @@ async fn what_two_decided_is_paid_back_to_the_last_dong_and_counts_once() -> any
     tell(&world, &[("T1", "refused", "2026-11-10", true)]).await?;
     assert_eq!(case(&world).await?.state(), "cancelled");
     assert_eq!(owed_back(&world).await?, [Money::dong(MONTH)]);
+    given_back::what_is_owed_back_is_given_once(&world).await?;
     world.close().await
 }
 
@@ -100,7 +105,7 @@ async fn months_are_netted_under_the_cap_until_nothing_is_open() -> anyhow::Resu
     let december = world.instructions(institution(BANK)).await?;
     kept_by_bank(&world, BANK, &december, "credited").await?;
     tell(&world, &[("T2", "resumed", "2026-12-05", false)]).await?;
-    done(&world, "record-repayment", &repaid(54_000, "GNT-1")).await?;
+    pay_back(&world, repaid(54_000, "GNT-1")).await?;
     let netted = propose(&world, net(486_000, 400_000)).await?;
     accept(&world, netted).await?;
     let cap = Proposed::NettingCap {
@@ -119,8 +124,8 @@ async fn months_are_netted_under_the_cap_until_nothing_is_open() -> anyhow::Resu
     );
     let it = case(&world).await?;
     assert_eq!((it.pending, it.netted), (Money::dong(162_000), Money::ZERO));
-    let body = repaid(486_000 - 162_000 + 1, "GNT-2");
-    let problem = refused(&world, "record-repayment", &body).await?;
+    let body = proposal(repaid(486_000 - 162_000 + 1, "GNT-2"));
+    let problem = refused(&world, "propose", &body).await?;
     assert_eq!(problem.code, "more_than_open", "a part of it is on its way");
     answer(&world, BANK, &told[..1], rejected).await?;
     answer(&world, BANK, &told[1..], credited).await?;
@@ -370,15 +375,25 @@ fn net(amount: u64, monthly: u64) -> Proposed {
     decision(amount, Way::Net { monthly })
 }
 
-fn repaid(amount: u64, reference: &str) -> RecordRepayment {
-    RecordRepayment {
-        officer: officer("do.giang"),
+fn repaid(amount: u64, reference: &str) -> Proposed {
+    Proposed::Repayment {
         case_no: 1,
         amount: Money::dong(amount),
+        receipt: receipt(reference),
+    }
+}
+
+fn receipt(reference: &str) -> Receipt {
+    Receipt {
         institution: institution(BANK),
         reference: reference.to_owned(),
         paid_on: boot::clock::today_in_vietnam(Utc::now()),
     }
+}
+
+async fn pay_back(world: &World, repaid: Proposed) -> anyhow::Result<()> {
+    let proposed = propose(world, repaid).await?;
+    accept(world, proposed).await
 }
 
 fn proposal(proposed: Proposed) -> Propose {

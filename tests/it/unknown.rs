@@ -7,10 +7,11 @@ use events::{
     Enquiries, Envelope, Event, Instruction, ResultStatus, StandingAtBank, StandingLine, Standings,
 };
 use ledger::Account;
-use payments::{DecideUnknown, SettleUnknown, UnknownRow};
+use payments::{DecideProposal, DecideUnknown, Propose, Proposed, SettleUnknown, UnknownRow};
 use serde_json::{Value, to_value};
 use uuid::Uuid;
 
+use crate::world::signing::{key_of, sign};
 use crate::world::{World, credited, institution, officer, pension, pensioners, rejected};
 
 const PROGRAMME: Programme = Programme::RetirementPension;
@@ -290,6 +291,51 @@ async fn the_bank_contradicts_what_officers_settled(
         .await?;
     let kept = "SELECT count(*) FROM reconciliation.contradictions";
     assert_eq!(world.number(kept).await?, 1);
+    two_officers_let_the_first_answer_stand(world, ours).await
+}
+
+/// By a document of the institution, and only as the line ended first.
+async fn two_officers_let_the_first_answer_stand(
+    world: &World,
+    ours: &[Instruction],
+) -> anyhow::Result<()> {
+    let of = |index: usize, status| Propose {
+        officer: officer(A),
+        proposed: Proposed::FirstAnswer {
+            line: ours[index].end_to_end_id,
+            status,
+            basis: "CV 12/VCB".to_owned(),
+        },
+        reason: "đã đối chiếu".to_owned(),
+    };
+    for (index, status, code) in [
+        (0, ResultStatus::Rejected, "not_the_first_answer"),
+        (1, ResultStatus::Rejected, "contradiction_unknown"),
+    ] {
+        assert_eq!(refused(world, "propose", &of(index, status)).await?, code);
+    }
+    let answer = ask(world, "propose", &of(0, ResultStatus::Credited)).await?;
+    let proposal_no = answer["proposal"].as_i64().context("a number")?;
+    let row = payments::proposals(&world.pool, Some(proposal_no), 1)
+        .await?
+        .remove(0);
+    for (by, code) in [(A, Some("same_person")), (B, None)] {
+        world.register_key(by).await?;
+        let body = DecideProposal {
+            officer: officer(by),
+            proposal_no,
+            accept: true,
+            reason: None,
+            signature: Some(sign(&key_of(by), &row.decision(true, officer(by)))),
+        };
+        match code {
+            Some(code) => assert_eq!(refused(world, "decide-proposal", &body).await?, code),
+            None => drop(ask(world, "decide-proposal", &body).await?),
+        }
+    }
+    let open = "SELECT count(*) FROM payments.exceptions
+        WHERE kind = 'contradicted' AND resolved_at IS NULL";
+    assert_eq!(world.number(open).await?, 0);
     Ok(())
 }
 

@@ -35,6 +35,9 @@ pub enum AccountKind {
     Repaid,
     /// Overpaid, and given up by decision, by programme and province.
     Forgone,
+    /// Recovered beyond what was overpaid, and given to the person by an institution outside of any
+    /// run: from the programme's fund, by programme, institution and province.
+    GivenBack,
     /// What an institution's statement says it debited.
     SettlementAtBank,
     /// Debits of an institution that match no payment of ours.
@@ -72,7 +75,7 @@ pub struct Account {
 pub struct AccountNo(pub i64);
 
 impl AccountKind {
-    pub const ALL: [AccountKind; 16] = [
+    pub const ALL: [AccountKind; 17] = [
         AccountKind::TreasuryCash,
         AccountKind::ProgrammeFund,
         AccountKind::Commitment,
@@ -86,6 +89,7 @@ impl AccountKind {
         AccountKind::Receivable,
         AccountKind::Repaid,
         AccountKind::Forgone,
+        AccountKind::GivenBack,
         AccountKind::SettlementAtBank,
         AccountKind::Suspense,
         AccountKind::WrittenOff,
@@ -106,6 +110,7 @@ impl AccountKind {
             AccountKind::Receivable => 65,
             AccountKind::Repaid => 66,
             AccountKind::Forgone => 67,
+            AccountKind::GivenBack => 68,
             AccountKind::SettlementAtBank => 70,
             AccountKind::Suspense => 80,
             AccountKind::WrittenOff => 85,
@@ -127,6 +132,7 @@ impl AccountKind {
             AccountKind::Receivable => "overpaid, to be recovered",
             AccountKind::Repaid => "overpaid, paid back",
             AccountKind::Forgone => "overpaid, written off",
+            AccountKind::GivenBack => "over-recovered, given back",
             AccountKind::SettlementAtBank => "settlement at institution",
             AccountKind::Suspense => "suspense",
             AccountKind::WrittenOff => "written off at institution",
@@ -156,7 +162,8 @@ impl AccountKind {
             | AccountKind::PaidArrears
             | AccountKind::Receivable
             | AccountKind::Repaid
-            | AccountKind::Forgone => Normal::Credit,
+            | AccountKind::Forgone
+            | AccountKind::GivenBack => Normal::Credit,
             AccountKind::SettlementAtBank => Normal::Debit,
         }
     }
@@ -292,6 +299,17 @@ impl Account {
         }
     }
 
+    pub fn given_back(
+        programme: Programme,
+        institution: Institution,
+        province: Province,
+    ) -> Account {
+        Account {
+            kind: AccountKind::GivenBack,
+            ..Account::repaid(programme, institution, province)
+        }
+    }
+
     pub fn settlement(institution: Institution) -> Account {
         Account {
             institution: Some(institution),
@@ -414,6 +432,7 @@ mod tests {
             Account::receivable(programme, province),
             Account::repaid(programme, bank, province),
             Account::forgone(programme, province),
+            Account::given_back(programme, bank, province),
             Account::programme_fund_of(programme, province, year),
             Account::commitment_of(programme, province, year),
         ];
@@ -423,6 +442,7 @@ mod tests {
             "65-14-000000-79",
             "66-14-970436-79",
             "67-14-000000-79",
+            "68-14-970436-79",
             "20-14-002026-79",
             "30-14-002026-79",
         ];

@@ -216,20 +216,6 @@ pub struct EndDelegation {
     pub reason: String,
 }
 
-/// `payments.do.record-repayment`: somebody paid back what was overpaid.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RecordRepayment {
-    pub officer: Officer,
-    pub case_no: i64,
-    pub amount: Money,
-    /// Who took the money.
-    pub institution: Institution,
-    /// Its number of the receipt; the same one counts once.
-    pub reference: String,
-    pub paid_on: NaiveDate,
-}
-
 /// `payments.do.fund-run`: money has come for an approved run that was short of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

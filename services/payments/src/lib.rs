@@ -6,8 +6,8 @@
 //! `send-back-run`, `submit-run`, `release-run`, `release-late`, `release-in-waves`, `continue-run`, `pause`, `resume`,
 //! `stop`, `limit-institution`, `approve-limit`, `take-cash`, `move-cash`, `cash-return`, `age-cash`, `settle-unknown`,
 //! `decide-unknown`, `close-run`, `plan-schedule`, `order-schedule`, `approve-order`, `register-key`, `end-key`,
-//! `register-organisation-key`, `confirm-organisation-key`, `end-organisation-key`, `propose`, `decide-proposal`, `end-delegation`,
-//! `record-repayment`. Says `run-opened`, `reissues-opened`, `results-applied`,
+//! `register-organisation-key`, `confirm-organisation-key`, `end-organisation-key`, `propose`, `decide-proposal`,
+//! `end-delegation`. Says `run-opened`, `reissues-opened`, `results-applied`,
 //! `run-closed`, and to each bank `instructions` and `enquiries`.
 
 mod breaker;
@@ -47,8 +47,8 @@ pub use command::{
     CashRow, CloseRun, CloseYear, ConfirmOrganisationKey, ContinueRun, DecideProposal,
     DecideUnknown, EndDelegation, EndKey, EndOrganisationKey, FreeLine, FundRun, HoldLine,
     LimitInstitution, MoveCash, OpenReissue, OpenRun, OrderRelease, OrderSchedule, Ordered,
-    PlanSchedule, Propose, RecordRepayment, RegisterKey, RegisterOrganisationKey, ReleaseInWaves,
-    ReleaseLate, ReleaseRun, SendBackRun, SettleUnknown, SubmitRun, TakeCash,
+    PlanSchedule, Propose, RegisterKey, RegisterOrganisationKey, ReleaseInWaves, ReleaseLate,
+    ReleaseRun, SendBackRun, SettleUnknown, SubmitRun, TakeCash,
 };
 pub use error::Error;
 pub use funding::{Fund, FundingOrder, Shortage};
@@ -60,7 +60,7 @@ pub use line::{Line, LineLeaf};
 pub use matter::{matter, open_settlement};
 pub use preview::{Bucket, Difference, Guard, Guarded};
 pub use proposal::{Decision, Proposed};
-pub use recovery::{Deduction, Instalment, Way};
+pub use recovery::{Deduction, Instalment, Receipt, Way};
 pub use release::{Scope, Waves};
 pub use report::{
     ActRow, AlarmRow, AttemptRow, CashEntry, CashList, CashListQuery, ExceptionRow, HeldRow,

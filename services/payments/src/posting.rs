@@ -2,7 +2,9 @@
 
 mod recovery;
 
-pub(crate) use recovery::{CameBack, overpayment, repayment, restored, returned, write_off};
+pub(crate) use recovery::{
+    CameBack, given_back, overpayment, repayment, restored, returned, write_off,
+};
 
 use std::collections::HashMap;
 

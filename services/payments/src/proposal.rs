@@ -1,13 +1,14 @@
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use domain::{Money, Officer, Period, Programme};
+use domain::{Money, Officer, Period, Position, Programme};
+use events::ResultStatus;
 use messaging::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::preview::Guard;
-use crate::recovery::{Way, allow_decision, readable};
+use crate::recovery::{Receipt, Way, allow_decision, readable};
 
 /// The longest time for which a right is lent.
 const LENT_MAX: TimeDelta = TimeDelta::days(366);
@@ -55,6 +56,25 @@ pub enum Proposed {
     },
     /// What is netted of a month's gross amount at most, for runs booked from a day on.
     NettingCap { percent: i16, valid_from: NaiveDate },
+    /// Somebody paid back, at a bank or in cash.
+    Repayment {
+        case_no: i64,
+        amount: Money,
+        receipt: Receipt,
+    },
+    /// What was recovered too much, as an exception says, was given to the person.
+    GiveBack {
+        exception_no: i64,
+        amount: Money,
+        receipt: Receipt,
+    },
+    /// How a line ended first is how it ended, whatever its institution said later.
+    FirstAnswer {
+        line: Position,
+        status: ResultStatus,
+        /// The document that it rests on.
+        basis: String,
+    },
 }
 
 /// A proposal that is not decided yet, or was.
@@ -88,6 +108,9 @@ impl Proposed {
             Proposed::Recovery { .. } => "recovery",
             Proposed::WriteOff { .. } => "write_off",
             Proposed::NettingCap { .. } => "netting_cap",
+            Proposed::Repayment { .. } => "repayment",
+            Proposed::GiveBack { .. } => "give_back",
+            Proposed::FirstAnswer { .. } => "first_answer",
         }
     }
 
@@ -96,7 +119,8 @@ impl Proposed {
     /// # Errors
     /// `approvals_invalid`, `limit_invalid`, `delegation_invalid`, and `not_the_principal` where
     /// somebody lends what is another's; `decision_invalid`, `instalments_invalid`, `amount_zero`,
-    /// `basis_invalid`, `cap_invalid`.
+    /// `basis_invalid`, `cap_invalid`, `reference_invalid`, `institution_unknown`,
+    /// `paid_on_invalid`.
     pub(crate) fn allow(&self, maker: &Officer, now: DateTime<Utc>) -> Result<(), Error> {
         let refused = |status, code, detail: &str| Err(Problem::new(status, code, detail).into());
         match self {
@@ -143,8 +167,18 @@ impl Proposed {
             Proposed::WriteOff { amount, .. } if amount.is_zero() => {
                 refused(422, "amount_zero", "0 đồng are not written off")
             }
-            Proposed::WriteOff { basis, .. } if !readable(basis) => {
-                refused(422, "basis_invalid", "a write-off rests on a document")
+            Proposed::WriteOff { basis, .. } | Proposed::FirstAnswer { basis, .. }
+                if !readable(basis) =>
+            {
+                refused(422, "basis_invalid", "it rests on a document")
+            }
+            Proposed::Repayment { amount, .. } | Proposed::GiveBack { amount, .. }
+                if amount.is_zero() =>
+            {
+                refused(422, "amount_zero", "0 đồng are not paid back")
+            }
+            Proposed::Repayment { receipt, .. } | Proposed::GiveBack { receipt, .. } => {
+                receipt.allow(boot::clock::today_in_vietnam(now))
             }
             Proposed::NettingCap { percent, .. } if !(1..=100).contains(percent) => refused(
                 422,
@@ -262,6 +296,40 @@ impl fmt::Display for Proposed {
                 "khấu trừ mỗi tháng tối đa {percent} % mức hưởng từ {}",
                 valid_from.format("%d/%m/%Y"),
             ),
+            Proposed::Repayment {
+                case_no,
+                amount,
+                receipt,
+            } => {
+                let sum = sum(amount);
+                write!(f, "ghi nhận {sum} đã hoàn trả, hồ sơ {case_no}, {receipt}")
+            }
+            Proposed::GiveBack {
+                exception_no,
+                amount,
+                receipt,
+            } => {
+                let sum = sum(amount);
+                write!(
+                    f,
+                    "ghi nhận {sum} thu hồi thừa đã trả lại người hưởng, ngoại lệ \
+                     {exception_no}, {receipt}"
+                )
+            }
+            Proposed::FirstAnswer {
+                line,
+                status,
+                basis,
+            } => {
+                let end = match status {
+                    ResultStatus::Credited => "đã ghi có cho người hưởng",
+                    ResultStatus::Rejected => "không chi được",
+                };
+                write!(
+                    f,
+                    "giữ nguyên kết quả đầu tiên của khoản chi {line}: {end}, theo {basis}"
+                )
+            }
         }
     }
 }
@@ -284,166 +352,4 @@ impl fmt::Display for Decision {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn officer(name: &str) -> Officer {
-        name.parse().unwrap()
-    }
-
-    fn at(text: &str) -> DateTime<Utc> {
-        text.parse().unwrap()
-    }
-
-    fn lent(principal: &str, delegate: &str, starts: &str, ends: &str) -> Proposed {
-        Proposed::Delegation {
-            principal: officer(principal),
-            delegate: officer(delegate),
-            starts_at: at(starts),
-            ends_at: at(ends),
-        }
-    }
-
-    fn code(result: Result<(), Error>) -> String {
-        result.map_or_else(|it| Problem::from(it).code, |()| "done".to_owned())
-    }
-
-    #[test]
-    fn what_nobody_could_accept_is_refused() {
-        let level = |approvals| Proposed::ApprovalLevel {
-            from_total: Money::dong(1),
-            approvals,
-        };
-        let limit = |limit, block| Proposed::GuardLimit {
-            guard: Guard::ManyStopped,
-            limit,
-            block,
-        };
-        let (noon, later) = ("2026-12-01T05:00:00Z", "2026-12-05T05:00:00Z");
-        for (proposed, expected) in [
-            (level(1), "done"),
-            (level(9), "done"),
-            (level(0), "approvals_invalid"),
-            (level(10), "approvals_invalid"),
-            (limit(1, None), "done"),
-            (limit(0, Some(0)), "done"),
-            (limit(-1, None), "limit_invalid"),
-            (limit(2, Some(1)), "limit_invalid"),
-            (lent("le.binh", "do.giang", noon, later), "done"),
-            (
-                lent("do.giang", "le.binh", noon, later),
-                "not_the_principal",
-            ),
-            (
-                lent("le.binh", "le.binh", noon, later),
-                "delegation_invalid",
-            ),
-            (
-                lent("le.binh", "do.giang", later, noon),
-                "delegation_invalid",
-            ),
-            (
-                lent(
-                    "le.binh",
-                    "do.giang",
-                    "2026-11-01T00:00:00Z",
-                    "2026-11-02T00:00:00Z",
-                ),
-                "delegation_invalid",
-            ),
-            (
-                lent("le.binh", "do.giang", noon, "2027-12-03T05:00:00Z"),
-                "delegation_invalid",
-            ),
-        ] {
-            let told = proposed.allow(&officer("le.binh"), at(noon));
-            assert_eq!(code(told), expected, "{proposed}");
-        }
-    }
-
-    #[test]
-    fn a_proposal_is_decided_once_and_by_nobody_whom_it_concerns() {
-        let mut proposal = Proposal {
-            proposal_no: 3,
-            proposed: lent(
-                "le.binh",
-                "do.giang",
-                "2026-12-01T00:00:00Z",
-                "2026-12-05T00:00:00Z",
-            ),
-            maker: officer("le.binh"),
-            reason: "nghỉ phép".to_owned(),
-            decided_by: None,
-        };
-        for (by, expected) in [
-            ("le.binh", "same_person"),
-            ("do.giang", "same_person"),
-            ("tran.chi", "done"),
-        ] {
-            assert_eq!(code(proposal.allow_decision(&officer(by))), expected);
-        }
-        proposal.decided_by = Some(officer("vo.hoa"));
-        let told = proposal.allow_decision(&officer("tran.chi"));
-        assert_eq!(code(told), "proposal_decided");
-    }
-
-    #[test]
-    fn the_text_of_a_decision_is_a_promise() {
-        let decision = Decision {
-            proposal_no: 3,
-            proposed: Proposed::ApprovalLevel {
-                from_total: Money::dong(5_000_000),
-                approvals: 2,
-            },
-            maker: officer("le.binh"),
-            reason: "QĐ 12/2026".to_owned(),
-            is_accepted: true,
-            officer: officer("tran.chi"),
-        };
-        let text = "An Sinh · chấp thuận đề nghị · v1\nĐề nghị số: 3\n\
-            Nội dung: từ 5.000.000 đồng (Năm triệu đồng) cần 2 người phê duyệt\n\
-            Căn cứ: QĐ 12/2026\nNgười đề nghị: le.binh\nNgười ký: tran.chi\n";
-        assert_eq!(decision.to_string(), text);
-        let lent = lent(
-            "le.binh",
-            "do.giang",
-            "2026-12-01T00:00:00Z",
-            "2026-12-05T17:00:00Z",
-        );
-        assert_eq!(
-            lent.to_string(),
-            "le.binh uỷ quyền cho do.giang từ 01/12/2026 07:00:00 đến 06/12/2026 00:00:00"
-        );
-        let recovery = Proposed::Recovery {
-            case_no: 7,
-            decision_no: "45/QĐ-BHXH".to_owned(),
-            decided_on: "2026-11-20".parse().unwrap(),
-            amount: Money::dong(540_000),
-            way: Way::Net {
-                monthly: Money::dong(150_000),
-            },
-        };
-        assert_eq!(
-            recovery.to_string(),
-            "thu hồi 540.000 đồng (Năm trăm bốn mươi nghìn đồng) chi không đúng, hồ sơ 7, theo \
-             quyết định 45/QĐ-BHXH ngày 20/11/2026: khấu trừ 150.000 đồng mỗi tháng"
-        );
-        let write_off = Proposed::WriteOff {
-            case_no: 7,
-            amount: Money::dong(1_000),
-            basis: "BB 3/2026".to_owned(),
-        };
-        assert_eq!(
-            write_off.to_string(),
-            "xoá nợ 1.000 đồng (Một nghìn đồng) chi không đúng, hồ sơ 7, theo BB 3/2026"
-        );
-        let cap = Proposed::NettingCap {
-            percent: 20,
-            valid_from: "2027-01-01".parse().unwrap(),
-        };
-        assert_eq!(
-            cap.to_string(),
-            "khấu trừ mỗi tháng tối đa 20 % mức hưởng từ 01/01/2027"
-        );
-    }
-}
+mod tests;

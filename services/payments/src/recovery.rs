@@ -4,7 +4,7 @@
 use std::fmt;
 
 use chrono::NaiveDate;
-use domain::{Money, Part, PersonNo, Position, Programme, Province};
+use domain::{Institution, Money, Part, PersonNo, Position, Programme, Province};
 use messaging::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,25 @@ pub enum Way {
 #[serde(deny_unknown_fields)]
 pub struct Instalment {
     pub due_on: NaiveDate,
+    pub amount: Money,
+}
+
+/// What an institution gave for money that it took of a person, or gave to one; the same counts once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    pub institution: Institution,
+    /// Its number at the institution.
+    pub reference: String,
+    pub paid_on: NaiveDate,
+}
+
+/// A sum that was recovered too much and waits to be given to the person.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GivenBack {
+    pub exception_no: i64,
+    pub programme: Programme,
+    pub province: Province,
     pub amount: Money,
 }
 
@@ -119,6 +138,28 @@ impl Case {
     }
 }
 
+impl Receipt {
+    /// Refuses what is none.
+    ///
+    /// # Errors
+    /// `reference_invalid`, `institution_unknown`, `paid_on_invalid`.
+    pub(crate) fn allow(&self, today: NaiveDate) -> Result<(), Error> {
+        let refused = |code, detail: &str| Err(Problem::new(422, code, detail).into());
+        if !readable(&self.reference) {
+            return refused("reference_invalid", "a receipt has a number");
+        }
+        if self.institution.info().is_none() {
+            let detail = "nobody is connected by that number";
+            return refused("institution_unknown", detail);
+        }
+        if self.paid_on > today {
+            let detail = "what was paid was not paid in days to come";
+            return refused("paid_on_invalid", detail);
+        }
+        Ok(())
+    }
+}
+
 impl Netting {
     /// What is deducted from a month's gross amount: never beyond the cap, and never all of it.
     pub(crate) fn deduction(&self, gross: Money) -> Option<Deduction> {
@@ -200,6 +241,21 @@ pub(crate) fn paid_of(instalments: &[Instalment], repaid: Money) -> Vec<Money> {
         paid
     });
     paid.collect()
+}
+
+/// In the words of who decides on it.
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Receipt {
+            institution,
+            reference,
+            paid_on,
+        } = self;
+        let name = institution.info().map_or("", |it| it.name);
+        let day = paid_on.format("%d/%m/%Y");
+        let number = reference.trim();
+        write!(f, "tại {institution} {name}, chứng từ {number} ngày {day}")
+    }
 }
 
 /// In the words of who decides it.

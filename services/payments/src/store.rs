@@ -69,16 +69,17 @@ pub(crate) use proposals::{
     proposal,
 };
 pub(crate) use recovery::{
-    Owed, insert_nettings, insert_repayment, lock_case, lock_recovered, nettings_of,
-    open_over_recovered,
+    Owed, close_over_recovered, insert_nettings, lock_case, lock_over_recovered, lock_recovered,
+    nettings_of, open_over_recovered,
 };
 pub(crate) use release::{
     HeldFor, NextChunk, NotOut, chunk_sizes, next_chunks, not_out, open_wave, paused_places,
     plan_waves, set_released, set_stopped, stopped_by,
 };
 pub(crate) use results::{
-    Refusal, add_matched, add_resolved, close_unknown, count_answers, insert_breaks,
-    insert_result_refusals, insert_results, lock_chunks, open_contradictions,
+    Refusal, add_matched, add_resolved, close_contradiction, close_unknown, count_answers,
+    insert_breaks, insert_result_refusals, insert_results, is_contradicted, lock_chunks,
+    open_contradictions,
 };
 pub(crate) use returns::{
     EndedCase, Recovered, Return, end_overpayments, insert_returns, netted_before,

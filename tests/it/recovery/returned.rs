@@ -8,9 +8,9 @@ use reconciliation::{CaseFilter, Decide, Propose};
 
 use super::{
     BANK, DECIDER, MONTH, PROGRAMME, accept, amounts, answer, balance, case, kept_by_bank, month,
-    net, of_run, overpaid, owed_back, propose, reissued, repaid, tell,
+    net, of_run, overpaid, owed_back, pay_back, propose, reissued, repaid, tell,
 };
-use crate::proposals::{done, refused};
+use crate::proposals::refused;
 use crate::recon;
 use crate::scenarios::credits_checked;
 use crate::world::{MAKER, World, credited, entry, institution, officer, statement};
@@ -19,7 +19,7 @@ use crate::world::{MAKER, World, credited, entry, institution, officer, statemen
 async fn what_is_not_owed_and_comes_back_ends_its_case_and_waits_for_a_person() -> anyhow::Result<()>
 {
     let world = overpaid().await?;
-    done(&world, "record-repayment", &repaid(40_000, "GNT-1")).await?;
+    pay_back(&world, repaid(40_000, "GNT-1")).await?;
     let write_off = payments::Proposed::WriteOff {
         case_no: 1,
         amount: Money::dong(100_000),

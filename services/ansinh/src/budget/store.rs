@@ -63,6 +63,11 @@ pub async fn budget(
                 (0::smallint, m.amount - least(l.local, m.amount))
             ) AS share (level, amount)
             WHERE share.amount <> 0
+            UNION ALL
+            -- Given back outside of any run, from the year in which it was.
+            SELECT r.programme, extract(year FROM g.paid_on)::smallint, 'paid', 0::smallint, g.amount
+            FROM payments.givings_back g JOIN payments.exceptions USING (exception_no)
+            JOIN payments.runs r USING (run_no)
         ), taken AS (
             SELECT programme, level, year,
                 sum(amount) FILTER (WHERE whereabouts = 'payable') AS payable,

@@ -49,9 +49,9 @@ pub(crate) enum Overpayment {
         #[command(flatten)]
         by: By,
     },
-    /// Record what somebody paid back; the same receipt counts once
+    /// Propose to record what somebody paid back; the same receipt counts once
     #[command(
-        before_help = "Example:  ansinh overpayment repaid --case 7 --amount 270000 --institution 970436 --reference GNT-88 --by do.giang"
+        before_help = "Example:  ansinh overpayment repaid --case 7 --amount 270000 --institution 970436 --reference GNT-88 --reason 'trả kỳ 1' --by do.giang"
     )]
     Repaid {
         #[arg(long)]
@@ -67,6 +67,33 @@ pub(crate) enum Overpayment {
         /// Today in Viet Nam where left out
         #[arg(long)]
         paid_on: Option<NaiveDate>,
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Propose to record that what was recovered too much was given to the person: from the
+    /// programme's fund, by an institution that gave a receipt
+    #[command(
+        before_help = "Example:  ansinh overpayment give-back 12 --amount 162000 --institution 970436 --reference UNC-7 --reason 'trả lại phần thu thừa' --by nguyen.an"
+    )]
+    GiveBack {
+        /// Its number in the list of exceptions (over_recovered)
+        exception: i64,
+        /// All of it
+        #[arg(long)]
+        amount: Money,
+        /// Who gave the money
+        #[arg(long)]
+        institution: Institution,
+        /// Number of its receipt
+        #[arg(long)]
+        reference: String,
+        /// Today in Viet Nam where left out
+        #[arg(long)]
+        paid_on: Option<NaiveDate>,
+        #[arg(long)]
+        reason: String,
         #[command(flatten)]
         by: By,
     },

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use clap::Subcommand;
-use domain::{Money, Officer, Period, Programme};
+use domain::{Money, Officer, Period, Position, Programme};
+use events::ResultStatus;
 use payments::Guard;
 
 use super::By;
@@ -98,6 +99,24 @@ pub(crate) enum NewProposal {
         #[command(flatten)]
         by: By,
     },
+    /// Propose that a line has ended as its institution said first, whatever it said later; it can be
+    /// paid again then where it was rejected
+    #[command(
+        before_help = "Example:  ansinh proposal first-answer R000001-07-0001-0042 credited --basis 'CV 12/VCB' --reason 'đã đối chiếu' --by nguyen.an"
+    )]
+    FirstAnswer {
+        line: Position,
+        /// How it ended: credited or rejected
+        #[arg(value_parser = end)]
+        status: ResultStatus,
+        /// The institution's document that says so
+        #[arg(long)]
+        basis: String,
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
     /// Propose to lend one's right to approve and release, from the first day to the end of the last
     #[command(
         before_help = "Example:  ansinh proposal lend do.giang --from 2026-12-01 --to 2026-12-05 --reason 'nghỉ phép' --by le.binh"
@@ -113,6 +132,10 @@ pub(crate) enum NewProposal {
         #[command(flatten)]
         by: By,
     },
+}
+
+fn end(text: &str) -> Result<ResultStatus, String> {
+    serde_json::from_value(text.into()).map_err(|it| it.to_string())
 }
 
 fn guard(text: &str) -> Result<Guard, String> {

@@ -2,9 +2,7 @@ use std::process::ExitCode;
 
 use chrono::Utc;
 use domain::Institution;
-use payments::{
-    OverpaymentCase, OverpaymentFilter, OverpaymentRow, Proposed, RecordRepayment, Way,
-};
+use payments::{OverpaymentCase, OverpaymentFilter, OverpaymentRow, Proposed, Receipt, Way};
 
 use super::proposal::propose;
 use crate::cli::{Overpayment, Shared};
@@ -73,17 +71,41 @@ pub(super) async fn overpayment(
             institution,
             reference,
             paid_on,
+            reason,
             by,
         } => {
-            let body = RecordRepayment {
-                officer: by.by.clone(),
-                case_no: case,
-                amount,
+            let receipt = Receipt {
                 institution,
                 reference,
                 paid_on: paid_on.unwrap_or(today),
             };
-            super::ask(&target, shared.output, "record-repayment", &by, &body).await
+            let proposed = Proposed::Repayment {
+                case_no: case,
+                amount,
+                receipt,
+            };
+            propose(&target, shared, (proposed, reason), &by).await
+        }
+        Overpayment::GiveBack {
+            exception,
+            amount,
+            institution,
+            reference,
+            paid_on,
+            reason,
+            by,
+        } => {
+            let receipt = Receipt {
+                institution,
+                reference,
+                paid_on: paid_on.unwrap_or(today),
+            };
+            let proposed = Proposed::GiveBack {
+                exception_no: exception,
+                amount,
+                receipt,
+            };
+            propose(&target, shared, (proposed, reason), &by).await
         }
         Overpayment::WriteOff {
             case,

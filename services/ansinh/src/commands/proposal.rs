@@ -92,6 +92,20 @@ async fn propose_new(
             };
             propose(target, shared, (proposed, reason), &by).await
         }
+        NewProposal::FirstAnswer {
+            line,
+            status,
+            basis,
+            reason,
+            by,
+        } => {
+            let proposed = Proposed::FirstAnswer {
+                line,
+                status,
+                basis,
+            };
+            propose(target, shared, (proposed, reason), &by).await
+        }
         NewProposal::Lend {
             delegate,
             from,

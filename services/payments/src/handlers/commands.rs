@@ -15,7 +15,6 @@ use super::keys::{
     on_confirm_organisation_key, on_end_key, on_end_organisation_key, on_register_key,
     on_register_organisation_key,
 };
-use super::overpayments::on_record_repayment;
 use super::pauses::{
     approve_limit, begin_waves, limit_institution, on_continue_run, pause, resume, stop,
 };
@@ -83,7 +82,6 @@ impl CommandHandler for OnCommand {
             "propose" => on_propose(tx, read(command)?, now).await,
             "decide-proposal" => on_decide_proposal(tx, read(command)?, signed, now).await,
             "end-delegation" => on_end_delegation(tx, read(command)?, now).await,
-            "record-repayment" => on_record_repayment(tx, read(command)?, now).await,
             "settle-unknown" => on_settle_unknown(tx, read(command)?, now).await,
             "decide-unknown" => on_decide_unknown(tx, read(command)?, signed, now).await,
             "fund-run" => on_fund_run(tx, read(command)?, now).await,
@@ -115,7 +113,7 @@ fn read<T: DeserializeOwned>(command: &Command) -> Result<T, Error> {
         .map_err(|it| Problem::new(422, "command_malformed", it.to_string()).into())
 }
 
-fn refused(refusal: &Refusal) -> Problem {
+pub(super) fn refused(refusal: &Refusal) -> Problem {
     Problem::new(422, refusal.code, refusal.to_string())
 }
 

@@ -3,68 +3,45 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use domain::{Money, Part, PersonNo, Position};
+use domain::{BudgetYear, Money, Part, PersonNo, Position};
 use events::ResultStatus;
 use messaging::Problem;
-use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::commands::refused;
 use crate::Error;
-use crate::command::RecordRepayment;
+use crate::funding::Fund;
 use crate::posting::{self, Answered, Netted};
 use crate::proposal::{Proposal, Proposed};
-use crate::recovery::{Deduction, readable};
+use crate::recovery::Deduction;
+use crate::result::Standing;
 use crate::store::{self, Owed};
 
-/// Somebody paid back, at a bank or in cash; the same receipt counts once.
-pub(super) async fn on_record_repayment(
-    tx: &mut PgConnection,
-    command: RecordRepayment,
-    now: DateTime<Utc>,
-) -> Result<Value, Error> {
-    let refused = |status, code, detail: &str| Err(Problem::new(status, code, detail).into());
-    if command.amount.is_zero() {
-        return refused(422, "amount_zero", "0 đồng are not paid back");
-    }
-    if !readable(&command.reference) {
-        return refused(422, "reference_invalid", "a receipt has a number");
-    }
-    if command.institution.info().is_none() {
-        return refused(
-            422,
-            "institution_unknown",
-            "nobody is connected by that number",
-        );
-    }
-    if command.paid_on > boot::clock::today_in_vietnam(now) {
-        return refused(
-            422,
-            "paid_on_invalid",
-            "what was paid was not paid in days to come",
-        );
-    }
-    let case = store::lock_case(tx, command.case_no).await?;
-    if !store::insert_repayment(tx, &command, now).await? {
-        let detail = "a receipt of that number is recorded already";
-        return refused(409, "repayment_repeated", detail);
-    }
-    case.allow(command.amount)?;
-    let journal = posting::repayment(&case, &command);
-    ledger::post(tx, case.part(), &[journal], now).await?;
-    let open = case.open().checked_sub(command.amount);
-    tracing::info!(case = case.case_no, officer = %command.officer, "Overpaid money came back");
-    Ok(json!({ "case": case.case_no, "amount": command.amount, "open": open }))
-}
-
-/// Holds what is proposed or accepted against the case that it is about.
-pub(super) async fn allow_case(tx: &mut PgConnection, proposed: &Proposed) -> Result<(), Error> {
+/// Holds what is proposed or accepted against what it is about.
+pub(super) async fn allow_subject(tx: &mut PgConnection, proposed: &Proposed) -> Result<(), Error> {
     match proposed {
         Proposed::Recovery {
             case_no, amount, ..
         }
         | Proposed::WriteOff {
             case_no, amount, ..
+        }
+        | Proposed::Repayment {
+            case_no, amount, ..
         } => store::lock_case(tx, *case_no).await?.allow(*amount),
+        Proposed::GiveBack {
+            exception_no,
+            amount,
+            ..
+        } => {
+            let waiting = store::lock_over_recovered(tx, *exception_no).await?;
+            if waiting.amount != *amount {
+                let detail = format!("{} đồng are owed back, all at once", waiting.amount);
+                return Err(Problem::new(409, "amount_mismatch", detail).into());
+            }
+            Ok(())
+        }
+        Proposed::FirstAnswer { line, status, .. } => allow_first_answer(tx, *line, *status).await,
         Proposed::ApprovalLevel { .. }
         | Proposed::GuardLimit { .. }
         | Proposed::Forecast { .. }
@@ -73,22 +50,81 @@ pub(super) async fn allow_case(tx: &mut PgConnection, proposed: &Proposed) -> Re
     }
 }
 
-/// What is given up leaves the receivable for an account of its own.
-pub(super) async fn post_write_off(
+/// Only what is contradicted is decided on, and only as its first answer: another end is the
+/// statement's to show, and a case of reconciliation then.
+async fn allow_first_answer(
+    tx: &mut PgConnection,
+    line: Position,
+    status: ResultStatus,
+) -> Result<(), Error> {
+    if !store::is_contradicted(tx, line).await? {
+        let detail = format!("nothing open contradicts the first answer about {line}");
+        return Err(Problem::new(404, "contradiction_unknown", detail).into());
+    }
+    let found = store::find_lines(tx, line.part, &[line]).await?;
+    let standing = found.get(&line).map(|it| it.found.standing);
+    if standing != Some(Standing::Answered(status)) {
+        let detail = format!("{line} ended otherwise; its first answer stands, or none");
+        return Err(Problem::new(409, "not_the_first_answer", detail).into());
+    }
+    Ok(())
+}
+
+/// The journal of what was accepted, where money moves by it.
+pub(super) async fn post_accepted(
     tx: &mut PgConnection,
     proposal: &Proposal,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let Proposed::WriteOff {
-        case_no, amount, ..
-    } = &proposal.proposed
-    else {
-        return Ok(());
+    let (part, journal) = match &proposal.proposed {
+        Proposed::WriteOff {
+            case_no, amount, ..
+        } => {
+            let case = store::lock_case(tx, *case_no).await?;
+            let journal = posting::write_off(&case, *amount, proposal.proposal_no);
+            (case.part(), journal)
+        }
+        Proposed::Repayment {
+            case_no,
+            amount,
+            receipt,
+        } => {
+            let case = store::lock_case(tx, *case_no).await?;
+            (case.part(), posting::repayment(&case, *amount, receipt))
+        }
+        Proposed::GiveBack {
+            exception_no,
+            receipt,
+            ..
+        } => {
+            let waiting = store::lock_over_recovered(tx, *exception_no).await?;
+            let fund = Fund {
+                programme: waiting.programme,
+                province: None,
+                year: BudgetYear::of(receipt.paid_on).map_err(|it| refused(&it))?,
+            };
+            // A fund lies in one partition.
+            (Part::ZERO, posting::given_back(fund, &waiting, receipt))
+        }
+        _ => return Ok(()),
     };
-    let case = store::lock_case(tx, *case_no).await?;
-    let journal = posting::write_off(&case, *amount, proposal.proposal_no);
-    ledger::post(tx, case.part(), &[journal], now).await?;
+    ledger::post(tx, part, &[journal], now).await?;
     Ok(())
+}
+
+/// An exception that was decided on is none any more.
+pub(super) async fn close_decided(
+    tx: &mut PgConnection,
+    proposed: &Proposed,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    match proposed {
+        Proposed::GiveBack { exception_no, .. } => {
+            store::close_over_recovered(tx, *exception_no, now).await
+        }
+        Proposed::FirstAnswer { line, .. } => store::close_contradiction(tx, *line, now).await,
+        _ => Ok(()),
+    }
 }
 
 /// What credited lines were reduced by recovers something, as far as their cases are still open;

@@ -3,7 +3,7 @@ use messaging::Problem;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::overpayments::{allow_case, post_write_off};
+use super::overpayments::{allow_subject, close_decided, post_accepted};
 use crate::command::{DecideProposal, EndDelegation, Propose};
 use crate::{Error, store};
 
@@ -18,7 +18,7 @@ pub(super) async fn on_propose(
         return Err(Problem::new(422, "reason_missing", detail).into());
     }
     command.proposed.allow(&command.officer, now)?;
-    allow_case(tx, &command.proposed).await?;
+    allow_subject(tx, &command.proposed).await?;
     let proposal_no = store::insert_proposal(tx, &command, now).await?;
     Ok(json!({ "proposal": proposal_no, "state": "proposed" }))
 }
@@ -52,9 +52,10 @@ pub(super) async fn on_decide_proposal(
         return Err(Problem::new(409, "proposal_decided", detail).into());
     }
     if command.accept {
-        allow_case(tx, &proposal.proposed).await?;
+        allow_subject(tx, &proposal.proposed).await?;
         store::carry_out(tx, &proposal, now).await?;
-        post_write_off(tx, &proposal, now).await?;
+        post_accepted(tx, &proposal, now).await?;
+        close_decided(tx, &proposal.proposed, now).await?;
     }
     let state = if command.accept {
         "accepted"

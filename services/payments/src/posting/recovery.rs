@@ -1,12 +1,12 @@
 //! What was credited and is not owed, or came back.
 
-use domain::{Money, PersonNo, Position, Programme, Province};
+use domain::{Money, PersonNo, Position, Programme, Province, RunNo};
 use events::{BreaksResolved, WithdrawnLine};
 use ledger::{Account, Journal, JournalKind, Transfer};
 
-use super::{control, owed, paid, transfer_line};
-use crate::command::RecordRepayment;
-use crate::recovery::Case;
+use super::{control, moved, owed, paid, transfer_line};
+use crate::funding::Fund;
+use crate::recovery::{Case, GivenBack, Receipt};
 use crate::withdrawal::Obligated;
 
 /// A payment that was credited and came back.
@@ -76,10 +76,20 @@ fn turned(
 }
 
 /// The person paid back: it lies with who took it.
-pub(crate) fn repayment(case: &Case, it: &RecordRepayment) -> Journal {
-    let repaid = Account::repaid(case.programme, it.institution, case.province);
-    let reference = format!("repayment/{}/{}", it.institution, it.reference.trim());
-    recovery(case, reference, repaid, it.amount)
+pub(crate) fn repayment(case: &Case, amount: Money, receipt: &Receipt) -> Journal {
+    let repaid = Account::repaid(case.programme, receipt.institution, case.province);
+    let (institution, number) = (receipt.institution, receipt.reference.trim());
+    let reference = format!("repayment/{institution}/{number}");
+    recovery(case, reference, repaid, amount)
+}
+
+/// What was taken too much was given to the person, from what its fund has now. Whose it is says the
+/// exception: a fund has one partition, and the person another.
+pub(crate) fn given_back(fund: Fund, of: &GivenBack, receipt: &Receipt) -> Journal {
+    let given = Account::given_back(fund.programme, receipt.institution, of.province);
+    let reference = format!("given-back/{}", of.exception_no);
+    let transfers = vec![moved(fund.account(), given, of.amount)];
+    control(JournalKind::Recovery, reference, RunNo(0), transfers)
 }
 
 /// What is given up of a case.

@@ -7,7 +7,10 @@ use messaging::Problem;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::recovery::{insert_cap, insert_recovery, insert_write_off};
+use super::recovery::{
+    insert_cap, insert_giving_back, insert_recovery, insert_repayment, insert_upheld,
+    insert_write_off,
+};
 use crate::Error;
 use crate::command::{DecideProposal, EndDelegation, Propose};
 use crate::preview::Guard;
@@ -147,6 +150,21 @@ pub(crate) async fn carry_out(
             percent,
             valid_from,
         } => insert_cap(tx, (proposal_no, now), (*percent, *valid_from)).await,
+        Proposed::Repayment {
+            case_no,
+            amount,
+            receipt,
+        } => insert_repayment(tx, proposal, (*case_no, *amount), receipt, now).await,
+        Proposed::GiveBack {
+            exception_no,
+            amount,
+            receipt,
+        } => insert_giving_back(tx, proposal_no, (*exception_no, *amount), receipt, now).await,
+        Proposed::FirstAnswer {
+            line,
+            status,
+            basis,
+        } => insert_upheld(tx, proposal_no, (*line, *status), basis, now).await,
     }
 }
 

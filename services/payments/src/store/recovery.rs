@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{ChunkNo, LineNo, Money, Part, PersonNo, Position, Programme, Province, RunNo};
+use events::ResultStatus;
 use messaging::Problem;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use super::{Columns, programme_of, province_of};
 use crate::Error;
-use crate::command::RecordRepayment;
-use crate::recovery::{Case, Deduction, Netting, Sums, Way};
+use crate::proposal::Proposal;
+use crate::recovery::{Case, Deduction, GivenBack, Netting, Receipt, Sums, Way};
 
 /// A case that a deduction is for: how much of it is open, and on whose account.
 #[derive(Debug, Clone, Copy)]
@@ -168,31 +169,154 @@ pub(super) async fn insert_cap(
     Ok(())
 }
 
-/// False where the institution's reference was recorded already.
-pub(crate) async fn insert_repayment(
+/// What somebody paid back; by a receipt that no other sum came back by.
+///
+/// # Errors
+/// `repayment_repeated`.
+pub(super) async fn insert_repayment(
     tx: &mut PgConnection,
-    it: &RecordRepayment,
+    proposal: &Proposal,
+    (case_no, amount): (i64, Money),
+    receipt: &Receipt,
     now: DateTime<Utc>,
-) -> Result<bool, Error> {
+) -> Result<(), Error> {
     let done = sqlx::query!(
         r#"
         INSERT INTO payments.repayments (institution, reference, case_no, recovery_no, amount,
-            paid_on, officer, recorded_at)
+            paid_on, officer, recorded_at, proposal_no)
         SELECT $1, $2, $3, (SELECT max(recovery_no) FROM payments.recoveries WHERE case_no = $3),
-            $4, $5, $6, $7
+            $4, $5, $6, $7, $8
         ON CONFLICT DO NOTHING
         "#,
-        it.institution.number(),
-        it.reference.trim(),
-        it.case_no,
-        it.amount as Money,
-        it.paid_on,
-        it.officer.as_str(),
+        receipt.institution.number(),
+        receipt.reference.trim(),
+        case_no,
+        amount as Money,
+        receipt.paid_on,
+        proposal.maker.as_str(),
+        now,
+        proposal.proposal_no,
+    )
+    .execute(tx)
+    .await?;
+    if done.rows_affected() == 0 {
+        return repeated("repayment_repeated");
+    }
+    Ok(())
+}
+
+/// What was given to the person; by a receipt that nothing else was given by.
+///
+/// # Errors
+/// `giving_back_repeated`.
+pub(super) async fn insert_giving_back(
+    tx: &mut PgConnection,
+    proposal_no: i64,
+    (exception_no, amount): (i64, Money),
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let done = sqlx::query!(
+        r#"
+        INSERT INTO payments.givings_back
+            (proposal_no, exception_no, amount, institution, reference, paid_on, recorded_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+        "#,
+        proposal_no,
+        exception_no,
+        amount as Money,
+        receipt.institution.number(),
+        receipt.reference.trim(),
+        receipt.paid_on,
         now,
     )
     .execute(tx)
     .await?;
-    Ok(done.rows_affected() == 1)
+    if done.rows_affected() == 0 {
+        return repeated("giving_back_repeated");
+    }
+    Ok(())
+}
+
+fn repeated(code: &'static str) -> Result<(), Error> {
+    let detail = "a receipt of that number is recorded already";
+    Err(Problem::new(409, code, detail).into())
+}
+
+pub(super) async fn insert_upheld(
+    tx: &mut PgConnection,
+    proposal_no: i64,
+    (line, status): (Position, ResultStatus),
+    basis: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.upheld_results
+            (proposal_no, run_no, part, chunk, line, status, basis, upheld_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "#,
+        proposal_no,
+        line.run.0,
+        line.part.number(),
+        line.chunk.0,
+        line.line.0,
+        status as ResultStatus,
+        basis.trim(),
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A sum that waits to be given back, kept as it is until the transaction ends.
+///
+/// # Errors
+/// `exception_unknown`.
+pub(crate) async fn lock_over_recovered(
+    tx: &mut PgConnection,
+    exception_no: i64,
+) -> Result<GivenBack, Error> {
+    let row = sqlx::query!(
+        r#"
+        SELECT x.amount AS "amount: Money", r.programme, l.province
+        FROM payments.exceptions x
+        JOIN payments.runs r USING (run_no)
+        JOIN payments.lines l USING (run_no, part, chunk, line)
+        WHERE x.exception_no = $1 AND x.kind = 'over_recovered' AND x.resolved_at IS NULL
+        FOR UPDATE OF x
+        "#,
+        exception_no,
+    )
+    .fetch_optional(tx)
+    .await?;
+    let detail = format!("nothing is owed back by an exception {exception_no}");
+    let row = row.ok_or_else(|| Problem::new(404, "exception_unknown", detail))?;
+    Ok(GivenBack {
+        exception_no,
+        programme: programme_of(row.programme),
+        province: province_of(row.province),
+        amount: row.amount,
+    })
+}
+
+pub(crate) async fn close_over_recovered(
+    tx: &mut PgConnection,
+    exception_no: i64,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        UPDATE payments.exceptions SET resolved_at = $2
+        WHERE exception_no = $1 AND kind = 'over_recovered' AND resolved_at IS NULL
+        "#,
+        exception_no,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// By which decisions the months of these people are netted in a run, the oldest case first; their

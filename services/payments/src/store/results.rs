@@ -132,6 +132,48 @@ pub(crate) async fn open_contradictions(
     super::insert_exceptions(tx, part, words, &known, now).await
 }
 
+/// Whether the institution's contrary word about a line stands open; kept so until the transaction
+/// ends.
+pub(crate) async fn is_contradicted(tx: &mut PgConnection, line: Position) -> Result<bool, Error> {
+    let open = sqlx::query_scalar!(
+        r#"
+        SELECT exception_no FROM payments.exceptions
+        WHERE (run_no, part, chunk, line) = ($1, $2, $3, $4) AND kind = 'contradicted'
+            AND resolved_at IS NULL
+        FOR UPDATE
+        "#,
+        line.run.0,
+        line.part.number(),
+        line.chunk.0,
+        line.line.0,
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(open.is_some())
+}
+
+pub(crate) async fn close_contradiction(
+    tx: &mut PgConnection,
+    line: Position,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        UPDATE payments.exceptions SET resolved_at = $5
+        WHERE (run_no, part, chunk, line) = ($1, $2, $3, $4) AND kind = 'contradicted'
+            AND resolved_at IS NULL
+        "#,
+        line.run.0,
+        line.part.number(),
+        line.chunk.0,
+        line.line.0,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// Adds to the counters of institution and chunk; what was unknown is so no more.
 pub(crate) async fn count_answers(
     tx: &mut PgConnection,

@@ -27,6 +27,10 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 2] = [
                 UNION ALL
                 SELECT programme, budget_year + 1, province, amount FROM payments.year_closings
                 WHERE amount IS NOT NULL AND how = 'carried_over'
+                UNION ALL
+                SELECT r.programme, extract(year FROM g.paid_on)::smallint, 0, -g.amount
+                FROM payments.givings_back g JOIN payments.exceptions USING (exception_no)
+                JOIN payments.runs r USING (run_no)
             ) m GROUP BY programme, year, level
         ) s USING (account_no)
         WHERE coalesce(b.stands, 0) <> coalesce(s.stands, 0)

@@ -1,7 +1,7 @@
 //! What must hold of overpayments and how they come back.
 
 /// As the others: name, sentence, and a statement whose rows are the places where it does not hold.
-pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 4] = [
+pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 5] = [
     (
         "overpaid_is_receivable",
         "what is to be recovered is what the open cases add up to, less what came back or was given \
@@ -109,7 +109,7 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 4] = [
         "SELECT 'proposal ' || coalesce(p.proposal_no, s.proposal_no) FROM (
             SELECT p.proposal_no, p.kind, p.proposed FROM payments.proposals p
             JOIN payments.proposal_decisions d USING (proposal_no)
-            WHERE p.kind IN ('recovery', 'write_off', 'netting_cap') AND d.is_accepted
+            WHERE p.kind IN ('recovery', 'write_off', 'netting_cap', 'repayment') AND d.is_accepted
                 AND d.officer <> p.maker
         ) p FULL JOIN (
             SELECT recovery_no AS proposal_no, 'recovery' AS kind, case_no, amount,
@@ -119,14 +119,58 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 4] = [
             SELECT proposal_no, 'write_off', case_no, amount, NULL, NULL, basis
             FROM payments.write_offs
             UNION ALL
+            SELECT proposal_no, 'repayment', case_no, amount, NULL, paid_on, reference
+            FROM payments.repayments WHERE proposal_no IS NOT NULL
+            UNION ALL
             SELECT proposal_no, 'netting_cap', NULL, NULL, percent, valid_from, NULL
             FROM payments.netting_caps WHERE proposal_no IS NOT NULL
         ) s USING (proposal_no, kind)
         WHERE ((p.proposed ->> 'case_no')::bigint, (p.proposed ->> 'amount')::numeric,
                 (p.proposed ->> 'percent')::smallint,
-                coalesce(p.proposed ->> 'decided_on', p.proposed ->> 'valid_from')::date,
-                btrim(coalesce(p.proposed ->> 'decision_no', p.proposed ->> 'basis')))
+                coalesce(p.proposed ->> 'decided_on', p.proposed ->> 'valid_from',
+                    p.proposed -> 'receipt' ->> 'paid_on')::date,
+                btrim(coalesce(p.proposed ->> 'decision_no', p.proposed ->> 'basis',
+                    p.proposed -> 'receipt' ->> 'reference')))
             IS DISTINCT FROM (s.case_no, s.amount, s.percent, s.day, s.text)
             OR s.proposal_no IS NULL",
+    ),
+    (
+        "closed_by_two",
+        "what was recovered too much is given back, and what was contradicted is closed, exactly where \
+         one officer proposed it and another accepted it, by the sum that the books have",
+        "SELECT 'exception ' || x.exception_no FROM payments.exceptions x
+        LEFT JOIN payments.givings_back g USING (exception_no)
+        WHERE x.kind = 'over_recovered'
+            AND (x.resolved_at IS NOT NULL, x.amount)
+                IS DISTINCT FROM (g.exception_no IS NOT NULL, coalesce(g.amount, x.amount))
+        UNION ALL
+        SELECT 'exception ' || x.exception_no FROM payments.exceptions x
+        WHERE x.kind = 'contradicted' AND x.resolved_at IS NOT NULL
+            AND NOT EXISTS (SELECT FROM payments.upheld_results u
+                WHERE (u.run_no, u.part, u.chunk, u.line, u.upheld_at)
+                    = (x.run_no, x.part, x.chunk, x.line, x.resolved_at))
+        UNION ALL
+        SELECT 'proposal ' || u.proposal_no FROM payments.upheld_results u
+        LEFT JOIN payments.results a USING (run_no, part, chunk, line)
+        WHERE a.status IS DISTINCT FROM u.status
+        UNION ALL
+        SELECT 'proposal ' || coalesce(p.proposal_no, s.proposal_no) FROM (
+            SELECT p.proposal_no, p.proposed FROM payments.proposals p
+            JOIN payments.proposal_decisions d USING (proposal_no)
+            WHERE p.kind IN ('give_back', 'first_answer') AND d.is_accepted
+                AND d.officer <> p.maker
+        ) p FULL JOIN (
+            SELECT proposal_no, exception_no, amount FROM payments.givings_back
+            UNION ALL
+            SELECT proposal_no, NULL, NULL FROM payments.upheld_results
+        ) s USING (proposal_no)
+        WHERE ((p.proposed ->> 'exception_no')::bigint, (p.proposed ->> 'amount')::numeric)
+            IS DISTINCT FROM (s.exception_no, s.amount)
+            OR s.proposal_no IS NULL OR p.proposal_no IS NULL
+        UNION ALL
+        SELECT 'given back' FROM (SELECT coalesce(sum(amount), 0) AS total
+            FROM payments.givings_back) g
+        WHERE g.total <> (SELECT coalesce(sum(credits - debits), 0) FROM ledger.balances
+            WHERE account_no / 10000000000 = 68)",
     ),
 ];
