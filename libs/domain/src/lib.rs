@@ -38,7 +38,7 @@ pub use officer::Officer;
 pub use old_number::OldNumber;
 pub use period::Period;
 pub use position::{
-    CHUNK_LINES_MAX, ChunkNo, EndToEndId, LineNo, PARTS, Part, PersonNo, Position, RunNo,
+    CHUNK_LINES_MAX, ChunkNo, EndToEndId, LineNo, PARTS, Part, PersonNo, Position, RunNo, stretches,
 };
 pub use programme::Programme;
 pub use province::Province;

@@ -1,7 +1,7 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use domain::{Channel, Institution, Officer, Part, PersonNo};
+use domain::{Channel, Institution, Officer, Part, PersonNo, stretches};
 use events::HoldReason;
 use privacy::{BlindIndex, Sealed};
 use sqlx::PgConnection;
@@ -47,64 +47,72 @@ pub(crate) async fn channels_of(
     part: Part,
     persons: &[PersonNo],
 ) -> Result<HashMap<PersonNo, Channels>, Error> {
-    let numbers: Vec<i64> = persons.iter().map(|it| it.0).collect();
+    let (first, last): (Vec<i64>, Vec<i64>) = stretches(persons)
+        .into_iter()
+        .map(|(first, last)| (first.0, last.0))
+        .unzip();
+    let wanted: HashSet<PersonNo> = persons.iter().copied().collect();
     let rows = sqlx::query!(
         r#"
-        -- LATERAL with OFFSET 0 looks each person up by key, whatever the statistics say of
-        -- tables that have just grown.
-        SELECT n.person_no AS "person_no!: PersonNo", p.name_sealed AS "name_sealed!",
-            p.authority_no, p.commune,
-            c.rank AS "rank?", c.channel AS "channel?: Channel",
-            c.institution AS "institution?: Institution", c.account_sealed AS "account_sealed?",
-            c.account_index AS "account_index?", c.holder_sealed AS "holder_sealed?",
-            c.linked_at AS "linked_at?", c.changed_by AS "changed_by?: Officer",
-            c.payable_from AS "payable_from?", c.hold AS "hold?: HoldReason",
-            c.hold_due AS "hold_due?"
-        FROM unnest($2::bigint[]) AS n (person_no)
+        -- LATERAL with OFFSET 0 reads each stretch by key, whatever the statistics say of tables
+        -- that have just grown.
+        SELECT p.person_no AS "person_no!: PersonNo", p.name_sealed AS "name_sealed!",
+            p.authority_no, p.commune
+        FROM unnest($2::bigint[], $3::bigint[]) AS s (first, last)
         CROSS JOIN LATERAL (
-            SELECT name_sealed, authority_no, commune FROM accounts.persons p
-            WHERE p.part = $1 AND p.person_no = n.person_no OFFSET 0
+            SELECT * FROM accounts.persons p
+            WHERE p.part = $1 AND p.person_no BETWEEN s.first AND s.last OFFSET 0
         ) p
-        LEFT JOIN LATERAL (
-            SELECT * FROM accounts.channels c
-            WHERE c.part = $1 AND c.person_no = n.person_no ORDER BY c.rank OFFSET 0
-        ) c ON true
         "#,
         part.number(),
-        &numbers,
+        &first,
+        &last,
     )
-    .fetch_all(tx)
+    .fetch_all(&mut *tx)
     .await?;
     let mut found: HashMap<PersonNo, Channels> = HashMap::with_capacity(persons.len());
-    for it in rows {
-        let channels = found.entry(it.person_no).or_insert_with(|| Channels {
+    for it in rows.into_iter().filter(|it| wanted.contains(&it.person_no)) {
+        let channels = Channels {
             name_sealed: Sealed::from(it.name_sealed),
             authority_no: it.authority_no,
             commune: it.commune,
             candidates: Vec::new(),
-        });
-        let account = it
-            .account_sealed
-            .zip(it.account_index)
-            .zip(it.holder_sealed);
-        let at = it
-            .channel
-            .zip(it.institution)
-            .zip(it.linked_at)
-            .zip(it.rank);
-        let Some((((account, index), holder), (((channel, institution), linked_at), rank))) =
-            account.zip(at)
-        else {
+        };
+        found.insert(it.person_no, channels);
+    }
+    let rows = sqlx::query!(
+        r#"
+        SELECT c.person_no AS "person_no!: PersonNo", c.rank AS "rank!",
+            c.channel AS "channel!: Channel", c.institution AS "institution!: Institution",
+            c.account_sealed AS "account_sealed!", c.account_index AS "account_index!",
+            c.holder_sealed AS "holder_sealed!", c.linked_at AS "linked_at!",
+            c.changed_by AS "changed_by?: Officer", c.payable_from AS "payable_from?",
+            c.hold AS "hold?: HoldReason", c.hold_due AS "hold_due?"
+        FROM unnest($2::bigint[], $3::bigint[]) AS s (first, last)
+        CROSS JOIN LATERAL (
+            SELECT * FROM accounts.channels c
+            WHERE c.part = $1 AND c.person_no BETWEEN s.first AND s.last
+            ORDER BY c.person_no, c.rank OFFSET 0
+        ) c
+        "#,
+        part.number(),
+        &first,
+        &last,
+    )
+    .fetch_all(tx)
+    .await?;
+    for it in rows {
+        let Some(channels) = found.get_mut(&it.person_no) else {
             continue;
         };
         channels.candidates.push(Candidate {
-            rank,
-            channel,
-            institution,
-            account_sealed: Sealed::from(account),
-            account_index: index_of(&index),
-            holder_sealed: Sealed::from(holder),
-            linked_at,
+            rank: it.rank,
+            channel: it.channel,
+            institution: it.institution,
+            account_sealed: Sealed::from(it.account_sealed),
+            account_index: index_of(&it.account_index),
+            holder_sealed: Sealed::from(it.holder_sealed),
+            linked_at: it.linked_at,
             changed_by: it.changed_by,
             payable_from: it.payable_from,
             hold: it.hold.zip(it.hold_due),

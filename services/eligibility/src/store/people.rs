@@ -1,9 +1,9 @@
 //! What is known of people, on two axes of time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
-use domain::{BirthDate, Part, Period, PersonNo, Programme, Sex};
+use domain::{BirthDate, Part, Period, PersonNo, Programme, Sex, stretches};
 use rules::{Facts, Law, LifeEvent};
 use sqlx::PgConnection;
 
@@ -112,48 +112,95 @@ pub(crate) async fn people(
     programmes: &[Programme],
     known_at: DateTime<Utc>,
 ) -> Result<Vec<Known>, Error> {
+    let wanted: Vec<PersonNo> = persons.iter().copied().map(PersonNo).collect();
+    let (first, last): (Vec<i64>, Vec<i64>) = stretches(&wanted)
+        .into_iter()
+        .map(|(first, last)| (first.0, last.0))
+        .unzip();
+    let mut people = persons_of(tx, part, (&first, &last), &wanted).await?;
+    let key = (part, programmes, known_at);
+    add_enrolments(tx, law, key, (&first, &last), &mut people).await?;
+    people.retain(|_, it| !it.enrolments.is_empty());
+    add_events(tx, part, persons, known_at, &mut people).await?;
+    Ok(people.into_values().collect())
+}
+
+async fn persons_of(
+    tx: &mut PgConnection,
+    part: Part,
+    (first, last): (&[i64], &[i64]),
+    wanted: &[PersonNo],
+) -> Result<BTreeMap<PersonNo, Known>, Error> {
+    let wanted: BTreeSet<PersonNo> = wanted.iter().copied().collect();
+    let rows = sqlx::query!(
+        r#"
+        -- LATERAL with OFFSET 0 reads each stretch by key, whatever the statistics say of tables
+        -- that have just grown.
+        SELECT p.person_no AS "person_no!: PersonNo", p.birth_date, p.birth_year_only, p.sex
+        FROM unnest($2::bigint[], $3::bigint[]) AS s (first, last)
+        CROSS JOIN LATERAL (
+            SELECT * FROM eligibility.persons p
+            WHERE p.part = $1 AND p.person_no BETWEEN s.first AND s.last OFFSET 0
+        ) p
+        "#,
+        part.number(),
+        first,
+        last,
+    )
+    .fetch_all(tx)
+    .await?;
+    let rows = rows.into_iter().filter(|it| wanted.contains(&it.person_no));
+    let known = rows.map(|row| {
+        let known = Known {
+            person_no: row.person_no,
+            birth: BirthDate::stored(row.birth_date, row.birth_year_only),
+            sex: sex_of(&row.sex).expect("the schema keeps sexes at two"),
+            enrolments: BTreeMap::new(),
+            events: Vec::new(),
+        };
+        (row.person_no, known)
+    });
+    Ok(known.collect())
+}
+
+async fn add_enrolments(
+    tx: &mut PgConnection,
+    law: &Law,
+    (part, programmes, known_at): (Part, &[Programme], DateTime<Utc>),
+    (first, last): (&[i64], &[i64]),
+    people: &mut BTreeMap<PersonNo, Known>,
+) -> Result<(), Error> {
     let numbers: Vec<i16> = programmes.iter().map(|it| it.number()).collect();
     let rows = sqlx::query!(
         r#"
-        -- LATERAL with OFFSET 0 looks each person up by key, whatever the statistics say of
-        -- tables that have just grown.
-        SELECT n.person_no AS "person_no!: PersonNo", p.birth_date, p.birth_year_only, p.sex,
-            e.programme, e.version, e.province, e.facts, e.valid_from, e.known_from
-        FROM unnest($2::bigint[]) AS n (person_no)
-        CROSS JOIN LATERAL (
-            SELECT * FROM eligibility.persons p
-            WHERE p.part = $1 AND p.person_no = n.person_no OFFSET 0
-        ) p
-        CROSS JOIN unnest($3::smallint[]) AS g (programme)
+        SELECT e.person_no AS "person_no!: PersonNo", e.programme, e.version, e.province, e.facts,
+            e.valid_from, e.known_from
+        FROM unnest($2::bigint[], $3::bigint[]) AS s (first, last)
+        CROSS JOIN unnest($4::smallint[]) AS g (programme)
         CROSS JOIN LATERAL (
             SELECT * FROM eligibility.enrolments e
-            WHERE e.part = $1 AND e.programme = g.programme AND e.person_no = n.person_no
-                AND e.known_from <= $4 OFFSET 0
+            WHERE e.part = $1 AND e.programme = g.programme
+                AND e.person_no BETWEEN s.first AND s.last AND e.known_from <= $5 OFFSET 0
         ) e
         "#,
         part.number(),
-        persons,
+        first,
+        last,
         &numbers,
         known_at,
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(tx)
     .await?;
-    let mut people: BTreeMap<PersonNo, Known> = BTreeMap::new();
     for row in rows {
+        let Some(known) = people.get_mut(&row.person_no) else {
+            continue;
+        };
         let programme = programme_of(row.programme);
         let rules = law
             .programme(programme)
             .ok_or_else(|| Error::Inputs(format!("the law has no programme {programme}")))?;
         let facts = Facts::stored(rules, &row.facts)
             .map_err(|it| Error::Inputs(format!("facts of a person: {}", it.sentence)))?;
-        let sex = sex_of(&row.sex).expect("the schema keeps sexes at two");
-        let known = people.entry(row.person_no).or_insert_with(|| Known {
-            person_no: row.person_no,
-            birth: BirthDate::stored(row.birth_date, row.birth_year_only),
-            sex,
-            enrolments: BTreeMap::new(),
-            events: Vec::new(),
-        });
         known
             .enrolments
             .entry(programme)
@@ -168,8 +215,7 @@ pub(crate) async fn people(
                 known_on: boot::clock::today_in_vietnam(row.known_from),
             });
     }
-    add_events(tx, part, persons, known_at, &mut people).await?;
-    Ok(people.into_values().collect())
+    Ok(())
 }
 
 async fn add_events(
