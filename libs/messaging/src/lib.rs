@@ -27,6 +27,7 @@ mod signature;
 mod store;
 mod stream;
 mod trace;
+mod turns;
 
 pub use command::{Answer, Command, CommandError, CommandHandler, Problem, ask, serve};
 pub use consumer::{Handler, Judged, Subscription, Verdict, consume, consume_as_bank};

@@ -85,7 +85,7 @@ pub async fn append_signed(
     }
     store::insert_outbox(tx, &rows, now).await?;
     store::move_heads(tx, &heads).await?;
-    store::wake_relays(tx).await
+    store::wake_relays(tx, &heads).await
 }
 
 /// By the sender, over all that the event is and where it stands.

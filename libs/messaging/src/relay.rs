@@ -16,6 +16,7 @@ use crate::organisation::{Organisation, Route};
 use crate::signature::created_text;
 use crate::store::{self, Outgoing};
 use crate::stream::ensure_audience;
+use crate::turns::Turns;
 use crate::{Error, Wires, meter};
 
 pub(crate) const PART: &str = "Ansinh-Part";
@@ -28,12 +29,16 @@ pub(crate) const KEY: &str = "Ansinh-Key";
 pub(crate) const SIGNATURE: &str = "Ansinh-Signature";
 pub(crate) const TRACEPARENT: &str = "traceparent";
 
-/// Events published before any acknowledgement is awaited.
-const WINDOW: usize = 64;
+/// Sequences of which events are published before any acknowledgement is awaited.
+const WINDOW_SEQUENCES: usize = 16;
 /// Events of one sequence in a window, so that no partition starves another.
 const WINDOW_OF_ONE: i64 = 4;
 /// For all acknowledgements of a window together: those that a server took with it never come.
 const ACKS_MAX: Duration = Duration::from_secs(3);
+/// Notifications that are heeded before the next window is published.
+const WAKES_AT_ONCE: usize = 4096;
+/// How often all sequences are looked at, whatever was notified.
+const LOOK: Duration = Duration::from_secs(1);
 /// Asks for a re-drive that are heeded before the next window is published.
 const ASKS_AT_ONCE: usize = 256;
 /// Wait after a failure: NATS or PostgreSQL is away.
@@ -78,15 +83,17 @@ struct Progress {
     drive: u64,
 }
 
-type Sequence = (String, Part);
+pub(crate) type Sequence = (String, Part);
 
 struct Session {
     connection: PgConnection,
     listener: PgListener,
     progress: BTreeMap<Sequence, Progress>,
     redrives: futures::stream::SelectAll<async_nats::Subscriber>,
+    turns: Turns,
     watermark_at: Instant,
     ownership_at: Instant,
+    look_at: Instant,
     audience_at: Instant,
 }
 
@@ -142,6 +149,7 @@ impl Relay {
             self.own(&mut session).await?;
             self.keep_audience(&mut session).await?;
             heed_asks(&mut session);
+            look(&mut session).await?;
             let published = self.publish_window(&mut session).await?;
             self.tell_watermark(&mut session).await?;
             if !published {
@@ -170,8 +178,10 @@ impl Relay {
             listener,
             progress: BTreeMap::new(),
             redrives,
+            turns: Turns::default(),
             watermark_at: now,
             ownership_at: now,
+            look_at: now,
             audience_at: now + AUDIENCE,
         })
     }
@@ -217,24 +227,29 @@ impl Relay {
 
     /// Publishes at most a window of events; false where there was nothing to publish.
     async fn publish_window(&self, session: &mut Session) -> Result<bool, Error> {
-        let standing = progress_columns(&session.progress);
-        let pending = store::pending(&mut session.connection, &standing).await?;
-        if pending.is_empty() {
+        let asked = session.turns.take(WINDOW_SEQUENCES);
+        if asked.is_empty() {
             return Ok(false);
         }
         let mut columns = (Vec::new(), Vec::new(), Vec::new());
-        for (speaker, part) in pending.into_iter().take(WINDOW / 2) {
-            columns
-                .2
-                .push(session.progress[&(speaker.clone(), part)].after);
-            columns.0.push(speaker);
+        for (speaker, part) in &asked {
+            let after = session.progress[&(speaker.clone(), *part)].after;
+            columns.0.push(speaker.clone());
             columns.1.push(part.number());
+            columns.2.push(after);
         }
-        let mut events = store::outgoing(&mut session.connection, &columns, WINDOW_OF_ONE).await?;
-        events.truncate(WINDOW);
+        let events = store::outgoing(&mut session.connection, &columns, WINDOW_OF_ONE).await?;
+        let is_some = !events.is_empty();
+        let full: Vec<Sequence> = events
+            .chunk_by(|a, b| (&a.speaker, a.part) == (&b.speaker, b.part))
+            .filter(|it| i64::try_from(it.len()) == Ok(WINDOW_OF_ONE))
+            .map(|it| (it[0].speaker.clone(), it[0].part))
+            .collect();
         let moved = self.publish(session, events).await?;
         store::move_published(&mut session.connection, &moved).await?;
-        Ok(true)
+        // Whose window was full may have more to say, behind all others.
+        session.turns.extend(full);
+        Ok(is_some)
     }
 
     /// Publishes in order and awaits the acknowledgements; a sequence stops at its first failure.
@@ -258,6 +273,7 @@ impl Relay {
                 Ok(ack) => waiting.push((sequence, seq, ack)),
                 Err(error) => {
                     tracing::warn!(speaker = sequence.0, seq, error = %error, "Could not publish");
+                    session.turns.extend([sequence.clone()]);
                     failed.insert(sequence);
                 }
             }
@@ -268,6 +284,7 @@ impl Relay {
             // id it is dropped as a duplicate, and the consumer's cursor would drop it as well.
             let acked = matches!(timeout_at(deadline, ack).await, Ok(Ok(_)));
             if failed.contains(&sequence) || !acked {
+                session.turns.extend([sequence.clone()]);
                 failed.insert(sequence);
             } else if let Some(progress) = session.progress.get_mut(&sequence) {
                 progress.after = seq;
@@ -315,11 +332,45 @@ impl Relay {
     /// Sleeps until something was said, a consumer asks for a re-drive, or the poll is due.
     async fn wait(&self, session: &mut Session) -> Result<(), Error> {
         tokio::select! {
-            woken = session.listener.recv() => { woken?; }
+            woken = session.listener.recv() => {
+                let woken = woken?;
+                wake(session, woken.payload());
+            }
             Some(asked) = session.redrives.next() => heed(session, &asked),
-            () = tokio::time::sleep(self.wires.poll) => {}
+            // Whatever became of notifications, what was said is seen.
+            () = tokio::time::sleep(self.wires.poll) => session.look_at = Instant::now(),
         }
         Ok(())
+    }
+}
+
+/// Whose turn it is: by notifications, and by looking at all of them once in a while.
+async fn look(session: &mut Session) -> Result<(), Error> {
+    for _ in 0..WAKES_AT_ONCE {
+        let Some(woken) = session.listener.recv().now_or_never() else {
+            break;
+        };
+        let woken = woken?;
+        wake(session, woken.payload());
+    }
+    if Instant::now() < session.look_at {
+        return Ok(());
+    }
+    session.look_at = Instant::now() + LOOK;
+    let standing = progress_columns(&session.progress);
+    let pending = store::pending(&mut session.connection, &standing).await?;
+    session.turns.extend(pending);
+    Ok(())
+}
+
+fn wake(session: &mut Session, payload: &str) {
+    match store::woken(payload) {
+        Some(sequence) if session.progress.contains_key(&sequence) => {
+            session.turns.extend([sequence]);
+        }
+        // Another process says it.
+        Some(_) => {}
+        None => session.look_at = Instant::now(),
     }
 }
 
@@ -355,6 +406,7 @@ fn drive_again(session: &mut Session, speaker: &str, redrive: Redrive) {
         );
         progress.after = redrive.after;
         progress.drive += 1;
+        session.turns.extend([(speaker.to_owned(), part)]);
     }
 }
 

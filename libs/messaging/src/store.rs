@@ -15,7 +15,7 @@ pub use keys::{KeyRow, organisation_key, organisation_keys};
 pub(crate) use keys::{insert_key_confirmation, insert_key_end, insert_organisation_key};
 pub(crate) use outbox::{
     OutboxRow, Outgoing, WAKE, insert_heads, insert_outbox, lock_heads, move_heads, move_published,
-    outgoing, own_speaker, pending, published, set_role, wake_relays,
+    outgoing, own_speaker, pending, published, set_role, wake_relays, woken,
 };
 
 use chrono::{DateTime, Utc};

@@ -194,11 +194,29 @@ pub(crate) async fn insert_outbox(
     Ok(())
 }
 
-pub(crate) async fn wake_relays(tx: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!("SELECT pg_notify($1, '')", WAKE)
-        .execute(tx)
-        .await?;
+/// Tells relays in which sequences something was said, once the transaction commits.
+pub(crate) async fn wake_relays(tx: &mut PgConnection, heads: &Heads) -> Result<(), Error> {
+    let said: Vec<String> = heads.keys().map(woken_by).collect();
+    sqlx::query!(
+        "SELECT pg_notify($1, said) FROM unnest($2::text[]) AS said",
+        WAKE,
+        &said,
+    )
+    .execute(tx)
+    .await?;
     Ok(())
+}
+
+/// How a notification names a sequence.
+fn woken_by((speaker, part): &(String, Part)) -> String {
+    format!("{speaker}/{}", part.number())
+}
+
+/// The sequence that a notification names; `None` where it is none that we write.
+pub(crate) fn woken(payload: &str) -> Option<(String, Part)> {
+    let (speaker, part) = payload.rsplit_once('/')?;
+    let part = Part::try_from(part.parse::<i16>().ok()?).ok()?;
+    Some((speaker.to_owned(), part))
 }
 
 /// True where this connection now owns the relaying of a speaker.
