@@ -129,6 +129,9 @@ pub(crate) enum Top {
         /// Only match a day of the banks, with mistakes of every kind in it, so many lines
         #[arg(long, conflicts_with_all = ["determine", "accounts"])]
         reconcile: bool,
+        /// The chain without entering and sealing evidence: what both cost is the difference
+        #[arg(long, conflicts_with_all = ["determine", "accounts", "reconcile"])]
+        unsealed: bool,
     },
     /// The law as data: programmes, their versions, and who made them hold
     #[command(subcommand)]

@@ -56,7 +56,8 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             determine: false,
             accounts: false,
             reconcile: false,
-        } => bench::bench(people, seed).await,
+            unsealed,
+        } => bench::bench(people, seed, !unsealed).await,
         Top::Bench {
             people,
             seed,

@@ -75,17 +75,15 @@ struct Measured {
     payments_per_s: u64,
     peak_memory_mib: PeakMemory,
     database_bytes_per_payment: u64,
-    /// Entering evidence and sealing it, one after the other, while the chain was under way.
-    evidence_milliseconds: u64,
-    /// The chain without evidence would be so much shorter at most, in thousandths.
-    evidence_per_mille: u64,
+    /// Whether evidence was entered and sealed meanwhile.
+    is_sealed: bool,
     copy_rows_per_s: u64,
     /// Payments through the whole chain for a thousand rows of the yardstick.
     payments_per_thousand_copied: u64,
     invariants_hold: bool,
 }
 
-pub(super) async fn bench(people: u64, seed: u64) -> Result<ExitCode, Failure> {
+pub(super) async fn bench(people: u64, seed: u64, is_sealed: bool) -> Result<ExitCode, Failure> {
     let home = Path::new(HOME);
     super::demo::fresh_home(home)?;
     let servers = Servers::start(home).await?;
@@ -100,7 +98,7 @@ pub(super) async fn bench(people: u64, seed: u64) -> Result<ExitCode, Failure> {
         }
     });
     let telemetry = Telemetry::start("ansinh-bench", &target.settings)?;
-    let measured = measure(&target, &servers, (people, seed), home).await;
+    let measured = measure(&target, &servers, (people, seed, is_sealed), home).await;
     telemetry.shutdown().await;
     servers.stop().await?;
     let measured = measured?;
@@ -117,7 +115,7 @@ pub(super) async fn bench(people: u64, seed: u64) -> Result<ExitCode, Failure> {
 async fn measure(
     target: &Target,
     servers: &Servers,
-    (people, seed): (u64, u64),
+    (people, seed, is_sealed): (u64, u64, bool),
     home: &Path,
 ) -> anyhow::Result<Measured> {
     target.migrate().await?;
@@ -141,7 +139,12 @@ async fn measure(
         nats: servers.nats_pid(),
         sandbox: banks.pid(),
     });
-    let sealer = evidence::Sealer::start(target, &pool).await?;
+    let sealer = if is_sealed {
+        Some(evidence::Sealer::start(target, &pool).await?)
+    } else {
+        store::enter_nothing(&pool).await?;
+        None
+    };
     clock.restart();
     let measured = async {
         let keys = target.keys()?;
@@ -167,18 +170,18 @@ async fn measure(
             checker: Signing::as_officer("le.binh")?,
             releaser: Signing::as_officer("tran.chi")?,
         };
-        let before = sealer.busy(&pool).await?;
         let (wal, said) = (store::wal_bytes(&pool).await?, store::said(&pool).await?);
         let payments = carry(&mut payout, &mut clock, people).await?;
         let wal = store::wal_bytes(&pool).await?.saturating_sub(wal);
         let (messages, message_bytes) = store::said(&pool).await?;
         let message_bytes = message_bytes.saturating_sub(said.1);
-        let evidence_milliseconds = sealer.busy(&pool).await?.saturating_sub(before);
         let used = database_bytes(&pool).await?.saturating_sub(empty);
         let memory = PeakMemory::of(servers, &banks);
         let copy_rows_per_s = yardstick(&pool).await?;
         let run_no = *payout.runs.first().context("a run")?;
-        evidence::evidence(target, &pool, &mut clock, sealer, (run_no, payments)).await?;
+        if let Some(sealer) = sealer {
+            evidence::evidence(target, &pool, &mut clock, sealer, (run_no, payments)).await?;
+        }
         let invariants_hold = check_all(&pool).await?.iter().all(crate::Invariant::holds);
         let (chain, cpu) = (clock.chain(), clock.chain_cpu());
         let payments_per_s = per_second(payments, chain);
@@ -195,8 +198,7 @@ async fn measure(
             message_bytes_per_payment: message_bytes / payments.max(1),
             peak_memory_mib: memory,
             database_bytes_per_payment: used / payments.max(1),
-            evidence_milliseconds,
-            evidence_per_mille: evidence_milliseconds * 1000 / chain.max(1),
+            is_sealed,
             copy_rows_per_s,
             payments_per_thousand_copied: payments_per_s * 1000 / copy_rows_per_s.max(1),
             invariants_hold,
@@ -386,18 +388,12 @@ fn tell(measured: &Measured) -> Result<(), Failure> {
         0,
         measured.copy_rows_per_s,
     );
-    let evidence = row(
-        "of that entering and sealing evidence",
-        measured.payments,
-        measured.evidence_milliseconds,
-        per_second(measured.payments, measured.evidence_milliseconds),
-    );
-    print(&phase_table(&measured.phases, vec![whole, evidence, yardstick]).to_string());
+    print(&phase_table(&measured.phases, vec![whole, yardstick]).to_string());
     print(&cpu_table(measured).to_string());
     let memory = measured.peak_memory_mib;
     print(&format!(
         "peak memory: ours {} MiB, NATS {}, the banks {} · a payment: {} bytes in PostgreSQL, {} of \
-         WAL, {} in messages · {} payments for 1.000 rows copied · evidence {} ‰ of the chain",
+         WAL, {} in messages · {} payments for 1.000 rows copied{}",
         memory.ours,
         memory.nats,
         memory.sandbox,
@@ -405,7 +401,11 @@ fn tell(measured: &Measured) -> Result<(), Failure> {
         grouped(measured.wal_bytes_per_payment),
         grouped(measured.message_bytes_per_payment),
         measured.payments_per_thousand_copied,
-        measured.evidence_per_mille
+        if measured.is_sealed {
+            ""
+        } else {
+            " · no evidence entered or sealed"
+        },
     ));
     print(&serde_json::to_string(measured)?);
     Ok(())

@@ -1,6 +1,4 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use chrono::Utc;
@@ -17,43 +15,28 @@ use crate::target::Target;
 /// Payments that are proven one by one.
 const PROVEN: i32 = 100;
 
-/// Seals as the audit service does, and counts how long it was at it.
+/// Seals as the audit service does.
 pub(super) struct Sealer {
-    microseconds: Arc<AtomicU64>,
     stop: CancellationToken,
     sealing: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Sealer {
     pub(super) async fn start(target: &Target, pool: &PgPool) -> anyhow::Result<Sealer> {
-        store::track_functions(pool).await?;
         let (log, key) = log_of(target)?;
         let pause = Duration::from_millis(target.settings.proof.seal_ms.max(1));
-        let (microseconds, stop) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
-        let (pool, counted, stopped) = (pool.clone(), microseconds.clone(), stop.clone());
+        let stop = CancellationToken::new();
+        let (pool, stopped) = (pool.clone(), stop.clone());
         let sealing = tokio::spawn(async move {
             while !stopped.is_cancelled() {
-                let begun = Instant::now();
                 let sealed = proof::seal(&pool, &log, &key, Utc::now()).await?;
-                let took = u64::try_from(begun.elapsed().as_micros())?;
-                counted.fetch_add(took, Ordering::Relaxed);
                 if sealed.is_none_or(|it| !it.is_more) {
                     tokio::time::sleep(pause).await;
                 }
             }
             Ok(())
         });
-        Ok(Sealer {
-            microseconds,
-            stop,
-            sealing,
-        })
-    }
-
-    /// Entering and sealing until now, in milliseconds.
-    pub(super) async fn busy(&self, pool: &PgPool) -> anyhow::Result<u64> {
-        let sealing = self.microseconds.load(Ordering::Relaxed) / 1000;
-        Ok(sealing + store::entering(pool).await?)
+        Ok(Sealer { stop, sealing })
     }
 
     async fn stop(self) -> anyhow::Result<()> {

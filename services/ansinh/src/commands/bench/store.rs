@@ -55,28 +55,6 @@ pub(super) async fn analyze(owner: &PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has the server count the time of functions, for sessions from now on.
-pub(super) async fn track_functions(owner: &PgPool) -> anyhow::Result<()> {
-    sqlx::raw_sql("ALTER SYSTEM SET track_functions = 'pl'")
-        .execute(owner)
-        .await?;
-    sqlx::raw_sql("SELECT pg_reload_conf()")
-        .execute(owner)
-        .await?;
-    Ok(())
-}
-
-/// What entering evidence took until now, over all sessions, in milliseconds.
-pub(super) async fn entering(owner: &PgPool) -> anyhow::Result<u64> {
-    let milliseconds: i64 = sqlx::query_scalar(
-        "SELECT coalesce(sum(total_time), 0)::bigint FROM pg_stat_user_functions
-        WHERE schemaname = 'proof' AND funcname LIKE 'enter\\_%'",
-    )
-    .fetch_one(owner)
-    .await?;
-    Ok(milliseconds.unsigned_abs())
-}
-
 /// Bytes of the write-ahead log since the server's first start.
 pub(super) async fn wal_bytes(pool: &PgPool) -> anyhow::Result<u64> {
     let bytes: i64 = sqlx::query_scalar("SELECT (pg_current_wal_lsn() - '0/0')::bigint")
@@ -93,4 +71,22 @@ pub(super) async fn said(pool: &PgPool) -> anyhow::Result<(u64, u64)> {
     .fetch_one(pool)
     .await?;
     Ok((messages.unsigned_abs(), bytes.unsigned_abs()))
+}
+
+/// Has nothing entered as evidence any more, in a database that is thrown away.
+pub(super) async fn enter_nothing(owner: &PgPool) -> anyhow::Result<()> {
+    sqlx::raw_sql(
+        "DO $$
+        DECLARE
+            it record;
+        BEGIN
+            FOR it IN SELECT tgrelid::regclass AS of_table, tgname FROM pg_trigger
+                WHERE tgname LIKE 'evident\\_%' LOOP
+                EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', it.of_table, it.tgname);
+            END LOOP;
+        END $$",
+    )
+    .execute(owner)
+    .await?;
+    Ok(())
 }
