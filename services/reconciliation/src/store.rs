@@ -5,7 +5,6 @@ mod closings;
 mod freezes;
 mod heard;
 mod matching;
-mod settling;
 mod statements;
 
 pub(crate) use cases::{
@@ -22,9 +21,9 @@ pub(crate) use heard::{
 };
 pub(crate) use matching::{
     Received, claim_part, compare, contradicted, finish_statement, first_open_entry, insert_breaks,
-    insert_hits, insert_matched_part, mentioned_runs, missing, received_statements, turnover,
+    insert_hits, insert_matched_part, look_up_by_key, mentioned_runs, missing, received_statements,
+    settle_exact, turnover,
 };
-pub(crate) use settling::{look_up_by_key, settle_exact};
 pub(crate) use statements::{
     Claimed, State, claim_arriving, complete_statements, has_page, insert_entries, insert_page,
     insert_refusal, insert_statement, previous_closing, receive, refuse, standing,

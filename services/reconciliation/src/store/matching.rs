@@ -1,6 +1,6 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{ChunkNo, Institution, LineNo, Money, Part, RunNo};
-use events::{Break, BreakKind, EntryKind, ResultStatus};
+use events::{Break, BreakKind, EntryKind, MatchedRun, ResultStatus};
 use sqlx::{PgConnection, PgPool};
 
 use crate::Error;
@@ -106,6 +106,91 @@ pub(crate) async fn first_open_entry(
     )
     .fetch_optional(tx)
     .await?)
+}
+
+/// Looks rows up by their keys. A table that has just grown has no statistics, and a plan made
+/// without them would read all of it for each partition.
+pub(crate) async fn look_up_by_key(tx: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        SELECT set_config('enable_hashjoin', 'off', true) AS "hash",
+            set_config('enable_mergejoin', 'off', true) AS "merge"
+        "#
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(())
+}
+
+/// Settles every payment of the partition on which id, amount, account, institution and status
+/// agree, the entry with the lowest number first. Gives back what is settled of each run, and the
+/// lines that are for another day than the bank's result said.
+pub(crate) async fn settle_exact(
+    tx: &mut PgConnection,
+    statement: &Received,
+    part: Part,
+) -> Result<(Vec<MatchedRun>, Vec<FoundLine>), Error> {
+    let rows = sqlx::query!(
+        r#"
+        WITH settled AS (
+            INSERT INTO reconciliation.matches (run_no, part, chunk, line, institution,
+                statement_no, entry_no, amount, other_day)
+            SELECT e.run_no, e.part, e.chunk, e.line, e.institution, e.statement_no, e.entry_no,
+                e.amount, coalesce(e.booked_on <> r.booked_on, false)
+            FROM reconciliation.entries e
+            JOIN reconciliation.instructions i
+                ON (i.run_no, i.part, i.chunk, i.line) = (e.run_no, e.part, e.chunk, e.line)
+                AND (i.institution, i.amount) = (e.institution, e.amount)
+                AND i.account_index IS NOT DISTINCT FROM e.account_index
+            JOIN reconciliation.results r
+                ON (r.run_no, r.part, r.chunk, r.line) = (e.run_no, e.part, e.chunk, e.line)
+                AND r.status = 'credited'
+            WHERE e.part = $1 AND e.institution = $2 AND e.statement_no = $3
+                AND e.entry_kind = 'payment'
+            ORDER BY e.entry_no
+            ON CONFLICT DO NOTHING
+            RETURNING run_no, chunk, line, entry_no, amount, other_day
+        )
+        SELECT s.run_no AS "run_no!: RunNo", NULL::integer AS "chunk: ChunkNo",
+            NULL::integer AS "line: LineNo", NULL::bigint AS entry_no, count(*) AS "lines!",
+            sum(s.amount) AS "total!: Money", count(b.unsettled) AS "found_lines!",
+            coalesce(sum(b.unsettled), 0) AS "found_total!: Money"
+        FROM settled s
+        LEFT JOIN reconciliation.breaks b
+            ON (b.run_no, b.part, b.chunk, b.line) = (s.run_no, $1, s.chunk, s.line)
+            AND b.unsettled IS NOT NULL
+        GROUP BY s.run_no
+        UNION ALL
+        SELECT run_no, chunk, line, entry_no, 1, amount, 0, 0 FROM settled WHERE other_day
+        "#,
+        part.number(),
+        statement.institution.number(),
+        statement.statement_no,
+    )
+    .fetch_all(tx)
+    .await?;
+    let (mut runs, mut other_day) = (Vec::new(), Vec::new());
+    for it in rows {
+        let (run_no, total) = (it.run_no, it.total);
+        if let Some((chunk, line)) = it.chunk.zip(it.line) {
+            other_day.push(FoundLine {
+                run_no,
+                chunk,
+                line,
+                entry_no: it.entry_no,
+                amount: total,
+            });
+        } else {
+            runs.push(MatchedRun {
+                run_no,
+                lines: it.lines,
+                total,
+                found_lines: it.found_lines,
+                found_total: it.found_total,
+            });
+        }
+    }
+    Ok((runs, other_day))
 }
 
 /// The next entries after `entry_no` that settle nothing, beside what is known of their lines:
