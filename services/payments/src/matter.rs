@@ -128,16 +128,21 @@ pub(crate) fn of_order(order_no: i64, order: &WaitingOrder) -> Matter {
 }
 
 pub(crate) fn of_settlement(settlement: &Settlement) -> Matter {
-    let end = match settlement.settled_as {
-        ResultStatus::Credited => "đã ghi có cho người hưởng",
-        ResultStatus::Rejected => "không chi được",
-    };
+    let end = ended(settlement.settled_as);
     Matter::new(Kind::Settlement, settlement.settlement_no)
         .saying("Khoản chi", settlement.line)
         .saying("Kết quả", end)
         .saying("Ngày hạch toán", settlement.booked_on.format("%d/%m/%Y"))
         .amounting("Số tiền", settlement.amount)
         .by(&settlement.officer, &settlement.evidence)
+}
+
+/// How a line ended, for who signs it.
+pub(crate) fn ended(status: ResultStatus) -> &'static str {
+    match status {
+        ResultStatus::Credited => "đã ghi có cho người hưởng",
+        ResultStatus::Rejected => "không chi được",
+    }
 }
 
 /// Whoever registered the key before there were officers' names is nobody who could decide.

@@ -7,6 +7,7 @@ use messaging::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::matter::ended;
 use crate::preview::Guard;
 use crate::recovery::{Receipt, Way, allow_decision, readable};
 
@@ -234,12 +235,15 @@ impl fmt::Display for Proposed {
             let it = boot::clock::in_vietnam(*it);
             it.format("%d/%m/%Y %H:%M:%S").to_string()
         };
-        let sum = |it: &Money| format!("{} ({})", it.vi(), it.in_words());
         match self {
             Proposed::ApprovalLevel {
                 from_total,
                 approvals,
-            } => write!(f, "từ {} cần {approvals} người phê duyệt", sum(from_total)),
+            } => write!(
+                f,
+                "từ {} cần {approvals} người phê duyệt",
+                in_full(from_total)
+            ),
             Proposed::GuardLimit {
                 guard,
                 limit,
@@ -252,7 +256,7 @@ impl fmt::Display for Proposed {
                 programme,
                 period,
                 total,
-            } => write!(f, "dự báo chi {programme} kỳ {period}: {}", sum(total)),
+            } => write!(f, "dự báo chi {programme} kỳ {period}: {}", in_full(total)),
             Proposed::Delegation {
                 principal,
                 delegate,
@@ -264,6 +268,25 @@ impl fmt::Display for Proposed {
                 day(starts_at),
                 day(ends_at)
             ),
+            Proposed::Recovery { .. }
+            | Proposed::WriteOff { .. }
+            | Proposed::NettingCap { .. }
+            | Proposed::Repayment { .. }
+            | Proposed::GiveBack { .. }
+            | Proposed::FirstAnswer { .. } => self.fmt_on_payments(f),
+        }
+    }
+}
+
+fn in_full(amount: &Money) -> String {
+    format!("{} ({})", amount.vi(), amount.in_words())
+}
+
+impl Proposed {
+    /// What is decided on payments that were made.
+    fn fmt_on_payments(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sum = in_full;
+        match self {
             Proposed::Recovery {
                 case_no,
                 decision_no,
@@ -321,15 +344,16 @@ impl fmt::Display for Proposed {
                 status,
                 basis,
             } => {
-                let end = match status {
-                    ResultStatus::Credited => "đã ghi có cho người hưởng",
-                    ResultStatus::Rejected => "không chi được",
-                };
+                let end = ended(*status);
                 write!(
                     f,
                     "giữ nguyên kết quả đầu tiên của khoản chi {line}: {end}, theo {basis}"
                 )
             }
+            Proposed::ApprovalLevel { .. }
+            | Proposed::GuardLimit { .. }
+            | Proposed::Forecast { .. }
+            | Proposed::Delegation { .. } => Ok(()),
         }
     }
 }

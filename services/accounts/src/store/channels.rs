@@ -51,35 +51,7 @@ pub(crate) async fn channels_of(
         .into_iter()
         .map(|(first, last)| (first.0, last.0))
         .unzip();
-    let wanted: HashSet<PersonNo> = persons.iter().copied().collect();
-    let rows = sqlx::query!(
-        r#"
-        -- LATERAL with OFFSET 0 reads each stretch by key, whatever the statistics say of tables
-        -- that have just grown.
-        SELECT p.person_no AS "person_no!: PersonNo", p.name_sealed AS "name_sealed!",
-            p.authority_no, p.commune
-        FROM unnest($2::bigint[], $3::bigint[]) AS s (first, last)
-        CROSS JOIN LATERAL (
-            SELECT * FROM accounts.persons p
-            WHERE p.part = $1 AND p.person_no BETWEEN s.first AND s.last OFFSET 0
-        ) p
-        "#,
-        part.number(),
-        &first,
-        &last,
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let mut found: HashMap<PersonNo, Channels> = HashMap::with_capacity(persons.len());
-    for it in rows.into_iter().filter(|it| wanted.contains(&it.person_no)) {
-        let channels = Channels {
-            name_sealed: Sealed::from(it.name_sealed),
-            authority_no: it.authority_no,
-            commune: it.commune,
-            candidates: Vec::new(),
-        };
-        found.insert(it.person_no, channels);
-    }
+    let mut found = people_of(tx, part, (&first, &last), persons).await?;
     let rows = sqlx::query!(
         r#"
         SELECT c.person_no AS "person_no!: PersonNo", c.rank AS "rank!",
@@ -120,6 +92,45 @@ pub(crate) async fn channels_of(
     }
     for channels in found.values_mut() {
         channels.candidates.sort_by_key(|it| it.rank);
+    }
+    Ok(found)
+}
+
+/// Those people of stretches who are asked for, without their channels.
+async fn people_of(
+    tx: &mut PgConnection,
+    part: Part,
+    (first, last): (&[i64], &[i64]),
+    persons: &[PersonNo],
+) -> Result<HashMap<PersonNo, Channels>, Error> {
+    let wanted: HashSet<PersonNo> = persons.iter().copied().collect();
+    let rows = sqlx::query!(
+        r#"
+        -- LATERAL with OFFSET 0 reads each stretch by key, whatever the statistics say of tables
+        -- that have just grown.
+        SELECT p.person_no AS "person_no!: PersonNo", p.name_sealed AS "name_sealed!",
+            p.authority_no, p.commune
+        FROM unnest($2::bigint[], $3::bigint[]) AS s (first, last)
+        CROSS JOIN LATERAL (
+            SELECT * FROM accounts.persons p
+            WHERE p.part = $1 AND p.person_no BETWEEN s.first AND s.last OFFSET 0
+        ) p
+        "#,
+        part.number(),
+        first,
+        last,
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut found: HashMap<PersonNo, Channels> = HashMap::with_capacity(persons.len());
+    for it in rows.into_iter().filter(|it| wanted.contains(&it.person_no)) {
+        let channels = Channels {
+            name_sealed: Sealed::from(it.name_sealed),
+            authority_no: it.authority_no,
+            commune: it.commune,
+            candidates: Vec::new(),
+        };
+        found.insert(it.person_no, channels);
     }
     Ok(found)
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use ::sandbox::people::{Plan, write_people};
+use ::sandbox::people::{Plan, Written, write_people};
 use anyhow::Context as _;
 use boot::{Health, Telemetry};
 use chrono::{NaiveDate, Utc};
@@ -120,52 +120,29 @@ async fn measure(
 ) -> anyhow::Result<Measured> {
     target.migrate().await?;
     let period: Period = "2026-12".parse()?;
-    // One run of one programme: the month's largest in people.
-    let plan = Plan {
-        programmes: PROGRAMMES.to_vec(),
-        ..Plan::new(people, seed, period)
-    };
-    let out = home.join("people");
     let mut clock = Clock::default();
-    let written = tokio::task::spawn_blocking(move || write_people(&plan, &out)).await??;
+    let written = write((people, seed, period), home).await?;
     clock.phase("write people", written.people);
     let pool = target.pool(None).await?;
     let empty = database_bytes(&pool).await?;
     // All but who seals: that is measured here.
     let services = start_some(&PAYING, &target.settings, &Health::default()).await?;
     let banks = Banks::start(target, home)?;
-    clock.watch(Watched {
-        postgres: servers.postgres_pid(),
-        nats: servers.nats_pid(),
-        sandbox: banks.pid(),
-    });
+    clock.watch(watched(servers, &banks));
     let sealer = if is_sealed {
-        Some(evidence::Sealer::start(target, &pool).await?)
+        Some(evidence::Sealer::start(target, &pool)?)
     } else {
         store::enter_nothing(&pool).await?;
         None
     };
     clock.restart();
     let measured = async {
-        let keys = target.keys()?;
-        let registry = target.pool(Some("ansinh_eligibility")).await?;
-        let law = eligibility::law_in_force(&registry, Utc::now()).await?.law;
-        let file = &written.people_csv;
-        eligibility::import_registry(&registry, &keys, &law, file, Utc::now()).await?;
-        target
-            .wait_until_heard(accounts::SERVICE, events::ELIGIBILITY)
-            .await?;
-        clock.phase("import registry", written.people);
-        let links = target.pool(Some("ansinh_accounts")).await?;
-        target.import_links(&links, &written.links_csv).await?;
-        clock.phase("import links", written.linked);
-        let business_date = NaiveDate::from_ymd_opt(2026, 12, 1).context("a date")?;
-        let nats = target.nats().await?;
+        import(target, &written, &mut clock).await?;
         let mut payout = Payout {
             pool: pool.clone(),
-            nats,
+            nats: target.nats().await?,
             period,
-            business_date,
+            business_date: NaiveDate::from_ymd_opt(2026, 12, 1).context("a date")?,
             runs: Vec::new(),
             checker: Signing::as_officer("le.binh")?,
             releaser: Signing::as_officer("tran.chi")?,
@@ -208,6 +185,40 @@ async fn measure(
     services.stop().await;
     banks.stop().await?;
     measured
+}
+
+fn watched(servers: &Servers, banks: &Banks) -> Watched {
+    Watched {
+        postgres: servers.postgres_pid(),
+        nats: servers.nats_pid(),
+        sandbox: banks.pid(),
+    }
+}
+
+/// One run of one programme: the month's largest in people.
+async fn write((people, seed, period): (u64, u64, Period), home: &Path) -> anyhow::Result<Written> {
+    let plan = Plan {
+        programmes: PROGRAMMES.to_vec(),
+        ..Plan::new(people, seed, period)
+    };
+    let out = home.join("people");
+    Ok(tokio::task::spawn_blocking(move || write_people(&plan, &out)).await??)
+}
+
+async fn import(target: &Target, written: &Written, clock: &mut Clock) -> anyhow::Result<()> {
+    let keys = target.keys()?;
+    let registry = target.pool(Some("ansinh_eligibility")).await?;
+    let law = eligibility::law_in_force(&registry, Utc::now()).await?.law;
+    let file = &written.people_csv;
+    eligibility::import_registry(&registry, &keys, &law, file, Utc::now()).await?;
+    target
+        .wait_until_heard(accounts::SERVICE, events::ELIGIBILITY)
+        .await?;
+    clock.phase("import registry", written.people);
+    let links = target.pool(Some("ansinh_accounts")).await?;
+    target.import_links(&links, &written.links_csv).await?;
+    clock.phase("import links", written.linked);
+    Ok(())
 }
 
 async fn carry(payout: &mut Payout, clock: &mut Clock, people: u64) -> anyhow::Result<u64> {

@@ -51,7 +51,7 @@ async fn propose_new(
     shared: &Shared,
     new: NewProposal,
 ) -> Result<ExitCode, Failure> {
-    match new {
+    let (proposed, reason, by) = match new {
         NewProposal::Level {
             from_total,
             approvals,
@@ -62,7 +62,7 @@ async fn propose_new(
                 from_total,
                 approvals,
             };
-            propose(target, shared, (proposed, reason), &by).await
+            (proposed, reason, by)
         }
         NewProposal::Limit {
             guard,
@@ -76,7 +76,7 @@ async fn propose_new(
                 limit,
                 block,
             };
-            propose(target, shared, (proposed, reason), &by).await
+            (proposed, reason, by)
         }
         NewProposal::Forecast {
             programme,
@@ -90,7 +90,7 @@ async fn propose_new(
                 period,
                 total,
             };
-            propose(target, shared, (proposed, reason), &by).await
+            (proposed, reason, by)
         }
         NewProposal::FirstAnswer {
             line,
@@ -104,7 +104,7 @@ async fn propose_new(
                 status,
                 basis,
             };
-            propose(target, shared, (proposed, reason), &by).await
+            (proposed, reason, by)
         }
         NewProposal::Lend {
             delegate,
@@ -113,15 +113,20 @@ async fn propose_new(
             reason,
             by,
         } => {
-            let day_after = to.succ_opt().unwrap_or(to);
-            let proposed = Proposed::Delegation {
-                principal: by.by.clone(),
-                delegate,
-                starts_at: start_of_day(from),
-                ends_at: start_of_day(day_after),
-            };
-            propose(target, shared, (proposed, reason), &by).await
+            let proposed = lent(by.by.clone(), delegate, (from, to));
+            (proposed, reason, by)
         }
+    };
+    propose(target, shared, (proposed, reason), &by).await
+}
+
+/// From the beginning of the first day to the end of the last.
+fn lent(principal: Officer, delegate: Officer, (from, to): (NaiveDate, NaiveDate)) -> Proposed {
+    Proposed::Delegation {
+        principal,
+        delegate,
+        starts_at: start_of_day(from),
+        ends_at: start_of_day(to.succ_opt().unwrap_or(to)),
     }
 }
 

@@ -115,21 +115,8 @@ pub(crate) async fn carry_out(
             starts_at,
             ends_at,
         } => {
-            sqlx::query!(
-                r#"
-                INSERT INTO payments.delegations
-                    (proposal_no, principal, delegate, starts_at, ends_at)
-                VALUES ($1, $2, $3, $4, $5)
-                "#,
-                proposal_no,
-                principal.as_str(),
-                delegate.as_str(),
-                starts_at,
-                ends_at,
-            )
-            .execute(tx)
-            .await?;
-            Ok(())
+            let time = (*starts_at, *ends_at);
+            insert_delegation(tx, (principal, delegate), time, proposal_no).await
         }
         Proposed::Recovery {
             case_no,
@@ -166,6 +153,29 @@ pub(crate) async fn carry_out(
             basis,
         } => insert_upheld(tx, proposal_no, (*line, *status), basis, now).await,
     }
+}
+
+async fn insert_delegation(
+    tx: &mut PgConnection,
+    (principal, delegate): (&Officer, &Officer),
+    (starts_at, ends_at): (DateTime<Utc>, DateTime<Utc>),
+    proposal_no: i64,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"
+        INSERT INTO payments.delegations
+            (proposal_no, principal, delegate, starts_at, ends_at)
+        VALUES ($1, $2, $3, $4, $5)
+        "#,
+        proposal_no,
+        principal.as_str(),
+        delegate.as_str(),
+        starts_at,
+        ends_at,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 async fn insert_level(

@@ -22,7 +22,7 @@ pub(super) struct Sealer {
 }
 
 impl Sealer {
-    pub(super) async fn start(target: &Target, pool: &PgPool) -> anyhow::Result<Sealer> {
+    pub(super) fn start(target: &Target, pool: &PgPool) -> anyhow::Result<Sealer> {
         let (log, key) = log_of(target)?;
         let pause = Duration::from_millis(target.settings.proof.seal_ms.max(1));
         let stop = CancellationToken::new();
