@@ -51,7 +51,7 @@ async fn sealed_month_at(banks: &[Option<&str>]) -> anyhow::Result<World> {
             Ok(world.close_run(run_no).await.is_ok())
         })
         .await?;
-    world.until_all_is_heard().await?;
+    sealing::until_all_is_said(&world).await?;
     until_sealed(&world).await?;
     Ok(world)
 }

@@ -5,6 +5,7 @@ use proof::{Held, Log};
 use sqlx::postgres::PgPoolOptions;
 
 use super::{Copy, log_of};
+use crate::world::World;
 
 pub(super) async fn who_verifies_needs_little_of_others(
     copy: &Copy<'_>,
@@ -12,6 +13,20 @@ pub(super) async fn who_verifies_needs_little_of_others(
 ) -> anyhow::Result<()> {
     who_verifies_holds_no_sealer_up(copy, log).await?;
     two_connections_are_enough(copy, log).await
+}
+
+/// Nobody says anything any more: a bank that was asked about a line has answered, and all is heard.
+pub(super) async fn until_all_is_said(world: &World) -> anyhow::Result<()> {
+    let unanswered = "SELECT count(*) FROM payments.exceptions x
+        WHERE x.kind = 'unknown' AND x.resolved_at IS NULL
+            AND NOT EXISTS (SELECT FROM payments.standings s
+                WHERE (s.run_no, s.part, s.chunk, s.line) = (x.run_no, x.part, x.chunk, x.line))";
+    world
+        .until("the bank has answered what it was asked", async || {
+            Ok(world.number(unanswered).await? == 0)
+        })
+        .await?;
+    world.until_all_is_heard().await
 }
 
 /// However many cores there are: who has few connections reads the partitions one after the other, and
