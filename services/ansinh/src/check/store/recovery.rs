@@ -160,12 +160,21 @@ pub(in crate::check) const STATEMENTS: [(&str, &str, &str); 5] = [
             WHERE p.kind IN ('give_back', 'first_answer') AND d.is_accepted
                 AND d.officer <> p.maker
         ) p FULL JOIN (
-            SELECT proposal_no, exception_no, amount FROM payments.givings_back
+            SELECT proposal_no, exception_no, amount, institution, paid_on,
+                NULL AS line, NULL AS status, reference AS text
+            FROM payments.givings_back
             UNION ALL
-            SELECT proposal_no, NULL, NULL FROM payments.upheld_results
+            SELECT proposal_no, NULL, NULL, NULL, NULL,
+                audit.line_id(run_no, part, chunk, line), status, basis
+            FROM payments.upheld_results
         ) s USING (proposal_no)
-        WHERE ((p.proposed ->> 'exception_no')::bigint, (p.proposed ->> 'amount')::numeric)
-            IS DISTINCT FROM (s.exception_no, s.amount)
+        WHERE ((p.proposed ->> 'exception_no')::bigint, (p.proposed ->> 'amount')::numeric,
+                (p.proposed -> 'receipt' ->> 'institution')::integer,
+                (p.proposed -> 'receipt' ->> 'paid_on')::date, p.proposed ->> 'line',
+                p.proposed ->> 'status',
+                btrim(coalesce(p.proposed ->> 'basis', p.proposed -> 'receipt' ->> 'reference')))
+            IS DISTINCT FROM (s.exception_no, s.amount, s.institution, s.paid_on, s.line, s.status,
+                s.text)
             OR s.proposal_no IS NULL OR p.proposal_no IS NULL
         UNION ALL
         SELECT 'given back' FROM (SELECT coalesce(sum(amount), 0) AS total
