@@ -29,15 +29,16 @@ impl PersonNo {
 /// People of one partition between whom at most this many others may stand in a stretch.
 const STRANGERS_MAX: i64 = 8;
 
-/// The first and last numbers of stretches of people of one partition, in order: a few ranges where
-/// they are neighbours, one each where they are not. Others may stand between them.
-pub fn stretches(persons: &[PersonNo]) -> Vec<(PersonNo, PersonNo)> {
+/// The first and the last numbers of stretches of people of one partition, in order, as two columns:
+/// a few ranges where they are neighbours, one each where they are not. Others may stand between
+/// them.
+pub fn stretches(persons: &[PersonNo]) -> (Vec<i64>, Vec<i64>) {
     let mut numbers: Vec<i64> = persons.iter().map(|it| it.0).collect();
     numbers.sort_unstable();
     let near = |a: &i64, b: &i64| b - a <= (STRANGERS_MAX + 1) * i64::from(PARTS);
     let stretches = numbers.chunk_by(near);
-    let ends = stretches.filter_map(|it| Some((PersonNo(*it.first()?), PersonNo(*it.last()?))));
-    ends.collect()
+    let ends = stretches.filter_map(|it| Some((*it.first()?, *it.last()?)));
+    ends.unzip()
 }
 
 /// A partition, 0 to 15.
@@ -211,9 +212,8 @@ mod tests {
     fn neighbours_are_one_stretch_and_others_their_own() {
         let of = |numbers: &[i64]| {
             let persons: Vec<PersonNo> = numbers.iter().copied().map(PersonNo).collect();
-            let ends = stretches(&persons).into_iter();
-            ends.map(|(first, last)| (first.0, last.0))
-                .collect::<Vec<_>>()
+            let (first, last) = stretches(&persons);
+            first.into_iter().zip(last).collect::<Vec<_>>()
         };
         assert_eq!(of(&[]), []);
         assert_eq!(of(&[39, 7, 23, 7]), [(7, 39)]);

@@ -183,7 +183,7 @@ impl Rounds {
         part: Part,
         now: DateTime<Utc>,
     ) -> Result<Outcome, Error> {
-        if self.must_wait(statement, waiting, part, now).await? {
+        if self.still_waits(statement, waiting, part, now).await? {
             return Ok(Outcome::Waits);
         }
         let runs = self.runs(statement, waiting).await?;
@@ -195,11 +195,24 @@ impl Rounds {
         store::lock_cases(&mut tx, statement.institution).await?;
         store::look_up_by_key(&mut tx).await?;
         settle_late(&mut tx, statement, part, now).await?;
-        let findings = find(&mut tx, statement, part, &runs).await?;
+        let turnover = store::turnover(&mut tx, statement, part).await?;
+        let settled = store::settle_exact(&mut tx, statement, part).await?;
+        let mut findings = Findings::of(settled.runs);
+        findings.other_day(settled.other_day);
+        if findings.matches() < turnover.entries {
+            let open = self.open_entry(&mut tx, statement, part, now).await?;
+            if let Some(entry_no) = open {
+                waiting.entries.insert(part, entry_no);
+                tx.rollback().await?;
+                return Ok(Outcome::Waits);
+            }
+            name_others(&mut tx, statement, part, &settled.entries, &mut findings).await?;
+        }
+        findings.miss(store::missing(&mut tx, statement, part, &runs).await?);
+        findings.contradict(store::contradicted(&mut tx, statement, part).await?);
         store::close_shown(&mut tx, statement.institution, now).await?;
         store::insert_hits(&mut tx, statement, part, &findings.hits()).await?;
         let entries = findings.matches();
-        let (debits, returned) = store::turnover(&mut tx, statement, part).await?;
         let (matched, breaks) = findings.finish();
         store::insert_breaks(&mut tx, statement, part, &breaks).await?;
         let differences = i64::try_from(breaks.len()).expect("breaks fit in memory");
@@ -218,8 +231,8 @@ impl Rounds {
             date: statement.date,
             part,
             matched,
-            debits,
-            returned,
+            debits: turnover.debits,
+            returned: turnover.returned,
             breaks,
         };
         messaging::append(&mut tx, vec![Event::of(&fact, now)], now).await?;
@@ -227,26 +240,46 @@ impl Rounds {
         Ok(Outcome::Progress)
     }
 
-    /// Waiting is not a break: within the grace an entry may still get its counterparts.
-    async fn must_wait(
+    /// Whether the entry that the partition waited for has not got its counterparts yet. They never
+    /// go away, so what had them before need not be looked at again.
+    async fn still_waits(
         &self,
         statement: &Received,
         waiting: &mut Waiting,
         part: Part,
         now: DateTime<Utc>,
     ) -> Result<bool, Error> {
-        let age = (now - statement.since).to_std().unwrap_or_default();
-        if age >= self.grace {
+        let Some(from) = waiting.entries.get(&part).copied() else {
+            return Ok(false);
+        };
+        if self.grace_is_over(statement, now) {
             return Ok(false);
         }
-        // Counterparts never go away, so what had them before need not be looked at again.
-        let from = waiting.entries.get(&part).copied().unwrap_or_default();
         let mut connection = self.pool.acquire().await?;
         let open = store::first_open_entry(&mut connection, statement, part, from).await?;
         if let Some(entry_no) = open {
             waiting.entries.insert(part, entry_no);
         }
         Ok(open.is_some())
+    }
+
+    /// The first entry that is waited for. Waiting is not a break: within the grace an entry may
+    /// still get its counterparts.
+    async fn open_entry(
+        &self,
+        tx: &mut PgConnection,
+        statement: &Received,
+        part: Part,
+        now: DateTime<Utc>,
+    ) -> Result<Option<i64>, Error> {
+        if self.grace_is_over(statement, now) {
+            return Ok(None);
+        }
+        store::first_open_entry(tx, statement, part, 0).await
+    }
+
+    fn grace_is_over(&self, statement: &Received, now: DateTime<Utc>) -> bool {
+        (now - statement.since).to_std().unwrap_or_default() >= self.grace
     }
 
     async fn runs(
@@ -313,29 +346,26 @@ async fn settle_late(
     }
 }
 
-/// Settles what agrees, and names what does not.
-async fn find(
+/// Names the entries that settle nothing.
+async fn name_others(
     tx: &mut PgConnection,
     statement: &Received,
     part: Part,
-    runs: &[(i64, bool)],
-) -> Result<Findings, Error> {
-    let (settled, other_day) = store::settle_exact(tx, statement, part).await?;
-    let mut findings = Findings::of(settled);
-    findings.other_day(other_day);
+    settled: &[i64],
+    findings: &mut Findings,
+) -> Result<(), Error> {
     // What comes back is held against what was debited, so it comes last.
     for returns in [false, true] {
         let mut after = 0;
         loop {
-            let batch = store::compare(tx, statement, part, (returns, after), BATCH_MAX).await?;
+            let next = (returns, after);
+            let batch = store::compare(tx, statement, part, settled, next, BATCH_MAX).await?;
             let Some(last) = batch.last() else { break };
             after = last.entry_no;
             findings.take(batch)?;
         }
     }
-    findings.miss(store::missing(tx, statement, part, runs).await?);
-    findings.contradict(store::contradicted(tx, statement, part).await?);
-    Ok(findings)
+    Ok(())
 }
 
 /// One statement that fails does not keep the others from their turn.

@@ -5,6 +5,7 @@ mod closings;
 mod freezes;
 mod heard;
 mod matching;
+mod missing;
 mod statements;
 
 pub(crate) use cases::{
@@ -21,9 +22,9 @@ pub(crate) use heard::{
 };
 pub(crate) use matching::{
     Received, claim_part, compare, contradicted, finish_statement, first_open_entry, insert_breaks,
-    insert_hits, insert_matched_part, look_up_by_key, mentioned_runs, missing, received_statements,
-    settle_exact, turnover,
+    insert_hits, insert_matched_part, look_up_by_key, received_statements, settle_exact, turnover,
 };
+pub(crate) use missing::{mentioned_runs, missing};
 pub(crate) use statements::{
     Claimed, State, claim_arriving, complete_statements, has_page, insert_entries, insert_page,
     insert_refusal, insert_statement, previous_closing, receive, refuse, standing,

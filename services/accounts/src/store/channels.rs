@@ -47,10 +47,7 @@ pub(crate) async fn channels_of(
     part: Part,
     persons: &[PersonNo],
 ) -> Result<HashMap<PersonNo, Channels>, Error> {
-    let (first, last): (Vec<i64>, Vec<i64>) = stretches(persons)
-        .into_iter()
-        .map(|(first, last)| (first.0, last.0))
-        .unzip();
+    let (first, last) = stretches(persons);
     let mut found = people_of(tx, part, (&first, &last), persons).await?;
     let rows = sqlx::query!(
         r#"

@@ -113,10 +113,7 @@ pub(crate) async fn people(
     known_at: DateTime<Utc>,
 ) -> Result<Vec<Known>, Error> {
     let wanted: Vec<PersonNo> = persons.iter().copied().map(PersonNo).collect();
-    let (first, last): (Vec<i64>, Vec<i64>) = stretches(&wanted)
-        .into_iter()
-        .map(|(first, last)| (first.0, last.0))
-        .unzip();
+    let (first, last) = stretches(&wanted);
     let mut people = persons_of(tx, part, (&first, &last), &wanted).await?;
     let key = (part, programmes, known_at);
     add_enrolments(tx, law, key, (&first, &last), &mut people).await?;

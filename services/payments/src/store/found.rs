@@ -27,37 +27,60 @@ pub(crate) struct FoundLine {
     pub recall: Option<i64>,
 }
 
-/// Finds lines by their positions, chunk after chunk: a message names most lines of one.
+/// Lines of a chunk from the first to the last that are named. A message names most of those between
+/// them: reading the others too is less than looking each up.
+#[derive(Clone, Copy)]
+struct Stretch {
+    first: i32,
+    last: i32,
+}
+
+impl Stretch {
+    fn of(line: LineNo) -> Stretch {
+        Stretch {
+            first: line.0,
+            last: line.0,
+        }
+    }
+
+    fn take(&mut self, line: LineNo) {
+        self.first = self.first.min(line.0);
+        self.last = self.last.max(line.0);
+    }
+}
+
+/// Finds lines by their positions, chunk after chunk, and others that stand between them.
 pub(crate) async fn find_lines(
     tx: &mut PgConnection,
     part: Part,
     positions: &[Position],
 ) -> Result<HashMap<Position, FoundLine>, Error> {
-    let mut chunks: BTreeMap<(RunNo, ChunkNo), Vec<i32>> = BTreeMap::new();
+    let mut chunks: BTreeMap<(RunNo, ChunkNo), Stretch> = BTreeMap::new();
     for at in positions {
-        chunks
-            .entry((at.run, at.chunk))
-            .or_default()
-            .push(at.line.0);
+        let stretch = chunks.entry((at.run, at.chunk));
+        stretch
+            .and_modify(|it| it.take(at.line))
+            .or_insert(Stretch::of(at.line));
     }
     let mut found = HashMap::with_capacity(positions.len());
     for ((run, chunk), lines) in chunks {
         let Some(named) = find_chunk(tx, run, part, chunk).await? else {
             continue;
         };
-        let (standing, recalls) = standing_of(tx, (run, part, chunk), &lines).await?;
+        let (standing, recalls) = standing_of(tx, (run, part, chunk), lines).await?;
         let rows = sqlx::query!(
             r#"
             SELECT line AS "line: LineNo", person_no AS "person_no: PersonNo",
                 amount AS "amount: Money", deducted AS "deducted: Money", recovery_no, province,
-                period <> $5 AS "is_arrears!"
+                period <> $6 AS "is_arrears!"
             FROM payments.lines
-            WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = ANY($4)
+            WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line BETWEEN $4 AND $5
             "#,
             run.0,
             part.number(),
             chunk.0,
-            &lines,
+            lines.first,
+            lines.last,
             named.period.first_day(),
         )
         .fetch_all(&mut *tx)
@@ -134,24 +157,25 @@ async fn find_chunk(
 async fn standing_of(
     tx: &mut PgConnection,
     (run, part, chunk): (RunNo, Part, ChunkNo),
-    lines: &[i32],
+    lines: Stretch,
 ) -> Result<(HashMap<LineNo, Standing>, HashMap<LineNo, i64>), Error> {
     let (mut standing, mut recalls) = (HashMap::new(), HashMap::new());
     let exceptions = sqlx::query!(
         r#"
         SELECT line AS "line!: LineNo", kind AS "kind!", withdrawal_no FROM payments.exceptions
-        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = ANY($4)
+        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line BETWEEN $4 AND $5
             AND kind IN ('held', 'unknown', 'recall', 'stopped') AND resolved_at IS NULL
         UNION ALL
         SELECT n.line, 'later', NULL FROM payments.later_lines n
         JOIN payments.chunks c USING (run_no, part, chunk)
-        WHERE n.run_no = $1 AND n.part = $2 AND n.chunk = $3 AND n.line = ANY($4)
+        WHERE n.run_no = $1 AND n.part = $2 AND n.chunk = $3 AND n.line BETWEEN $4 AND $5
             AND n.message >= c.messages
         "#,
         run.0,
         part.number(),
         chunk.0,
-        lines,
+        lines.first,
+        lines.last,
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -164,12 +188,13 @@ async fn standing_of(
     let answered = sqlx::query!(
         r#"
         SELECT line AS "line: LineNo", status AS "status: ResultStatus" FROM payments.results
-        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line = ANY($4)
+        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND line BETWEEN $4 AND $5
         "#,
         run.0,
         part.number(),
         chunk.0,
-        lines,
+        lines.first,
+        lines.last,
     )
     .fetch_all(tx)
     .await?;

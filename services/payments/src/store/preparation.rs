@@ -1,7 +1,9 @@
 //! Payees become lines.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::{Channel, ChunkNo, Institution, Money, Part, Period, PersonNo, Programme, RunNo};
+use domain::{
+    Channel, ChunkNo, Institution, Money, Part, Period, PersonNo, Programme, RunNo, stretches,
+};
 use events::{PartResolved, PayeeLine};
 use ledger::{Root, merkle_root};
 use rust_decimal::Decimal;
@@ -61,23 +63,24 @@ pub(crate) async fn obliged(
     (part, programme, period): (Part, Programme, Period),
     persons: &[PersonNo],
 ) -> Result<Vec<(PersonNo, i16)>, Error> {
-    let persons: Vec<i64> = persons.iter().map(|it| it.0).collect();
+    let (first, last) = stretches(persons);
     let rows = sqlx::query!(
         r#"
-        -- LATERAL with OFFSET 0 looks each person up by key, whatever the statistics say of a
-        -- table that grows while the run is prepared.
+        -- LATERAL with OFFSET 0 reads by key, whatever the statistics say of a table that grows
+        -- while the run is prepared. Strangers among the people do no harm.
         SELECT o.person_no AS "person_no: PersonNo", o.determination_no
-        FROM unnest($4::bigint[]) AS n (person_no)
+        FROM unnest($4::bigint[], $5::bigint[]) AS s (first, last)
         CROSS JOIN LATERAL (
             SELECT person_no, determination_no FROM payments.obligations o
             WHERE o.part = $1 AND o.programme = $2 AND o.period = $3
-                AND o.person_no = n.person_no OFFSET 0
+                AND o.person_no BETWEEN s.first AND s.last OFFSET 0
         ) o
         "#,
         part.number(),
         programme.number(),
         period.first_day(),
-        &persons,
+        &first,
+        &last,
     )
     .fetch_all(tx)
     .await?;

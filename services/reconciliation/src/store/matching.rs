@@ -122,14 +122,23 @@ pub(crate) async fn look_up_by_key(tx: &mut PgConnection) -> Result<(), Error> {
     Ok(())
 }
 
+/// What agreed.
+#[derive(Default)]
+pub(crate) struct Settled {
+    pub runs: Vec<MatchedRun>,
+    /// Numbers of the entries.
+    pub entries: Vec<i64>,
+    /// Lines that are for another day than the bank's result said.
+    pub other_day: Vec<FoundLine>,
+}
+
 /// Settles every payment of the partition on which id, amount, account, institution and status
-/// agree, the entry with the lowest number first. Gives back what is settled of each run, and the
-/// lines that are for another day than the bank's result said.
+/// agree, the entry with the lowest number first.
 pub(crate) async fn settle_exact(
     tx: &mut PgConnection,
     statement: &Received,
     part: Part,
-) -> Result<(Vec<MatchedRun>, Vec<FoundLine>), Error> {
+) -> Result<Settled, Error> {
     let rows = sqlx::query!(
         r#"
         WITH settled AS (
@@ -153,7 +162,8 @@ pub(crate) async fn settle_exact(
         )
         SELECT s.run_no AS "run_no!: RunNo", NULL::integer AS "chunk: ChunkNo",
             NULL::integer AS "line: LineNo", NULL::bigint AS entry_no, count(*) AS "lines!",
-            sum(s.amount) AS "total!: Money", count(b.unsettled) AS "found_lines!",
+            sum(s.amount) AS "total!: Money", array_agg(s.entry_no) AS entries,
+            count(b.unsettled) AS "found_lines!",
             coalesce(sum(b.unsettled), 0) AS "found_total!: Money"
         FROM settled s
         LEFT JOIN reconciliation.breaks b
@@ -161,7 +171,7 @@ pub(crate) async fn settle_exact(
             AND b.unsettled IS NOT NULL
         GROUP BY s.run_no
         UNION ALL
-        SELECT run_no, chunk, line, entry_no, 1, amount, 0, 0 FROM settled WHERE other_day
+        SELECT run_no, chunk, line, entry_no, 1, amount, NULL, 0, 0 FROM settled WHERE other_day
         "#,
         part.number(),
         statement.institution.number(),
@@ -169,11 +179,11 @@ pub(crate) async fn settle_exact(
     )
     .fetch_all(tx)
     .await?;
-    let (mut runs, mut other_day) = (Vec::new(), Vec::new());
+    let mut settled = Settled::default();
     for it in rows {
         let (run_no, total) = (it.run_no, it.total);
         if let Some((chunk, line)) = it.chunk.zip(it.line) {
-            other_day.push(FoundLine {
+            settled.other_day.push(FoundLine {
                 run_no,
                 chunk,
                 line,
@@ -181,7 +191,8 @@ pub(crate) async fn settle_exact(
                 amount: total,
             });
         } else {
-            runs.push(MatchedRun {
+            settled.entries.extend(it.entries.unwrap_or_default());
+            settled.runs.push(MatchedRun {
                 run_no,
                 lines: it.lines,
                 total,
@@ -190,15 +201,16 @@ pub(crate) async fn settle_exact(
             });
         }
     }
-    Ok((runs, other_day))
+    Ok(settled)
 }
 
-/// The next entries after `entry_no` that settle nothing, beside what is known of their lines:
-/// those that bring money back, or the others.
+/// The next entries after `entry_no` that are not among those settled, beside what is known of their
+/// lines: those that bring money back, or the others.
 pub(crate) async fn compare(
     tx: &mut PgConnection,
     statement: &Received,
     part: Part,
+    settled: &[i64],
     (returns, entry_no): (bool, i64),
     limit: i64,
 ) -> Result<Vec<Compared>, Error> {
@@ -206,13 +218,10 @@ pub(crate) async fn compare(
         Compared,
         r#"
         WITH odd AS MATERIALIZED (
-            SELECT e.*, m.line IS NOT NULL AS matched FROM reconciliation.entries e
-            LEFT JOIN reconciliation.matches m
-                ON (m.run_no, m.part, m.chunk, m.line) = (e.run_no, e.part, e.chunk, e.line)
+            SELECT * FROM reconciliation.entries e
             WHERE e.part = $1 AND e.institution = $2 AND e.statement_no = $3 AND e.entry_no > $4
                 AND (e.entry_kind = 'return') = $5
-                AND (m.institution, m.statement_no, m.entry_no)
-                    IS DISTINCT FROM (e.institution, e.statement_no, e.entry_no)
+                AND e.entry_no NOT IN (SELECT unnest($7::bigint[]))
             ORDER BY e.entry_no LIMIT $6
         )
         SELECT e.entry_no, e.run_no AS "run_no: RunNo", e.chunk AS "chunk: ChunkNo",
@@ -220,7 +229,9 @@ pub(crate) async fn compare(
             e.amount AS "amount: Money", e.account_index, i.amount AS "instructed?: Money",
             coalesce(i.institution = e.institution, false) AS "instructed_here!",
             i.account_index AS "instructed_index?", r.status AS "status?: ResultStatus",
-            e.matched AS "matched!",
+            EXISTS (SELECT FROM reconciliation.matches m WHERE
+                (m.run_no, m.part, m.chunk, m.line) = (e.run_no, e.part, e.chunk, e.line))
+                AS "matched!",
             EXISTS (SELECT FROM reconciliation.breaks b WHERE
                 (b.run_no, b.part, b.chunk, b.line) = (e.run_no, e.part, e.chunk, e.line)
                 AND b.institution = e.institution AND b.kind = 'returned_after_credit')
@@ -241,20 +252,30 @@ pub(crate) async fn compare(
         entry_no,
         returns,
         limit,
+        settled,
     )
     .fetch_all(tx)
     .await?)
 }
 
-/// All that left the account in the partition, and all that came back.
+/// What a statement says of a partition.
+pub(crate) struct Turnover {
+    pub entries: i64,
+    /// All that left the account, and all that came back.
+    pub debits: Money,
+    pub returned: Money,
+}
+
 pub(crate) async fn turnover(
     tx: &mut PgConnection,
     statement: &Received,
     part: Part,
-) -> Result<(Money, Money), Error> {
-    let row = sqlx::query!(
+) -> Result<Turnover, Error> {
+    Ok(sqlx::query_as!(
+        Turnover,
         r#"
-        SELECT coalesce(sum(amount) FILTER (WHERE entry_kind <> 'return'), 0) AS "debits!: Money",
+        SELECT count(*) AS "entries!",
+            coalesce(sum(amount) FILTER (WHERE entry_kind <> 'return'), 0) AS "debits!: Money",
             coalesce(sum(amount) FILTER (WHERE entry_kind = 'return'), 0) AS "returned!: Money"
         FROM reconciliation.entries
         WHERE part = $1 AND institution = $2 AND statement_no = $3
@@ -264,8 +285,7 @@ pub(crate) async fn turnover(
         statement.statement_no,
     )
     .fetch_one(tx)
-    .await?;
-    Ok((row.debits, row.returned))
+    .await?)
 }
 
 /// Lines about which the bank said two different things, and that were not told of before.
@@ -316,77 +336,6 @@ pub(crate) async fn insert_hits(
     .execute(tx)
     .await?;
     Ok(())
-}
-
-/// The runs in which lines may be missing: those that any entry of the statement names (true),
-/// and those that are not closed yet.
-pub(crate) async fn mentioned_runs(
-    pool: &PgPool,
-    statement: &Received,
-) -> Result<Vec<(i64, bool)>, Error> {
-    let parts: Vec<i16> = Part::all().map(Part::number).collect();
-    let rows = sqlx::query!(
-        r#"
-        SELECT run_no AS "run_no!", bool_or(mentioned) AS "mentioned!" FROM (
-            SELECT DISTINCT run_no, true AS mentioned FROM reconciliation.entries
-            WHERE part = ANY($1) AND institution = $2 AND statement_no = $3 AND run_no > 0
-            UNION ALL
-            SELECT run_no, false FROM reconciliation.runs WHERE NOT closed
-        ) r
-        GROUP BY run_no ORDER BY run_no
-        "#,
-        &parts,
-        statement.institution.number(),
-        statement.statement_no,
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|it| (it.run_no, it.mentioned))
-        .collect())
-}
-
-/// Lines of these runs that the bank said it credited by the statement's day (in a run that the
-/// statement does not name: before its day), that no statement settles, and that were not told of
-/// before.
-pub(crate) async fn missing(
-    tx: &mut PgConnection,
-    statement: &Received,
-    part: Part,
-    runs: &[(i64, bool)],
-) -> Result<Vec<FoundLine>, Error> {
-    let all: Vec<i64> = runs.iter().map(|(run_no, _)| *run_no).collect();
-    let named: Vec<i64> = runs
-        .iter()
-        .filter(|(_, named)| *named)
-        .map(|(run_no, _)| *run_no)
-        .collect();
-    Ok(sqlx::query_as!(
-        FoundLine,
-        r#"
-        SELECT r.run_no AS "run_no: RunNo", r.chunk AS "chunk: ChunkNo", r.line AS "line: LineNo",
-            NULL::bigint AS entry_no, r.amount AS "amount: Money"
-        FROM reconciliation.chunks c
-        JOIN reconciliation.results r
-            ON (r.run_no, r.part, r.chunk) = (c.run_no, c.part, c.chunk)
-        WHERE c.run_no = ANY($1) AND c.part = $2 AND c.institution = $3
-            AND r.institution = c.institution AND r.status = 'credited' AND r.booked_on <= $4
-            AND (r.booked_on < $4 OR r.run_no = ANY($5))
-            AND NOT EXISTS (SELECT FROM reconciliation.matches m WHERE
-                (m.run_no, m.part, m.chunk, m.line) = (r.run_no, r.part, r.chunk, r.line))
-            AND NOT EXISTS (SELECT FROM reconciliation.breaks b WHERE
-                (b.run_no, b.part, b.chunk, b.line) = (r.run_no, r.part, r.chunk, r.line)
-                AND b.unsettled IS NOT NULL)
-        "#,
-        &all,
-        part.number(),
-        statement.institution.number(),
-        statement.date,
-        &named,
-    )
-    .fetch_all(tx)
-    .await?)
 }
 
 /// Keeps the breaks in the order in which they are told.
