@@ -3,12 +3,13 @@
 PEOPLE ?= 100000
 DETERMINE ?= 1000000
 RECONCILE ?= 1000000
+CLUSTER_PEOPLE ?= 100000
 
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-exports lint bench bench-accounts prepare
+.PHONY: help setup demo test test-cluster test-exports lint bench bench-accounts prepare
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -25,6 +26,11 @@ test: ## All tests, on servers of their own
 	@deploy/setup --for-tests
 	cargo build -p ansinh
 	$(TARGET)/debug/ansinh servers exec -- cargo test --workspace
+
+test-cluster: setup ## A pay day, CLUSTER_PEOPLE=100000, on three NATS servers, of which each may end
+	cargo build --release -p ansinh
+	CLUSTER_PEOPLE=$(CLUSTER_PEOPLE) $(TARGET)/release/ansinh servers exec -- \
+	  cargo test --release -p tests --test it -- --nocapture cluster
 
 # Unoptimized, they would take longer than all other tests together.
 test-exports: ## Files of 2,000,001 rows in each format: complete, and memory stays flat

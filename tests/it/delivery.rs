@@ -115,6 +115,7 @@ impl Talk {
             stop: CancellationToken::new(),
             watermark: Duration::from_millis(200),
             poll: Duration::from_millis(50),
+            replicas: 1,
         };
         sqlx::raw_sql(
             "CREATE TABLE heard (no bigint GENERATED ALWAYS AS IDENTITY, part smallint, body text)",

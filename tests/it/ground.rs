@@ -14,26 +14,36 @@ use uuid::Uuid;
 pub struct Ground {
     pub database_url: String,
     pub nats: Nats,
+    /// The other servers of its cluster, where it has one.
+    pub cluster: Vec<Nats>,
     pub home: PathBuf,
 }
 
 impl Ground {
     pub async fn new() -> anyhow::Result<Ground> {
-        let admin = std::env::var("DATABASE_URL")
-            .context("tests need DATABASE_URL; `make test` provides it")?;
-        let name = format!("ansinh_{}", Uuid::now_v7().simple());
-        let mut connection = PgConnection::connect(&admin).await?;
-        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::raw_sql(create).execute(&mut connection).await?;
-        connection.close().await?;
-        let database_url = url_of_database(&admin, &name)?;
-        let home = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&home)?;
-        Keys::generate_development(&home.join("keys"))?;
+        let (database_url, home) = new_database().await?;
         let nats = Nats::start(&home).await?;
+        Ground::on(database_url, nats, Vec::new(), home).await
+    }
+
+    /// Each message lies on three servers of NATS.
+    pub async fn on_a_cluster() -> anyhow::Result<Ground> {
+        let (database_url, home) = new_database().await?;
+        let [nats, second, third] = Nats::start_cluster(&home).await?;
+        Ground::on(database_url, nats, vec![second, third], home).await
+    }
+
+    async fn on(
+        database_url: String,
+        nats: Nats,
+        cluster: Vec<Nats>,
+        home: PathBuf,
+    ) -> anyhow::Result<Ground> {
+        Keys::generate_development(&home.join("keys"))?;
         let ground = Ground {
             database_url,
             nats,
+            cluster,
             home,
         };
         ground.target().migrate().await?;
@@ -61,8 +71,9 @@ impl Ground {
     pub fn settings(&self) -> Settings {
         let mut settings = Settings::default();
         settings.database.url = Some(self.database_url.clone());
-        settings.nats.url = Some(self.nats.url().to_owned());
-        settings.nats.monitor_url = Some(self.nats.monitor_url().to_owned());
+        settings.nats.url = Some(self.of_each_server(Nats::url));
+        settings.nats.monitor_url = Some(self.of_each_server(Nats::monitor_url));
+        settings.nats.replicas = 1 + self.cluster.len();
         settings.nats.nkey_file = Some(self.nats.nkey_file());
         settings.sandbox.banks_dir = Some(self.nats.banks_dir());
         settings.keys.file = Some(self.keys_file());
@@ -77,6 +88,11 @@ impl Ground {
         settings.reconciliation.grace_ms = 60_000;
         settings.sandbox.delay_ms = 300;
         settings
+    }
+
+    fn of_each_server(&self, of: fn(&Nats) -> &str) -> String {
+        let servers = std::iter::once(&self.nats).chain(&self.cluster);
+        servers.map(of).collect::<Vec<&str>>().join(",")
     }
 
     pub fn target(&self) -> Target {
@@ -94,10 +110,14 @@ impl Ground {
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
             ("DATABASE_URL", self.database_url.clone()),
-            ("NATS_URL", self.nats.url().to_owned()),
+            ("NATS_URL", self.of_each_server(Nats::url)),
             (
                 "ANSINH_NATS__MONITOR_URL",
-                self.nats.monitor_url().to_owned(),
+                self.of_each_server(Nats::monitor_url),
+            ),
+            (
+                "ANSINH_NATS__REPLICAS",
+                (1 + self.cluster.len()).to_string(),
             ),
             (
                 "ANSINH_NATS__NKEY_FILE",
@@ -125,7 +145,9 @@ impl Ground {
 
     /// Gives back what the test took.
     pub async fn clear(self) -> anyhow::Result<()> {
-        self.nats.stop().await?;
+        for server in std::iter::once(self.nats).chain(self.cluster) {
+            server.stop().await?;
+        }
         let admin = std::env::var("DATABASE_URL")?;
         let mut connection = PgConnection::connect(&admin).await?;
         let name = database_of_url(&self.database_url)?;
@@ -134,6 +156,20 @@ impl Ground {
         std::fs::remove_dir_all(&self.home)?;
         Ok(())
     }
+}
+
+/// An empty database of a new name and a folder of that name.
+async fn new_database() -> anyhow::Result<(String, PathBuf)> {
+    let admin = std::env::var("DATABASE_URL")
+        .context("tests need DATABASE_URL; `make test` provides it")?;
+    let name = format!("ansinh_{}", Uuid::now_v7().simple());
+    let mut connection = PgConnection::connect(&admin).await?;
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&mut connection).await?;
+    connection.close().await?;
+    let home = std::env::temp_dir().join(&name);
+    std::fs::create_dir_all(&home)?;
+    Ok((url_of_database(&admin, &name)?, home))
 }
 
 /// The same server's database of another name; what follows a `?` says how to get there.

@@ -72,6 +72,7 @@ impl Bank {
             stop: stop.clone(),
             watermark: Duration::from_millis(200),
             poll: Duration::from_millis(50),
+            replicas: 1,
         };
         let bank = Bank {
             relay: tokio::spawn(Relay::new(wires, speakers).run()),

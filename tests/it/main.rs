@@ -14,6 +14,7 @@ mod by_hand;
 mod canary;
 mod cash;
 mod chance;
+mod cluster;
 mod console;
 mod delivery;
 mod dump;

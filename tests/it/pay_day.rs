@@ -24,8 +24,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::ground::Ground;
 use crate::world::signing;
 
-/// How long a step may take, faults included, before the run counts as stuck.
-const STEP_MAX: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// An answer that has not come by then died with the service; the same key is asked again.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);
@@ -34,6 +33,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct PayDay {
     pub pool: PgPool,
     pub runs: Vec<RunNo>,
+    /// How long a step may take, faults included, before the run counts as stuck.
+    pub patience: Duration,
     target: Target,
     nats: Client,
     programmes: Vec<Programme>,
@@ -61,6 +62,7 @@ impl PayDay {
             nats: target.nats().await?,
             target,
             runs: Vec::new(),
+            patience: PATIENCE,
             programmes: programmes.to_vec(),
             period: "2026-12".parse()?,
             business_date: NaiveDate::from_ymd_opt(2026, 12, 1).context("a date")?,
@@ -78,9 +80,14 @@ impl PayDay {
             report.sums.refused.rows == 0,
             "made-up people are not refused"
         );
-        self.target
+        let begun = Instant::now();
+        while let Err(error) = self
+            .target
             .wait_until_heard(accounts::SERVICE, events::ELIGIBILITY)
-            .await?;
+            .await
+        {
+            ensure!(begun.elapsed() < self.patience, error);
+        }
         let pool = self.target.pool(Some("ansinh_accounts")).await?;
         self.target.import_links(&pool, &people.links_csv).await?;
         Ok(())
@@ -241,7 +248,7 @@ impl PayDay {
     /// Waits until a query of one truth says so; a database that is away says no.
     pub async fn until_true(&self, query: &'static str) -> anyhow::Result<()> {
         let begun = Instant::now();
-        while begun.elapsed() < STEP_MAX {
+        while begun.elapsed() < self.patience {
             if let Ok(true) = sqlx::query_scalar(query).fetch_one(&self.pool).await {
                 return Ok(());
             }
@@ -252,7 +259,7 @@ impl PayDay {
 
     async fn until(&self, what: &str, done: impl Fn(&RunSummary) -> bool) -> anyhow::Result<()> {
         let (begun, mut last) = (Instant::now(), String::new());
-        while begun.elapsed() < STEP_MAX {
+        while begun.elapsed() < self.patience {
             match self.summaries().await {
                 Ok(summaries) if summaries.iter().all(&done) => return Ok(()),
                 Ok(summaries) => last = format!("{summaries:?}"),
@@ -292,7 +299,7 @@ impl PayDay {
         body: &Value,
     ) -> anyhow::Result<Value> {
         let begun = Instant::now();
-        while begun.elapsed() < STEP_MAX {
+        while begun.elapsed() < self.patience {
             let asked = messaging::ask(&self.nats, service, command, key, body);
             match timeout(ANSWER_MAX, asked).await {
                 Ok(Ok(answer)) => return Ok(answer),

@@ -165,14 +165,16 @@ struct JetstreamConfig {
     sync_always: bool,
 }
 
-/// Refuses a server whose JetStream acknowledges before it has written to disk.
+/// Refuses a server whose JetStream acknowledges before it has written to disk; also where it is
+/// any of a cluster, whose addresses are separated by commas. One that does not answer is not
+/// waited for, as long as another does: a cluster without one of its servers goes on.
 ///
 /// Only the server's monitoring page tells (`GET /jsz`, `config.sync_always`; `/varz` keeps what it
 /// knew when it was first asked). Without its address nothing can be known, and a warning says so.
 ///
 /// # Errors
 ///
-/// [`BootError::UnsafeNats`] when it does, [`BootError::Nats`] when the page cannot be read.
+/// [`BootError::UnsafeNats`] when one does, [`BootError::Nats`] when no page can be read.
 pub async fn refuse_unsafe_server(
     client: &Client,
     monitor_url: Option<&str>,
@@ -184,21 +186,43 @@ pub async fn refuse_unsafe_server(
         );
         return Ok(());
     };
-    let jetstream = fetch_jetstream(monitor_url).await?;
-    if !jetstream.keeps_what_it_acknowledges() {
-        return Err(BootError::UnsafeNats(
-            "jetstream.sync_interval must be always".to_owned(),
-        ));
-    }
+    let checked = check_each(monitor_url).await?;
     let connected_to = client.server_info().server_id;
-    if connected_to != jetstream.server_id {
+    if !checked.contains(&connected_to) {
         tracing::warn!(
             connected_to,
-            checked = jetstream.server_id,
+            ?checked,
             "nats.monitor_url belongs to another server than the one connected to"
         );
     }
     Ok(())
+}
+
+/// The servers that answered, each of which is safe.
+async fn check_each(monitor_urls: &str) -> Result<Vec<String>, BootError> {
+    let mut checked = Vec::new();
+    let mut silent = None;
+    for url in monitor_urls.split(',').map(str::trim) {
+        match fetch_jetstream(url).await {
+            Ok(jetstream) if jetstream.keeps_what_it_acknowledges() => {
+                checked.push(jetstream.server_id);
+            }
+            Ok(_) => {
+                let place = mask_url(url);
+                return Err(BootError::UnsafeNats(format!(
+                    "jetstream.sync_interval must be always at {place}"
+                )));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "Whether a server of NATS writes to disk was not checked");
+                silent = Some(error);
+            }
+        }
+    }
+    match silent {
+        Some(error) if checked.is_empty() => Err(error),
+        _ => Ok(checked),
+    }
 }
 
 async fn fetch_jetstream(monitor_url: &str) -> Result<Jetstream, BootError> {

@@ -56,15 +56,19 @@ pub struct Database {
     pub connections: u32,
 }
 
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Nats {
     /// `nats://user:password@host:port`; several servers of one cluster are separated by commas.
     pub url: Option<String>,
-    /// The server's monitoring address (`http://host:port`), where `/jsz` tells how it stores.
+    /// The server's monitoring address (`http://host:port`), where `/jsz` tells how it stores; of
+    /// each server of a cluster, separated by commas.
     pub monitor_url: Option<String>,
     /// The file with the seed of the nkey by which we log in; the seed itself is never a setting.
     pub nkey_file: Option<PathBuf>,
+    /// On how many servers of a cluster each message lies before it is acknowledged: 1, 3 or 5. A
+    /// stream that lies on fewer is spread to as many.
+    pub replicas: usize,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -241,6 +245,17 @@ impl Default for Database {
     }
 }
 
+impl Default for Nats {
+    fn default() -> Nats {
+        Nats {
+            url: None,
+            monitor_url: None,
+            nkey_file: None,
+            replicas: 1,
+        }
+    }
+}
+
 impl Default for Log {
     fn default() -> Log {
         Log {
@@ -384,6 +399,7 @@ impl Settings {
             .extract()
             .map_err(|it| BootError::Settings(sentence(&it)))?;
         settings.refuse_zeros()?;
+        settings.refuse_even_replicas()?;
         settings.refuse_key_for_file()?;
         Ok(settings)
     }
@@ -399,6 +415,15 @@ impl Settings {
             return Err(BootError::Settings(sentence.to_owned()));
         }
         Ok(())
+    }
+
+    /// An even number bears no more failures than the odd one below it.
+    fn refuse_even_replicas(&self) -> Result<(), BootError> {
+        if matches!(self.nats.replicas, 1 | 3 | 5) {
+            return Ok(());
+        }
+        let sentence = "nats.replicas must be 1, 3 or 5";
+        Err(BootError::Settings(sentence.to_owned()))
     }
 
     fn refuse_zeros(&self) -> Result<(), BootError> {

@@ -17,6 +17,7 @@ impl Context {
             stop: self.stop.clone(),
             watermark: Duration::from_millis(settings.watermark_ms),
             poll: Duration::from_millis(settings.poll_ms),
+            replicas: self.settings.nats.replicas,
         }
     }
 }

@@ -140,7 +140,7 @@ impl<H: Handler> Ear<H> {
         let pull = if self.as_bank {
             given_consumer(jetstream, speaker)
         } else {
-            open_consumer(jetstream, consumer, speaker).await?
+            open_consumer(jetstream, consumer, speaker, self.wires.replicas).await?
         };
         let messages = pull
             .stream()

@@ -67,4 +67,6 @@ pub struct Wires {
     pub watermark: Duration,
     /// How long a relay sleeps when nobody wakes it.
     pub poll: Duration,
+    /// On how many servers of NATS each message lies before it is acknowledged.
+    pub replicas: usize,
 }

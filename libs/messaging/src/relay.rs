@@ -126,7 +126,7 @@ impl Relay {
         if self.banks.contains_key(speaker) {
             return Ok(());
         }
-        ensure_audience(&self.wires.jetstream, speaker).await
+        ensure_audience(&self.wires.jetstream, speaker, self.wires.replicas).await
     }
 
     /// Runs until the process stops; failures of NATS or PostgreSQL are waited out.

@@ -76,14 +76,19 @@ pub(crate) async fn open_consumer(
     jetstream: &Context,
     consumer: &str,
     speaker: &str,
+    replicas: usize,
 ) -> Result<PullConsumer, Error> {
-    ensure_stream(jetstream, speaker).await?;
+    ensure_stream(jetstream, speaker, replicas).await?;
     ensure_durable(jetstream, &durable_name(consumer, speaker), speaker).await
 }
 
 /// Creates what a speaker speaks to: its stream, and the consumer of the bank that it tells.
-pub(crate) async fn ensure_audience(jetstream: &Context, speaker: &str) -> Result<(), Error> {
-    ensure_stream(jetstream, speaker).await?;
+pub(crate) async fn ensure_audience(
+    jetstream: &Context,
+    speaker: &str,
+    replicas: usize,
+) -> Result<(), Error> {
+    ensure_stream(jetstream, speaker, replicas).await?;
     if Route::of(speaker).is_some_and(|it| it.sender == Organisation::State) {
         ensure_durable(jetstream, &bank_durable(speaker), speaker).await?;
     }
@@ -125,12 +130,38 @@ pub(crate) fn given_consumer(jetstream: &Context, speaker: &str) -> PullConsumer
     PullConsumer::new(config, info, jetstream.clone())
 }
 
-/// Creates the speaker's stream where it is missing (a wiped store heals so) and refuses one that
-/// would forget or thin out what it acknowledged.
-async fn ensure_stream(jetstream: &Context, speaker: &str) -> Result<(), Error> {
+/// Creates the speaker's stream where it is missing (a wiped store heals so), spreads one that lies
+/// on fewer servers than it should, and refuses one that would forget or thin out what it
+/// acknowledged. Its consumers lie on the same servers.
+async fn ensure_stream(jetstream: &Context, speaker: &str, replicas: usize) -> Result<(), Error> {
     let name = stream_name(speaker);
-    let config = Config {
-        name: name.clone(),
+    let nats = |it: &dyn std::fmt::Display| Error::Nats(format!("stream {name}: {it}"));
+    let config = stream_config(&name, speaker, replicas);
+    let found = jetstream.get_or_create_stream(config).await;
+    let found = found.map_err(|it| nats(&it))?.cached_info().config.clone();
+    refuse_unsafe(&name, &found)?;
+    // Never fewer: whoever was told of fewer must not undo what the others were promised.
+    if found.num_replicas < replicas {
+        tracing::info!(
+            stream = name,
+            replicas,
+            "Spreading {name} to {replicas} servers"
+        );
+        let wider = Config {
+            num_replicas: replicas,
+            ..found
+        };
+        jetstream
+            .update_stream(wider)
+            .await
+            .map_err(|it| nats(&it))?;
+    }
+    Ok(())
+}
+
+fn stream_config(name: &str, speaker: &str, replicas: usize) -> Config {
+    Config {
+        name: name.to_owned(),
         subjects: vec![stream_subjects(speaker)],
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
@@ -141,16 +172,15 @@ async fn ensure_stream(jetstream: &Context, speaker: &str) -> Result<(), Error> 
         compression: Some(Compression::S2),
         deny_delete: true,
         deny_purge: true,
+        num_replicas: replicas,
         ..Config::default()
-    };
-    let stream = jetstream
-        .get_or_create_stream(config)
-        .await
-        .map_err(|error| Error::Nats(format!("stream {name}: {error}")))?;
-    let found = &stream.cached_info().config;
+    }
+}
+
+fn refuse_unsafe(name: &str, found: &Config) -> Result<(), Error> {
     let differs = |detail: &str| {
         Err(Error::StreamDiffers {
-            name: name.clone(),
+            name: name.to_owned(),
             detail: detail.to_owned(),
         })
     };

@@ -23,6 +23,7 @@ mod connection;
 mod error;
 mod folder;
 mod nats;
+mod nats_cluster;
 mod nats_users;
 mod place;
 mod ports;

@@ -100,6 +100,7 @@ async fn a_killed_postgresql_is_waited_for() -> anyhow::Result<()> {
     let ground = Ground {
         database_url: postgres.url().to_owned(),
         nats: Nats::start(&home).await?,
+        cluster: Vec::new(),
         home,
     };
     ground.target().migrate().await?;

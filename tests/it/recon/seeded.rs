@@ -90,6 +90,7 @@ async fn wires(ground: &Ground, pool: &PgPool, stop: &CancellationToken) -> anyh
         stop: stop.clone(),
         watermark: Duration::from_millis(200),
         poll: Duration::from_millis(50),
+        replicas: 1,
     })
 }
 

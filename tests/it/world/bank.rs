@@ -46,6 +46,7 @@ impl HandPlayed {
             stop: stop.clone(),
             watermark: Duration::from_millis(200),
             poll: Duration::from_millis(50),
+            replicas: 1,
         };
         let relay = tokio::spawn(Relay::new(wires, speakers).run());
         Ok(HandPlayed { stop, relay })

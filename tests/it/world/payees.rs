@@ -57,6 +57,7 @@ impl HandPlayedAccounts {
             stop: stop.clone(),
             watermark: Duration::from_millis(200),
             poll: Duration::from_millis(50),
+            replicas: 1,
         };
         let keys = Arc::new(world.target.keys()?);
         let ear = |speaker: &str| {

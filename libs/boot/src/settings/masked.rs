@@ -19,6 +19,7 @@ impl fmt::Debug for Nats {
             .field("url", &self.url.as_deref().map(mask_url))
             .field("monitor_url", &self.monitor_url.as_deref().map(mask_url))
             .field("nkey_file", &self.nkey_file)
+            .field("replicas", &self.replicas)
             .finish()
     }
 }

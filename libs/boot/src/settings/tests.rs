@@ -29,6 +29,7 @@ fn nothing_said_means_the_built_in_values() {
     let settings = Settings::read(None, NONE).unwrap();
     assert_eq!(settings.database.url, None);
     assert_eq!(settings.database.connections, 4);
+    assert_eq!(settings.nats.replicas, 1);
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.log.filter, "info");
     assert_eq!(settings.messaging.watermark_ms, 2_000);
@@ -154,6 +155,19 @@ fn counts_that_may_not_be_zero_are_refused_by_name() {
     );
     refused([("ANSINH_DATABASE__CONNECTIONS", "0")]);
     refused([("ANSINH_DATABASE__CONNECTIONS", "-1")]);
+}
+
+#[test]
+fn replicas_are_a_number_with_a_majority() {
+    let said = |it| Settings::read(None, [("ANSINH_NATS__REPLICAS", it)]);
+    assert_eq!(said("3").unwrap().nats.replicas, 3);
+    assert_eq!(said("5").unwrap().nats.replicas, 5);
+    for it in ["0", "2", "4", "7"] {
+        assert_eq!(
+            refused([("ANSINH_NATS__REPLICAS", it)]),
+            "settings: nats.replicas must be 1, 3 or 5"
+        );
+    }
 }
 
 #[test]

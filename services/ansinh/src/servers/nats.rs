@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::error::ServersError;
 use super::folder::Folder;
+use super::nats_cluster::Routes;
 use super::nats_users::{self, ACCOUNTS, PID_FILE};
 use super::ports::free_ports;
 use super::process::Process;
@@ -23,16 +24,16 @@ const CONFIG: &str = "nats.conf";
 const STORE: &str = "nats";
 
 /// A port may be taken between our look and the server's.
-const STARTS_MAX: u32 = 5;
-const START_PAUSE: Duration = Duration::from_millis(200);
+pub(super) const STARTS_MAX: u32 = 5;
+pub(super) const START_PAUSE: Duration = Duration::from_millis(200);
 /// A large store is read before the server answers.
-const ANSWER_WITHIN: Duration = Duration::from_mins(1);
-const ANSWER_PAUSE: Duration = Duration::from_millis(20);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_mins(1);
+pub(super) const ANSWER_PAUSE: Duration = Duration::from_millis(20);
 
 const PAGE_WITHIN: Duration = Duration::from_secs(2);
 const PAGE_BYTES_MAX: u64 = 1 << 20;
 
-const STOP: [(Signal, Duration); 1] = [(Signal::SIGTERM, Duration::from_secs(20))];
+pub(super) const STOP: [(Signal, Duration); 1] = [(Signal::SIGTERM, Duration::from_secs(20))];
 
 /// A private NATS server with JetStream.
 ///
@@ -41,54 +42,65 @@ const STOP: [(Signal, Duration); 1] = [(Signal::SIGTERM, Duration::from_secs(20)
 ///
 /// [`NatsUsers`]: super::NatsUsers
 pub struct Nats {
-    folder: Folder,
-    program: PathBuf,
     url: String,
     monitor_url: String,
     store_dir: PathBuf,
     listening: Listening,
     process: Process,
-    /// Held for as long as the server may run; last, so that it is dropped last.
+    /// Last, so that its claim is dropped last.
+    site: Site,
+}
+
+/// Where a server runs, and what it is a process of.
+pub(super) struct Site {
+    pub(super) folder: Folder,
+    program: PathBuf,
+    /// Held for as long as the server may run.
     _claim: File,
 }
 
 /// What one start of the server listens on, and how it is told from another's on that port.
 #[derive(Clone)]
-struct Listening {
+pub(super) struct Listening {
     server_name: String,
     port: u16,
     monitor_port: u16,
+    /// To the other servers of its cluster.
+    routes: Option<Routes>,
 }
 
 impl Nats {
     /// Starts the server in `home` and waits until JetStream answers; messages of an earlier
     /// start are there again.
     pub async fn start(home: &Path) -> Result<Nats, ServersError> {
-        let folder = Folder::open(home)?;
-        let claim = folder.claim(NAME).await?;
-        nats_users::prepare(&folder)?;
-        let program = programs::nats_server().await?;
-        folder.turn_log(NAME)?;
+        let site = Site::claim(home).await?;
+        nats_users::prepare(&site.folder)?;
         let mut starts = 1;
         let (listening, process) = loop {
             let listening = Listening::on_free_ports()?;
-            folder.write_private(CONFIG, listening.config().as_bytes())?;
-            match launch(&folder, &program, &listening).await {
+            match site.launch_first(&listening).await {
                 Err(ServersError::Exited { .. }) if starts < STARTS_MAX => starts += 1,
                 launched => break (listening, launched?),
             }
             sleep(START_PAUSE).await;
         };
-        Ok(Nats {
+        Ok(Nats::of(site, listening, process))
+    }
+
+    pub(super) fn of(site: Site, listening: Listening, process: Process) -> Nats {
+        Nats {
             url: format!("nats://127.0.0.1:{}", listening.port),
             monitor_url: format!("http://127.0.0.1:{}", listening.monitor_port),
-            store_dir: folder.path().join(STORE),
-            folder,
-            program,
+            store_dir: site.folder.path().join(STORE),
             listening,
             process,
-            _claim: claim,
-        })
+            site,
+        }
+    }
+
+    /// By which name a cluster calls it; the same after [`Nats::restart`].
+    pub fn server_name(&self) -> &str {
+        &self.listening.server_name
     }
 
     /// The URL for clients; the same after [`Nats::restart`].
@@ -103,12 +115,12 @@ impl Nats {
 
     /// The seed by which the state's services log in.
     pub fn nkey_file(&self) -> PathBuf {
-        nats_users::state_nkey_file(self.folder.path())
+        nats_users::state_nkey_file(self.site.folder.path())
     }
 
     /// The folder with one of each bank in it, by whose seed the bank logs in.
     pub fn banks_dir(&self) -> PathBuf {
-        nats_users::banks_dir(self.folder.path())
+        nats_users::banks_dir(self.site.folder.path())
     }
 
     /// The server's process id, also when it has been killed.
@@ -131,13 +143,18 @@ impl Nats {
         self.process.stop(&STOP).await?;
         let mut starts = 1;
         self.process = loop {
-            match launch(&self.folder, &self.program, &self.listening).await {
+            match self.site.launch(&self.listening).await {
                 Err(ServersError::Exited { .. }) if starts < STARTS_MAX => starts += 1,
                 launched => break launched?,
             }
             sleep(START_PAUSE).await;
         };
         Ok(())
+    }
+
+    /// Whether it knows all that the others of its cluster know.
+    pub async fn is_settled(&self) -> bool {
+        self.listening.is_settled().await
     }
 
     /// Stops the server in order.
@@ -159,8 +176,14 @@ impl fmt::Debug for Nats {
 
 impl Listening {
     fn on_free_ports() -> Result<Listening, ServersError> {
-        let [port, monitor_port] =
-            free_ports().map_err(ServersError::io("find free ports for nats"))?;
+        let ports = free_ports().map_err(ServersError::io("find free ports for nats"))?;
+        Listening::on(ports, None)
+    }
+
+    pub(super) fn on(
+        [port, monitor_port]: [u16; 2],
+        routes: Option<Routes>,
+    ) -> Result<Listening, ServersError> {
         let mut mark = [0; 4];
         getrandom::fill(&mut mark)
             .map_err(|error| ServersError::io("name the server")(error.into()))?;
@@ -168,6 +191,7 @@ impl Listening {
             server_name: format!("ansinh-{}", hex::encode(mark)),
             port,
             monitor_port,
+            routes,
         })
     }
 
@@ -178,7 +202,9 @@ impl Listening {
             server_name,
             port,
             monitor_port,
+            routes,
         } = self;
+        let routes = routes.as_ref().map_or_else(String::new, Routes::config);
         format!(
             r#"server_name: "{server_name}"
 listen: "127.0.0.1:{port}"
@@ -202,8 +228,14 @@ jetstream {{
 }}
 
 include "{ACCOUNTS}"
-"#
+{routes}"#
         )
+    }
+
+    /// Whether it has found the others of its cluster, and they a leader.
+    pub(super) async fn is_settled(&self) -> bool {
+        let page = page(self.monitor_port, "/healthz").await;
+        page.is_ok_and(|it| it.contains(" 200 OK\r\n"))
     }
 
     /// Whether this very server, not another on its port, is up with JetStream.
@@ -220,36 +252,61 @@ include "{ACCOUNTS}"
     }
 }
 
-async fn launch(
-    folder: &Folder,
-    program: &Path,
-    listening: &Listening,
-) -> Result<Process, ServersError> {
-    let mut command = Command::new(program);
-    command
-        .args(["--config", CONFIG])
-        .current_dir(folder.path());
-    let mut process = Process::spawn(NAME, command, folder, Signal::SIGTERM)?;
-    let deadline = Instant::now() + ANSWER_WITHIN;
-    while Instant::now() < deadline {
-        if process.has_ended() {
-            return Err(ServersError::Exited {
-                server: NAME,
-                log: folder.log_path(NAME),
-                tail: folder.log_tail(NAME),
-            });
-        }
-        if listening.answers().await {
-            return Ok(process);
-        }
-        sleep(ANSWER_PAUSE).await;
+impl Site {
+    pub(super) async fn claim(home: &Path) -> Result<Site, ServersError> {
+        let folder = Folder::open(home)?;
+        let claim = folder.claim(NAME).await?;
+        let program = programs::nats_server().await?;
+        folder.turn_log(NAME)?;
+        Ok(Site {
+            folder,
+            program,
+            _claim: claim,
+        })
     }
-    process.kill().await?;
-    Err(ServersError::Silent {
-        server: NAME,
-        seconds: ANSWER_WITHIN.as_secs(),
-        log: folder.log_path(NAME),
-    })
+
+    /// Starts the server as it has not been started yet.
+    pub(super) async fn launch_first(
+        &self,
+        listening: &Listening,
+    ) -> Result<Process, ServersError> {
+        let config = listening.config();
+        self.folder.write_private(CONFIG, config.as_bytes())?;
+        self.launch(listening).await
+    }
+
+    async fn launch(&self, listening: &Listening) -> Result<Process, ServersError> {
+        let folder = &self.folder;
+        let mut command = Command::new(&self.program);
+        command
+            .args(["--config", CONFIG])
+            .current_dir(folder.path());
+        let mut process = Process::spawn(NAME, command, folder, Signal::SIGTERM)?;
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        while Instant::now() < deadline {
+            if process.has_ended() {
+                return Err(ServersError::Exited {
+                    server: NAME,
+                    log: folder.log_path(NAME),
+                    tail: folder.log_tail(NAME),
+                });
+            }
+            if listening.answers().await {
+                return Ok(process);
+            }
+            sleep(ANSWER_PAUSE).await;
+        }
+        process.kill().await?;
+        Err(self.silent())
+    }
+
+    pub(super) fn silent(&self) -> ServersError {
+        ServersError::Silent {
+            server: NAME,
+            seconds: ANSWER_WITHIN.as_secs(),
+            log: self.folder.log_path(NAME),
+        }
+    }
 }
 
 /// A monitoring page with its head, as the server sends it.

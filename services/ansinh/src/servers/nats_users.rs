@@ -127,6 +127,11 @@ pub(super) fn prepare(folder: &Folder) -> Result<(), ServersError> {
     write(folder, &users)
 }
 
+/// Lets in at one server who is let in at another of its cluster; the seeds stay with that one.
+pub(super) fn take_over(folder: &Folder, from: &Folder) -> Result<(), ServersError> {
+    write(folder, &read(from)?)
+}
+
 /// A folder that only its owner can look into.
 ///
 /// # Errors
@@ -366,16 +371,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_real_server_takes_the_example() {
+    async fn a_real_server_takes_the_examples() {
         let program = programs::nats_server().await.unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/nats");
-        let tested = Command::new(program)
-            .args(["-t", "-c", "nats.conf"])
-            .current_dir(folder)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&tested.stderr).into_owned();
-        assert!(tested.status.success(), "{said}");
+        for example in ["nats.conf", "nats-cluster.conf"] {
+            let tested = Command::new(&program)
+                .args(["-t", "-c", example])
+                .current_dir(&folder)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&tested.stderr).into_owned();
+            assert!(tested.status.success(), "{example}: {said}");
+            let written = fs::read_to_string(folder.join(example)).unwrap();
+            assert!(written.contains("\n  sync_interval: always\n"), "{example}");
+        }
     }
 
     #[test]

@@ -122,6 +122,7 @@ async fn until_heard(
         stop: stop.clone(),
         watermark: Duration::from_millis(settings.watermark_ms),
         poll: Duration::from_millis(settings.poll_ms),
+        replicas: target.settings.nats.replicas,
     };
     let relay = tokio::spawn(Relay::new(wires, speakers.to_vec()).run());
     let mut outcome = Ok(());

@@ -180,6 +180,7 @@ async fn wires(target: &Target, pool: &PgPool, stop: &CancellationToken) -> anyh
         stop: stop.clone(),
         watermark: Duration::from_millis(settings.messaging.watermark_ms),
         poll: Duration::from_millis(settings.messaging.poll_ms),
+        replicas: settings.nats.replicas,
     })
 }
 

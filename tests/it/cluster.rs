@@ -1,0 +1,187 @@
+//! Streams on three servers of NATS: the pay day goes on without any one of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ansinh::servers::Nats;
+use anyhow::{Context, ensure};
+use async_nats::jetstream;
+use async_nats::jetstream::stream::{ClusterInfo, Config, DiscardPolicy};
+use boot::Health;
+use domain::Programme;
+use futures::TryStreamExt;
+use messaging::stream_name;
+use tokio::time::{Instant, sleep};
+
+use crate::ground::Ground;
+use crate::pay_day::{PayDay, nothing_lost_nothing_twice, registry};
+
+const PROGRAMMES: [Programme; 1] = [Programme::SocialPension];
+/// How many in a run of the tests; `CLUSTER_PEOPLE=100000` asks for more.
+const USUAL: u64 = 1_000;
+const SERVERS: usize = 3;
+/// Beyond what a few people take, for each of them.
+const OF_ONE: Duration = Duration::from_millis(1);
+const PATIENCE: Duration = Duration::from_mins(2);
+const ANSWER_MAX: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_millis(50);
+/// A server is away for this long.
+const AWAY: Duration = Duration::from_secs(2);
+
+const SOME_LINES: &str = "SELECT count(*) > 100 FROM payments.lines";
+const NOT_ALL_LINES: &str = "SELECT bool_and(state = 'preparing') FROM payments.runs";
+const SOME_RELEASED: &str =
+    "SELECT count(*) > 20 FROM payments.chunks WHERE released_at IS NOT NULL";
+const NOT_ALL_RESULTS: &str =
+    "SELECT (SELECT count(*) FROM payments.results) < (SELECT count(*) FROM payments.lines) / 2";
+/// Whoever hears somebody has heard all that was said, to the byte.
+const ALL_IS_HEARD: &str = "
+    SELECT count(*) > 0 AND bool_and((c.seq, c.hash) = (h.seq, h.hash))
+    FROM messaging.cursors c JOIN messaging.heads h USING (speaker, part) WHERE h.seq > 0";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pay_day_goes_on_without_a_server_of_the_cluster() -> anyhow::Result<()> {
+    let wanted = std::env::var("CLUSTER_PEOPLE").ok();
+    let wanted = wanted.map_or(Ok(USUAL), |it| it.parse())?;
+    let more = OF_ONE * u32::try_from(wanted)?;
+    let mut ground = Ground::on_a_cluster().await?;
+    let people = registry(wanted, 14, &PROGRAMMES, &ground.home)?;
+    one_narrow_stream(&ground).await?;
+    let mut settings = ground.settings();
+    settings.payments.result_sla_ms = u64::try_from((ANSWER_MAX + more).as_millis())?;
+    settings.reconciliation.grace_ms = 600_000;
+    let services = ansinh::start_services(&Arc::new(settings), &Health::default()).await?;
+    let mut day = PayDay::of(&ground, &PROGRAMMES).await?;
+    day.patience = PATIENCE + 10 * more;
+    day.register(&people).await?;
+    day.open().await?;
+
+    // The leader of what accounts say ends while they say it, and stays away.
+    day.until_true(SOME_LINES).await?;
+    let away = kill_leader(&mut ground, events::ACCOUNTS).await?;
+    in_flight(&day, NOT_ALL_LINES).await?;
+    let begun = Instant::now();
+    day.approve().await?;
+    println!("prepared {} ms after a kill", begun.elapsed().as_millis());
+    come_back(&mut ground, away).await?;
+
+    // The leader of what payments say ends while banks are told, and comes back while they answer.
+    day.release().await?;
+    day.until_true(SOME_RELEASED).await?;
+    let away = kill_leader(&mut ground, events::PAYMENTS).await?;
+    in_flight(&day, NOT_ALL_RESULTS).await?;
+    let begun = Instant::now();
+    sleep(AWAY).await;
+    come_back(&mut ground, away).await?;
+    day.until_answered().await?;
+    println!("answered {} ms after a kill", begun.elapsed().as_millis());
+    day.close().await?;
+
+    day.until_true(ALL_IS_HEARD).await?;
+    nothing_lost_nothing_twice(&day.pool).await?;
+    let begun = Instant::now();
+    while let Err(error) = all_lies_on_three_servers(&ground, &day).await {
+        ensure!(begun.elapsed() < day.patience, error);
+        sleep(LOOK).await;
+    }
+    services.stop().await;
+    day.pool.close().await;
+    ground.clear().await
+}
+
+/// One from before there was a cluster.
+async fn one_narrow_stream(ground: &Ground) -> anyhow::Result<()> {
+    let context = jetstream::new(ground.target().nats().await?);
+    let narrow = Config {
+        name: stream_name(events::ELIGIBILITY),
+        subjects: vec![format!("{}.*.*.*", events::ELIGIBILITY)],
+        discard: DiscardPolicy::New,
+        num_replicas: 1,
+        ..Config::default()
+    };
+    context.create_stream(narrow).await?;
+    Ok(())
+}
+
+/// A kill that comes when the work is done proves nothing.
+async fn in_flight(day: &PayDay, still: &'static str) -> anyhow::Result<()> {
+    let it: bool = sqlx::query_scalar(still).fetch_one(&day.pool).await?;
+    ensure!(it, "the work was done before the kill: {still}");
+    Ok(())
+}
+
+/// Kills the server that leads a speaker's stream; gives back which it is.
+async fn kill_leader(ground: &mut Ground, speaker: &str) -> anyhow::Result<usize> {
+    let context = jetstream::new(ground.target().nats().await?);
+    let stream = context.get_stream(stream_name(speaker)).await?;
+    let cluster = stream.cached_info().cluster.as_ref();
+    let leader = cluster.and_then(|it| it.leader.clone());
+    let leader = leader.context("a stream on three servers has a leader")?;
+    let mut servers = servers(ground).into_iter();
+    let which = servers.position(|it| it.server_name() == leader);
+    let which = which.context("the leader is one of ours")?;
+    server(ground, which).kill().await?;
+    println!("killed {leader}, which led {speaker}");
+    Ok(which)
+}
+
+/// Starts a killed server again and waits until it has caught up with the others.
+async fn come_back(ground: &mut Ground, which: usize) -> anyhow::Result<()> {
+    let server = server(ground, which);
+    server.restart().await?;
+    let begun = Instant::now();
+    while !server.is_settled().await {
+        ensure!(begun.elapsed() < PATIENCE, "{server:?} does not catch up");
+        sleep(LOOK).await;
+    }
+    println!("caught up in {} ms", begun.elapsed().as_millis());
+    Ok(())
+}
+
+fn servers(ground: &Ground) -> Vec<&Nats> {
+    std::iter::once(&ground.nats)
+        .chain(&ground.cluster)
+        .collect()
+}
+
+fn server(ground: &mut Ground, which: usize) -> &mut Nats {
+    match which.checked_sub(1) {
+        None => &mut ground.nats,
+        Some(other) => &mut ground.cluster[other],
+    }
+}
+
+/// Every stream, and every consumer of it.
+async fn all_lies_on_three_servers(ground: &Ground, day: &PayDay) -> anyhow::Result<()> {
+    let said = "SELECT DISTINCT speaker FROM messaging.heads WHERE seq > 0";
+    let speakers: Vec<String> = sqlx::query_scalar(said).fetch_all(&day.pool).await?;
+    let names: BTreeSet<String> = speakers.iter().map(|it| stream_name(it)).collect();
+    let context = jetstream::new(ground.target().nats().await?);
+    let mut consumers = 0;
+    for name in &names {
+        let stream = context.get_stream(name).await?;
+        let info = stream.cached_info();
+        ensure!(info.config.num_replicas == SERVERS, "{name}: {info:?}");
+        on_three_servers(name, info.cluster.as_ref())?;
+        let mut heard = stream.consumers();
+        while let Some(it) = heard.try_next().await? {
+            on_three_servers(&it.name, it.cluster.as_ref())?;
+            consumers += 1;
+        }
+    }
+    ensure!(names.len() > 4 && consumers > 4, "{names:?}, {consumers}");
+    println!(
+        "{} streams and {consumers} consumers on {SERVERS}",
+        names.len()
+    );
+    Ok(())
+}
+
+/// Its leader and the others, none of which is behind.
+fn on_three_servers(name: &str, cluster: Option<&ClusterInfo>) -> anyhow::Result<()> {
+    let cluster = cluster.context("it is in a cluster")?;
+    let current = cluster.replicas.iter().filter(|it| it.current).count();
+    ensure!(current + 1 == SERVERS, "{name}: {cluster:?}");
+    Ok(())
+}
