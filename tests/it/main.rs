@@ -24,6 +24,7 @@ mod faults;
 mod funding;
 mod golden;
 mod ground;
+mod growing;
 mod health;
 mod holders;
 mod holds;
