@@ -260,7 +260,7 @@ fn is_name(token: &str) -> bool {
 
 /// Whether a `part` is equal to a parameter, whatever else holds.
 fn is_pinned(tokens: &[&str]) -> bool {
-    let is_part = |it: &str| it == "part" || it.ends_with(".part");
+    let is_part = |it: &str| it.rsplit('.').next() == Some("part");
     let pins = |a: &str, b: &str| is_part(a) && b.starts_with('$');
     (1..tokens.len().saturating_sub(1))
         .filter(|at| tokens[*at] == "=")

@@ -181,10 +181,10 @@ mod tests {
             ..Default::default()
         };
         context.create_stream(config).await.unwrap();
-        for killed in 0..SERVERS {
+        for (before, server) in (0..).zip(&mut cluster) {
             let ack = context.publish("pay.one", "1".into()).await.unwrap();
             ack.await.unwrap();
-            cluster[killed].kill().await.unwrap();
+            server.kill().await.unwrap();
             let messages = loop {
                 // A new leader is chosen, and the client finds another server.
                 if let Ok(stream) = context.get_stream("PAY").await {
@@ -192,9 +192,9 @@ mod tests {
                 }
                 sleep(ANSWER_PAUSE).await;
             };
-            assert_eq!(messages, killed as u64 + 1);
-            cluster[killed].restart().await.unwrap();
-            while !cluster[killed].is_settled().await {
+            assert_eq!(messages, before + 1);
+            server.restart().await.unwrap();
+            while !server.is_settled().await {
                 sleep(ANSWER_PAUSE).await;
             }
         }
