@@ -19,7 +19,7 @@ use crate::pay_day::{PayDay, nothing_lost_nothing_twice, registry};
 
 const PROGRAMMES: [Programme; 1] = [Programme::SocialPension];
 /// How many in a run of the tests; `CLUSTER_PEOPLE=100000` asks for more.
-const USUAL: u64 = 1_000;
+const USUAL: u64 = 2_000;
 const SERVERS: usize = 3;
 /// Beyond what a few people take, for each of them.
 const OF_ONE: Duration = Duration::from_millis(1);
@@ -29,12 +29,15 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A server is away for this long.
 const AWAY: Duration = Duration::from_secs(2);
 
-const SOME_LINES: &str = "SELECT count(*) > 100 FROM payments.lines";
+const SOME_LINES: &str = "SELECT count(*) > 50 FROM payments.lines";
 const NOT_ALL_LINES: &str = "SELECT bool_and(state = 'preparing') FROM payments.runs";
 const SOME_RELEASED: &str =
     "SELECT count(*) > 20 FROM payments.chunks WHERE released_at IS NOT NULL";
 const NOT_ALL_RESULTS: &str =
     "SELECT (SELECT count(*) FROM payments.results) < (SELECT count(*) FROM payments.lines) / 2";
+/// The one line without an answer is the sandbox's habit.
+const ALL_BUT_THE_SILENT_ONE: &str =
+    "SELECT (SELECT count(*) FROM payments.results) + 1 = (SELECT count(*) FROM payments.lines)";
 /// Whoever hears somebody has heard all that was said, to the byte.
 const ALL_IS_HEARD: &str = "
     SELECT count(*) > 0 AND bool_and((c.seq, c.hash) = (h.seq, h.hash))
@@ -55,11 +58,12 @@ async fn a_pay_day_goes_on_without_a_server_of_the_cluster() -> anyhow::Result<(
     let mut day = PayDay::of(&ground, &PROGRAMMES).await?;
     day.patience = PATIENCE + 10 * more;
     day.register(&people).await?;
-    day.open().await?;
 
     // The leader of what accounts say ends while they say it, and stays away.
+    let away = leader_of(&ground, events::ACCOUNTS).await?;
+    day.open().await?;
     day.until_true(SOME_LINES).await?;
-    let away = kill_leader(&mut ground, events::ACCOUNTS).await?;
+    server(&mut ground, away).kill().await?;
     in_flight(&day, NOT_ALL_LINES).await?;
     let begun = Instant::now();
     day.approve().await?;
@@ -68,27 +72,25 @@ async fn a_pay_day_goes_on_without_a_server_of_the_cluster() -> anyhow::Result<(
     println!("caught up in {} ms", caught_up.as_millis());
 
     // The leader of what payments say ends while banks are told, and comes back while they answer.
+    day.until_state("reserved").await?;
+    let away = leader_of(&ground, events::PAYMENTS).await?;
     day.release().await?;
     day.until_true(SOME_RELEASED).await?;
-    let away = kill_leader(&mut ground, events::PAYMENTS).await?;
+    server(&mut ground, away).kill().await?;
     in_flight(&day, NOT_ALL_RESULTS).await?;
     let begun = Instant::now();
     sleep(AWAY).await;
     come_back(&mut ground, away).await?;
-    day.until_answered().await?;
+    // On a slow machine answers come after their time: before the day ends, or they miss its statement.
+    day.until_true(ALL_BUT_THE_SILENT_ONE).await?;
     println!("answered {} ms after a kill", begun.elapsed().as_millis());
+    day.until_answered().await?;
     day.close().await?;
 
     day.until_true(ALL_IS_HEARD).await?;
     nothing_lost_nothing_twice(&day.pool).await?;
-    let begun = Instant::now();
-    let (streams, consumers) = loop {
-        match all_lies_on_three_servers(&ground, &day).await {
-            Ok(spread) => break spread,
-            Err(error) => ensure!(begun.elapsed() < day.patience, error),
-        }
-        sleep(LOOK).await;
-    };
+    let spread = patiently(async || all_lies_on_three_servers(&ground, &day).await);
+    let (streams, consumers) = spread.await?;
     println!("{streams} streams and {consumers} consumers on {SERVERS} servers");
     services.stop().await;
     day.pool.close().await;
@@ -105,8 +107,20 @@ async fn one_narrow_stream(ground: &Ground) -> anyhow::Result<()> {
         num_replicas: 1,
         ..Config::default()
     };
-    context.create_stream(narrow).await?;
+    patiently(async || Ok(context.create_stream(&narrow).await?)).await?;
     Ok(())
+}
+
+/// Asks until there is an answer: while a leader is chosen there is none.
+async fn patiently<T>(ask: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let begun = Instant::now();
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => ensure!(begun.elapsed() < PATIENCE, error),
+        }
+        sleep(LOOK).await;
+    }
 }
 
 /// A kill that comes when the work is done proves nothing.
@@ -116,18 +130,19 @@ async fn in_flight(day: &PayDay, still: &'static str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Kills the server that leads a speaker's stream; gives back which it is.
-async fn kill_leader(ground: &mut Ground, speaker: &str) -> anyhow::Result<usize> {
+/// Which server leads a speaker's stream.
+async fn leader_of(ground: &Ground, speaker: &str) -> anyhow::Result<usize> {
     let context = jetstream::new(ground.target().nats().await?);
-    let stream = context.get_stream(stream_name(speaker)).await?;
-    let cluster = stream.cached_info().cluster.as_ref();
-    let leader = cluster.and_then(|it| it.leader.clone());
-    let leader = leader.context("a stream on three servers has a leader")?;
+    let leader = patiently(async || {
+        let stream = context.get_stream(stream_name(speaker)).await?;
+        let cluster = stream.cached_info().cluster.as_ref();
+        let leader = cluster.and_then(|it| it.leader.clone());
+        leader.context("a stream on three servers has a leader")
+    });
+    let leader = leader.await?;
     let mut servers = servers(ground).into_iter();
     let which = servers.position(|it| it.server_name() == leader);
-    let which = which.context("the leader is one of ours")?;
-    server(ground, which).kill().await?;
-    Ok(which)
+    which.context("the leader is one of ours")
 }
 
 /// Starts a killed server again and waits until it has caught up with the others; says how long.
