@@ -1,5 +1,7 @@
 //! What banks state, held against what they were told and what they answered.
 
+use std::time::Duration;
+
 use chrono::{NaiveDate, Utc};
 use domain::{ChunkNo, LineNo, Money, Position, Programme, RunNo};
 use events::{BreakKind, EntryKind, Event, Instruction, StatementEntry, StatementPage};
@@ -62,6 +64,51 @@ async fn what_a_statement_says_differently_is_named_and_its_money_is_set_apart()
     assert_eq!((it.matched_lines, it.missing_lines), (9, 3));
     assert_eq!((it.returned_lines, it.unknown_lines), (1, 1));
     world.close().await
+}
+
+/// The first and the last of seventeen people are of one partition.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_waits_whole_for_an_answer_that_the_statement_is_ahead_of() -> anyhow::Result<()>
+{
+    let world = World::with_hand_played_banks(|_| {}).await?;
+    let (registry, links) = pensioners(&[Some(OURS); 17]);
+    world.register(registry).await?;
+    world.link(links).await?;
+    let run_no = world.released(PROGRAMME).await?;
+    let bank = institution(OURS);
+    let ours = world.instructions(bank).await?;
+    let answers: Vec<_> = ours.iter().map(credited).collect();
+    world.answer(bank, answers[..16].to_vec()).await?;
+    let entries = ours.iter().map(entry).collect();
+    let page = statement(bank, 1, (NOTHING, Money::dong(900_000_000)), entries);
+    let (decided, ()) = tokio::try_join!(world.state(&page), async {
+        all_but_one_partition_is_matched(&world, 1).await?;
+        world.answer(bank, answers[16..].to_vec()).await
+    })?;
+    assert_eq!(decided, "matched");
+    assert_eq!(breaks(&world, "reconciliation").await?, vec![]);
+    world.close_run(run_no).await?;
+    assert_eq!(world.summary(run_no).await?.matched_lines, 17);
+    world.close().await
+}
+
+/// And stays so.
+async fn all_but_one_partition_is_matched(world: &World, statement_no: i64) -> anyhow::Result<()> {
+    let matched = async || -> anyhow::Result<(i64, i64)> {
+        let matched = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM reconciliation.matched_parts WHERE statement_no = $1),
+                (SELECT count(*) FROM reconciliation.matches)",
+        );
+        Ok(matched.bind(statement_no).fetch_one(&world.pool).await?)
+    };
+    world
+        .until("the others are matched", async || {
+            Ok(matched().await?.0 == 15)
+        })
+        .await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(matched().await?, (15, 15));
+    Ok(())
 }
 
 async fn not_closed(world: &World, run_no: RunNo, code: &str) -> anyhow::Result<()> {
