@@ -1,14 +1,17 @@
 mod banks;
+mod books;
+mod clock;
 mod determine;
 mod evidence;
 mod links;
+mod messages;
 mod reconcile;
 mod resources;
 mod store;
+mod yardsticks;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use ::sandbox::people::{Plan, Written, write_people};
 use anyhow::Context as _;
@@ -17,7 +20,7 @@ use chrono::{NaiveDate, Utc};
 use domain::{Period, Programme};
 use serde::Serialize;
 
-use super::payout::{Payout, Signing};
+use super::payout::Payout;
 use crate::check::check_all;
 use crate::cli::ServiceName;
 use crate::output::{Failure, grouped, print, say, table};
@@ -26,10 +29,12 @@ use crate::servers::Servers;
 use crate::target::Target;
 
 use banks::Banks;
+use clock::{Clock, Phase, elapsed, per_second, phase_table, row};
 use resources::{Cpu, Watched};
+use store::database_bytes;
+use yardsticks::{Chain, Yardsticks, yardsticks};
 
 pub(super) use resources::peak_memory_mib;
-use store::{database_bytes, yardstick};
 
 pub(super) use determine::determine;
 pub(super) use links::links;
@@ -44,18 +49,6 @@ const PAYING: [ServiceName; 4] = [
     ServiceName::Payments,
     ServiceName::Reconciliation,
 ];
-
-/// One phase of the chain.
-#[derive(Debug, Serialize)]
-struct Phase {
-    name: &'static str,
-    lines: u64,
-    milliseconds: u64,
-    lines_per_s: u64,
-    /// Where programs are watched.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpu_milliseconds: Option<Cpu>,
-}
 
 #[derive(Debug, Serialize)]
 struct Measured {
@@ -77,9 +70,7 @@ struct Measured {
     database_bytes_per_payment: u64,
     /// Whether evidence was entered and sealed meanwhile.
     is_sealed: bool,
-    copy_rows_per_s: u64,
-    /// Payments through the whole chain for a thousand rows of the yardstick.
-    payments_per_thousand_copied: u64,
+    yardsticks: Yardsticks,
     invariants_hold: bool,
 }
 
@@ -119,7 +110,7 @@ async fn measure(
     home: &Path,
 ) -> anyhow::Result<Measured> {
     target.migrate().await?;
-    let period: Period = "2026-12".parse()?;
+    let (period, business_date) = month()?;
     let mut clock = Clock::default();
     let written = write((people, seed, period), home).await?;
     clock.phase("write people", written.people);
@@ -138,23 +129,13 @@ async fn measure(
     clock.restart();
     let measured = async {
         import(target, &written, &mut clock).await?;
-        let mut payout = Payout {
-            pool: pool.clone(),
-            nats: target.nats().await?,
-            period,
-            business_date: NaiveDate::from_ymd_opt(2026, 12, 1).context("a date")?,
-            runs: Vec::new(),
-            checker: Signing::as_officer("le.binh")?,
-            releaser: Signing::as_officer("tran.chi")?,
-        };
-        let (wal, said) = (store::wal_bytes(&pool).await?, store::said(&pool).await?);
+        let mut payout = Payout::of(pool.clone(), target.nats().await?, (period, business_date))?;
+        let (wal, since) = (store::wal_bytes(&pool).await?, Utc::now());
         let payments = carry(&mut payout, &mut clock, people).await?;
         let wal = store::wal_bytes(&pool).await?.saturating_sub(wal);
-        let (messages, message_bytes) = store::said(&pool).await?;
-        let message_bytes = message_bytes.saturating_sub(said.1);
+        let said = store::said(&pool, since).await?;
         let used = database_bytes(&pool).await?.saturating_sub(empty);
         let memory = PeakMemory::of(servers, &banks);
-        let copy_rows_per_s = yardstick(&pool).await?;
         let run_no = *payout.runs.first().context("a run")?;
         if let Some(sealer) = sealer {
             evidence::evidence(target, &pool, &mut clock, sealer, (run_no, payments)).await?;
@@ -162,6 +143,14 @@ async fn measure(
         let invariants_hold = check_all(&pool).await?.iter().all(crate::Invariant::holds);
         let (chain, cpu) = (clock.chain(), clock.chain_cpu());
         let payments_per_s = per_second(payments, chain);
+        // After the check: they write what is no part of the month.
+        let chain_done = Chain {
+            people,
+            payments,
+            payments_per_s,
+            since,
+        };
+        let yardsticks = yardsticks(target, &pool, chain_done).await?;
         anyhow::Ok(Measured {
             people,
             payments,
@@ -171,13 +160,12 @@ async fn measure(
             cpu_milliseconds: cpu,
             cpu_microseconds_per_payment: cpu.chain() * 1000 / payments.max(1),
             wal_bytes_per_payment: wal / payments.max(1),
-            messages: messages.saturating_sub(said.0),
-            message_bytes_per_payment: message_bytes / payments.max(1),
+            messages: said.messages,
+            message_bytes_per_payment: said.bytes / payments.max(1),
             peak_memory_mib: memory,
             database_bytes_per_payment: used / payments.max(1),
             is_sealed,
-            copy_rows_per_s,
-            payments_per_thousand_copied: payments_per_s * 1000 / copy_rows_per_s.max(1),
+            yardsticks,
             invariants_hold,
         })
     };
@@ -185,6 +173,12 @@ async fn measure(
     services.stop().await;
     banks.stop().await?;
     measured
+}
+
+/// That is paid, and the day on which it is.
+fn month() -> anyhow::Result<(Period, NaiveDate)> {
+    let day = NaiveDate::from_ymd_opt(2026, 12, 1).context("a date")?;
+    Ok(("2026-12".parse()?, day))
 }
 
 fn watched(servers: &Servers, banks: &Banks) -> Watched {
@@ -266,100 +260,6 @@ impl PeakMemory {
     }
 }
 
-struct Clock {
-    begun: Instant,
-    phases: Vec<Phase>,
-    watched: Option<(Watched, Cpu)>,
-}
-
-impl Default for Clock {
-    fn default() -> Clock {
-        Clock {
-            begun: Instant::now(),
-            phases: Vec::new(),
-            watched: None,
-        }
-    }
-}
-
-impl Clock {
-    const CHAIN: [&str; 5] = [
-        "determine, resolve, lines and root",
-        "approve and reserve",
-        "release, pay, results",
-        "statement and match",
-        "close",
-    ];
-
-    /// From now on phases say who worked.
-    fn watch(&mut self, watched: Watched) {
-        self.watched = Some((watched, Cpu::of(watched)));
-    }
-
-    fn restart(&mut self) {
-        self.begun = Instant::now();
-        if let Some((watched, before)) = &mut self.watched {
-            *before = Cpu::of(*watched);
-        }
-    }
-
-    fn phase(&mut self, name: &'static str, lines: u64) -> u64 {
-        let milliseconds = elapsed(self.begun);
-        let lines_per_s = per_second(lines, milliseconds);
-        say(&format!("{name}: {} lines/s", grouped(lines_per_s)));
-        self.phases.push(Phase {
-            name,
-            lines,
-            milliseconds,
-            lines_per_s,
-            cpu_milliseconds: self
-                .watched
-                .map(|(watched, before)| Cpu::of(watched) - before),
-        });
-        self.restart();
-        lines_per_s
-    }
-
-    /// From opening to closing.
-    fn chain(&self) -> u64 {
-        let chain = self
-            .phases
-            .iter()
-            .filter(|it| Clock::CHAIN.contains(&it.name));
-        chain.map(|it| it.milliseconds).sum()
-    }
-
-    fn chain_cpu(&self) -> Cpu {
-        let chain = self
-            .phases
-            .iter()
-            .filter(|it| Clock::CHAIN.contains(&it.name));
-        let cpu = chain.filter_map(|it| it.cpu_milliseconds);
-        cpu.fold(Cpu::default(), Cpu::plus)
-    }
-}
-
-fn elapsed(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-fn per_second(count: u64, milliseconds: u64) -> u64 {
-    count * 1000 / milliseconds.max(1)
-}
-
-fn row(name: &str, lines: u64, milliseconds: u64, rate: u64) -> [String; 4] {
-    let seconds = format!("{},{:03}", milliseconds / 1000, milliseconds % 1000);
-    [name.to_owned(), grouped(lines), seconds, grouped(rate)]
-}
-
-fn phase_table(phases: &[Phase], more: Vec<[String; 4]>) -> comfy_table::Table {
-    let phases = phases
-        .iter()
-        .map(|it| row(it.name, it.lines, it.milliseconds, it.lines_per_s));
-    let rows = phases.chain(more);
-    table(&["phase", "lines", "s", "lines/s"], 1, rows)
-}
-
 /// Microseconds of CPU for each line of a phase.
 fn cpu_table(measured: &Measured) -> comfy_table::Table {
     let chain = (
@@ -393,31 +293,26 @@ fn tell(measured: &Measured) -> Result<(), Failure> {
         measured.chain_milliseconds,
         measured.payments_per_s,
     );
-    let yardstick = row(
-        "yardstick: raw COPY",
-        store::YARDSTICK_ROWS,
-        0,
-        measured.copy_rows_per_s,
-    );
-    print(&phase_table(&measured.phases, vec![whole, yardstick]).to_string());
+    print(&phase_table(&measured.phases, vec![whole]).to_string());
     print(&cpu_table(measured).to_string());
+    print(&measured.yardsticks.table().to_string());
     let memory = measured.peak_memory_mib;
     print(&format!(
         "peak memory: ours {} MiB, NATS {}, the banks {} · a payment: {} bytes in PostgreSQL, {} of \
-         WAL, {} in messages · {} payments for 1.000 rows copied{}",
+         WAL, {} in messages{}",
         memory.ours,
         memory.nats,
         memory.sandbox,
         grouped(measured.database_bytes_per_payment),
         grouped(measured.wal_bytes_per_payment),
         grouped(measured.message_bytes_per_payment),
-        measured.payments_per_thousand_copied,
         if measured.is_sealed {
             ""
         } else {
             " · no evidence entered or sealed"
         },
     ));
+    print(&measured.yardsticks.sentence());
     print(&serde_json::to_string(measured)?);
     Ok(())
 }

@@ -12,7 +12,7 @@ use payments::RunSummary;
 use serde_json::json;
 use tokio::process::Command;
 
-use super::payout::{Payout, Signing};
+use super::payout::Payout;
 use crate::check::check_all;
 use crate::cli::Output;
 use crate::output::{Failure, grouped, print, say};
@@ -134,15 +134,7 @@ async fn pay_day(
         );
         let pool = target.pool(None).await?;
         let nats = target.nats().await?;
-        let mut payout = Payout {
-            pool: pool.clone(),
-            nats,
-            period,
-            business_date,
-            runs: Vec::new(),
-            checker: Signing::as_officer("le.binh")?,
-            releaser: Signing::as_officer("tran.chi")?,
-        };
+        let mut payout = Payout::of(pool.clone(), nats, (period, business_date))?;
         carry(&mut payout, begun).await?;
         let summaries = payout.summaries().await?;
         let journals = ledger::trial_balance(&pool).await?;

@@ -31,18 +31,18 @@ pub(super) struct Payout {
     pub period: Period,
     pub business_date: NaiveDate,
     pub runs: Vec<RunNo>,
-    pub checker: Signing,
-    pub releaser: Signing,
+    checker: Signing,
+    releaser: Signing,
 }
 
 /// An officer with the key by which they sign.
-pub(super) struct Signing {
+struct Signing {
     officer: Officer,
     key: OfficerKey,
 }
 
 impl Signing {
-    pub(super) fn as_officer(name: &str) -> anyhow::Result<Signing> {
+    fn as_officer(name: &str) -> anyhow::Result<Signing> {
         Ok(Signing {
             officer: officer(name),
             key: OfficerKey::generate()?,
@@ -56,6 +56,23 @@ impl Signing {
 }
 
 impl Payout {
+    /// No run is opened yet; one officer will check what another releases.
+    pub(super) fn of(
+        pool: PgPool,
+        nats: Client,
+        (period, business_date): (Period, NaiveDate),
+    ) -> anyhow::Result<Payout> {
+        Ok(Payout {
+            pool,
+            nats,
+            period,
+            business_date,
+            runs: Vec::new(),
+            checker: Signing::as_officer("le.binh")?,
+            releaser: Signing::as_officer("tran.chi")?,
+        })
+    }
+
     /// Money for each programme, more than enough; also from the provinces with levels of their own.
     pub(super) async fn appropriate(&self, programmes: &[Programme]) -> anyhow::Result<()> {
         let law = eligibility::law_in_force(&self.pool, Utc::now()).await?.law;

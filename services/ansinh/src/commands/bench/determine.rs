@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use ::sandbox::people::{PROGRAMMES, Plan, write_people};
 use boot::{Health, Telemetry};
-use chrono::{NaiveDate, Utc};
-use domain::Period;
+use chrono::Utc;
 use serde::Serialize;
 use tokio::time::sleep;
 
 use super::store::yardstick;
 use super::{Clock, HOME, Phase, peak_memory_mib, per_second, phase_table};
 use crate::cli::ServiceName;
-use crate::commands::payout::{Payout, Signing};
+use crate::commands::payout::Payout;
 use crate::output::{Failure, grouped, print};
 use crate::process::start_some;
 use crate::servers::Servers;
@@ -58,7 +57,7 @@ pub(crate) async fn determine(people: u64, seed: u64) -> Result<ExitCode, Failur
 
 async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow::Result<Measured> {
     target.migrate().await?;
-    let period: Period = "2026-12".parse()?;
+    let (period, business_date) = super::month()?;
     let (plan, out) = (Plan::new(people, seed, period), home.join("people"));
     let mut clock = Clock::default();
     let written = tokio::task::spawn_blocking(move || write_people(&plan, &out)).await??;
@@ -75,20 +74,12 @@ async fn measure(target: &Target, people: u64, seed: u64, home: &Path) -> anyhow
         let file = &written.people_csv;
         eligibility::import_registry(&registry, &keys, &law, file, Utc::now()).await?;
         clock.phase("import registry", written.people);
-        let mut payout = Payout {
-            pool: pool.clone(),
-            nats: target.nats().await?,
-            period,
-            business_date: NaiveDate::from_ymd_opt(2026, 12, 1).expect("a date"),
-            runs: Vec::new(),
-            checker: Signing::as_officer("le.binh")?,
-            releaser: Signing::as_officer("tran.chi")?,
-        };
+        let mut payout = Payout::of(pool.clone(), target.nats().await?, (period, business_date))?;
         clock.restart();
         payout.open(&PROGRAMMES).await?;
         let stored = until_determined(&pool).await?;
         let stored_per_s = clock.phase("determine and store", stored);
-        let at = (period, payout.business_date);
+        let at = (period, business_date);
         let pace = eligibility::pace(&pool, at, Utc::now(), CORES).await?;
         let cores = u64::try_from(CORES)?;
         let milliseconds = u64::try_from(pace.deciding.as_millis())? / cores;

@@ -1,12 +1,41 @@
-//! SQL of the bench: the yardstick, and what the server says of itself.
+//! SQL of the bench: yardsticks, and what the server says of itself.
+
+mod books;
 
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
+use domain::{ChunkNo, LineNo, Part, Position, RunNo};
 use sqlx::PgPool;
 
 use super::{elapsed, per_second};
 
+pub(super) use books::{
+    AMOUNT, Copied, OwnDatabase, RUN, booked_and_copied, checkpoint, create_copied,
+};
+
 pub(super) const YARDSTICK_ROWS: u64 = 1_000_000;
+/// The signature, no flags, no header extension (PostgreSQL manual, "COPY", "Binary Format").
+const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// A sample of messages stays below this in memory, whatever the chain has said.
+const SAMPLE_BYTES: u64 = 64 << 20;
+const SAMPLE_MESSAGES: u64 = 4_096;
+
+/// What services have said.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Said {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+/// A message as it stands in an outbox.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Spoken {
+    pub speaker: String,
+    pub body: Vec<u8>,
+    pub prev_hash: Vec<u8>,
+    pub hash: Vec<u8>,
+}
 
 /// Raw binary `COPY` into a narrow table with a primary key: what this machine can do at most, in rows a
 /// second.
@@ -18,7 +47,7 @@ pub(super) async fn yardstick(pool: &PgPool) -> anyhow::Result<u64> {
     let mut connection = pool.acquire().await?;
     let copy = "COPY public.yardstick (id, person_no, amount) FROM STDIN (FORMAT binary)";
     let mut copy = connection.copy_in_raw(copy).await?;
-    let mut buffer: Vec<u8> = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
+    let mut buffer: Vec<u8> = COPY_HEADER.to_vec();
     for id in 0..YARDSTICK_ROWS {
         buffer.extend(3i16.to_be_bytes());
         for value in [id, id * 7, 540_000] {
@@ -63,14 +92,63 @@ pub(super) async fn wal_bytes(pool: &PgPool) -> anyhow::Result<u64> {
     Ok(bytes.unsigned_abs())
 }
 
-/// How many messages services have said, and their bytes.
-pub(super) async fn said(pool: &PgPool) -> anyhow::Result<(u64, u64)> {
+/// Since a time.
+pub(super) async fn said(pool: &PgPool, since: DateTime<Utc>) -> anyhow::Result<Said> {
     let (messages, bytes): (i64, i64) = sqlx::query_as(
-        "SELECT count(*), coalesce(sum(octet_length(body)), 0)::bigint FROM messaging.outbox",
+        "SELECT count(*), coalesce(sum(octet_length(body)), 0)::bigint FROM messaging.outbox
+        WHERE recorded_at >= $1",
     )
+    .bind(since)
     .fetch_one(pool)
     .await?;
-    Ok((messages.unsigned_abs(), bytes.unsigned_abs()))
+    Ok(Said {
+        messages: messages.unsigned_abs(),
+        bytes: bytes.unsigned_abs(),
+    })
+}
+
+/// Every so many messages of what was said since a time, so that they fit into memory.
+pub(super) async fn sample(
+    pool: &PgPool,
+    since: DateTime<Utc>,
+    said: Said,
+) -> anyhow::Result<Vec<Spoken>> {
+    let by_bytes = said.bytes.div_ceil(SAMPLE_BYTES);
+    let every = by_bytes.max(said.messages.div_ceil(SAMPLE_MESSAGES)).max(1);
+    Ok(sqlx::query_as(
+        "SELECT speaker, body, prev_hash, hash FROM (
+            SELECT o.*, row_number() OVER (ORDER BY speaker, part, seq) AS at
+            FROM messaging.outbox o WHERE recorded_at >= $1
+        ) o
+        WHERE (at - 1) % $2 = 0",
+    )
+    .bind(since)
+    .bind(i64::try_from(every)?)
+    .fetch_all(pool)
+    .await?)
+}
+
+/// The first lines of a run, partition after partition.
+pub(super) async fn some_lines(
+    pool: &PgPool,
+    run: RunNo,
+    at_most: i64,
+) -> anyhow::Result<Vec<Position>> {
+    let lines: Vec<(Part, ChunkNo, LineNo)> = sqlx::query_as(
+        "SELECT part, chunk, line FROM payments.lines WHERE run_no = $1
+        ORDER BY part, chunk, line LIMIT $2",
+    )
+    .bind(run)
+    .bind(at_most)
+    .fetch_all(pool)
+    .await?;
+    let lines = lines.into_iter().map(|(part, chunk, line)| Position {
+        run,
+        part,
+        chunk,
+        line,
+    });
+    Ok(lines.collect())
 }
 
 /// Has nothing entered as evidence any more, in a database that is thrown away.
