@@ -40,10 +40,11 @@ lint: ## Format and lints, as before a commit
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-bench: setup ## Measure a payout, PEOPLE=100000, determining, DETERMINE=1000000, and matching
+bench: setup ## Measure a payout, PEOPLE=100000, one payment, determining, DETERMINE=1000000, and matching
 	cargo build --release -p ansinh
 	$(TARGET)/release/ansinh bench --people $(PEOPLE)
 	$(TARGET)/release/ansinh bench --people $(PEOPLE) --unsealed
+	$(TARGET)/release/ansinh bench --latency
 	$(TARGET)/release/ansinh bench --determine --people $(DETERMINE)
 	$(TARGET)/release/ansinh bench --reconcile --people $(RECONCILE)
 	cargo run --release --quiet -p rules --example pace -- services/eligibility/programmes

@@ -15,6 +15,7 @@ use messaging::{
     Delivered, Handler, Judged, Relay, Subscription, Verdict, Wires, append, consume, register,
 };
 use sqlx::{PgConnection, PgPool};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ type Moods = Arc<Mutex<BTreeMap<&'static str, (u32, Verdict)>>>;
 /// Writes down what it hears, unless it is told to fail.
 struct Listener {
     moods: Moods,
+    /// Who is told of each commit.
+    told: Sender<()>,
 }
 
 #[derive(Debug)]
@@ -93,6 +96,11 @@ impl Handler for Listener {
         }
         Ok(())
     }
+
+    fn applied(&self) {
+        // Most tests do not listen.
+        let _ = self.told.try_send(());
+    }
 }
 
 /// A speaker, a listener that is not there yet, and what they share.
@@ -145,14 +153,21 @@ impl Talk {
     }
 
     fn listen(&self) -> JoinHandle<()> {
+        self.listen_telling().0
+    }
+
+    fn listen_telling(&self) -> (JoinHandle<()>, Receiver<()>) {
+        let (told, commits) = channel(8);
         let subscription = Subscription {
             consumer: "listener",
             speaker: SPEAKER.to_owned(),
         };
         let listener = Listener {
             moods: self.moods.clone(),
+            told,
         };
-        tokio::spawn(consume(self.wires.clone(), subscription, listener))
+        let listening = consume(self.wires.clone(), subscription, listener);
+        (tokio::spawn(listening), commits)
     }
 
     fn relay(&self) -> JoinHandle<()> {
@@ -248,6 +263,24 @@ async fn an_event_before_its_turn_is_not_applied_and_what_is_missing_is_asked_fo
     talk.relay();
     talk.until_heard(seven, &["one", "two", "three", "four"])
         .await?;
+    talk.end().await
+}
+
+/// A worker that looks when it is told finds what there is, without looking again and again.
+#[tokio::test]
+async fn what_was_applied_is_told_of_when_it_is_committed() -> anyhow::Result<()> {
+    let talk = Talk::new().await?;
+    let seven = part(7);
+    let (_, mut commits) = talk.listen_telling();
+    talk.relay();
+    for bodies in [&["one"][..], &["one", "two"], &["one", "two", "three"]] {
+        let body = bodies.last().copied().unwrap_or_default();
+        talk.fail(body, 2, Verdict::Retry);
+        talk.say(seven, &[body]).await?;
+        timeout(Duration::from_secs(20), commits.recv()).await?;
+        ensure!(talk.heard(seven).await? == bodies, "told of before {body}");
+    }
+    ensure!(commits.is_empty(), "what failed was told of");
     talk.end().await
 }
 

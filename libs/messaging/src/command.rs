@@ -68,6 +68,9 @@ pub trait CommandHandler: Send + Sync + 'static {
         command: &Command,
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<Value, Self::Error>> + Send;
+
+    /// What was taken is committed: who waits for it may look.
+    fn taken(&self) {}
 }
 
 impl Problem {
@@ -221,6 +224,7 @@ async fn transact<H: CommandHandler>(
         .await
         .map_err(database)?;
     tx.commit().await?;
+    handler.taken();
     Ok(Answer::Done(value))
 }
 

@@ -74,6 +74,9 @@ pub trait Handler: Send + Sync + 'static {
         batch: &[Delivered],
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// What was applied is committed: who waits for it may look.
+    fn applied(&self) {}
 }
 
 /// Hears a speaker until the process stops. Effects and cursor commit together; the
@@ -298,6 +301,7 @@ impl<H: Handler> Ear<H> {
                 .apply(&mut tx, part, &continued.fresh, now)
                 .await?;
             tx.commit().await?;
+            self.handler.applied();
             meter::applied(consumer, speaker, continued.fresh.len());
         }
         for (event, why) in &continued.refused {

@@ -129,6 +129,13 @@ pub(crate) enum Top {
         /// Only match a day of the banks, with mistakes of every kind in it, so many lines
         #[arg(long, conflicts_with_all = ["determine", "accounts"])]
         reconcile: bool,
+        /// Only how long one payment takes through the whole chain while nothing else is done
+        #[arg(long, conflicts_with_all = ["determine", "accounts", "reconcile", "unsealed"])]
+        latency: bool,
+        /// Payments that are timed
+        #[arg(long, requires = "latency", default_value_t = 200,
+            value_parser = clap::value_parser!(u32).range(1..=800))]
+        samples: u32,
         /// The chain without entering and sealing evidence: what both cost is the difference
         #[arg(long, conflicts_with_all = ["determine", "accounts", "reconcile"])]
         unsealed: bool,

@@ -56,7 +56,9 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             determine: false,
             accounts: false,
             reconcile: false,
+            latency: false,
             unsealed,
+            ..
         } => bench::bench(people, seed, !unsealed).await,
         Top::Bench {
             people,
@@ -64,6 +66,12 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             reconcile: true,
             ..
         } => bench::reconcile(people, seed).await,
+        Top::Bench {
+            latency: true,
+            samples,
+            seed,
+            ..
+        } => bench::latency(samples, seed).await,
         Top::Bench {
             people,
             accounts: true,

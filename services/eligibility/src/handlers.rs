@@ -32,10 +32,13 @@ impl Handler for OnPayments {
             let envelope = Envelope::parse(&event.body)?;
             if envelope.is::<RunOpened>() {
                 on_run_opened(tx, &self.laws, &envelope.read()?, now).await?;
-                self.work.wake();
             }
         }
         Ok(())
+    }
+
+    fn applied(&self) {
+        self.work.wake();
     }
 }
 

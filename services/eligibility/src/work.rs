@@ -30,8 +30,8 @@ const IDLE: Duration = Duration::from_millis(500);
 pub(crate) struct Work(Arc<Notify>);
 
 impl Work {
+    /// After the commit of what there is.
     pub(crate) fn wake(&self) {
-        // The transaction is not committed yet; a worker that looks too early looks again.
         self.0.notify_waiters();
     }
 }
@@ -39,11 +39,13 @@ impl Work {
 /// Determines frozen partitions, a few thousand people a transaction, until the process stops.
 pub(crate) async fn determine(ctx: Context, laws: Laws, work: Work) {
     while !ctx.stop.is_cancelled() {
+        // Before the look: what is committed after it wakes.
+        let woken = work.0.notified();
         match step(&ctx, &laws, Utc::now()).await {
             Ok(true) => {}
             Ok(false) => tokio::select! {
                 () = ctx.stop.cancelled() => {}
-                () = work.0.notified() => tokio::time::sleep(Duration::from_millis(5)).await,
+                () = woken => {}
                 () = tokio::time::sleep(IDLE) => {}
             },
             Err(error) => {

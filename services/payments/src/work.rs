@@ -33,6 +33,7 @@ const OVERDUE_CHUNKS: i64 = 100;
 pub struct Work(Arc<Notify>);
 
 impl Work {
+    /// After the commit of what there is.
     pub(crate) fn wake(&self) {
         self.0.notify_waiters();
     }
@@ -43,6 +44,8 @@ pub(crate) async fn reserve_and_release(ctx: Context, work: Work) {
     let wait_max = ctx.settings.proof.wait_max_ms;
     let wait_max = TimeDelta::from_std(Duration::from_millis(wait_max)).unwrap_or(TimeDelta::MAX);
     while !ctx.stop.is_cancelled() {
+        // Before the look: what is committed after it wakes.
+        let woken = work.0.notified();
         let pause = match work_once(&ctx.pool, &ctx.keys, wait_max, Utc::now()).await {
             Ok(true) => continue,
             Ok(false) => IDLE,
@@ -53,7 +56,7 @@ pub(crate) async fn reserve_and_release(ctx: Context, work: Work) {
         };
         tokio::select! {
             () = ctx.stop.cancelled() => {}
-            () = work.0.notified() => {}
+            () = woken => {}
             () = tokio::time::sleep(pause) => {}
         }
     }

@@ -3,6 +3,7 @@ mod books;
 mod clock;
 mod determine;
 mod evidence;
+mod latency;
 mod links;
 mod messages;
 mod reconcile;
@@ -37,6 +38,7 @@ use yardsticks::{Chain, Yardsticks, yardsticks};
 pub(super) use resources::peak_memory_mib;
 
 pub(super) use determine::determine;
+pub(super) use latency::latency;
 pub(super) use links::links;
 pub(super) use reconcile::reconcile;
 

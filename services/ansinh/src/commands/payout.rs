@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use async_nats::Client;
-use chrono::{NaiveDate, Utc};
+use chrono::{Datelike as _, NaiveDate, Utc};
 use domain::{Institution, Money, Officer, Period, Programme, RunNo};
 use futures::future::try_join_all;
 use messaging::CommandError;
@@ -73,10 +73,11 @@ impl Payout {
         })
     }
 
-    /// Money for each programme, more than enough; also from the provinces with levels of their own.
+    /// Money of the pay day's year for each programme, more than enough; also from the provinces with levels of their own.
     pub(super) async fn appropriate(&self, programmes: &[Programme]) -> anyhow::Result<()> {
         let law = eligibility::law_in_force(&self.pool, Utc::now()).await?.law;
         let provinces = eligibility::provinces_with_local_levels(&law);
+        let budget_year = i16::try_from(self.business_date.year())?;
         for programme in programmes {
             for province in iter::once(None).chain(provinces.iter().copied().map(Some)) {
                 let fund = province.map_or_else(
@@ -87,11 +88,11 @@ impl Payout {
                     officer: officer("pham.dung"),
                     programme: *programme,
                     province,
-                    budget_year: 2026,
+                    budget_year,
                     amount: Money::dong(900_000_000_000_000),
-                    reference: format!("QĐ 01/2026 {fund}"),
+                    reference: format!("QĐ 01/{budget_year} {fund}"),
                 };
-                let key = format!("appropriate-{fund}");
+                let key = format!("appropriate-{fund}-{budget_year}");
                 self.ask("payments", "appropriate", &key, &body).await?;
             }
         }

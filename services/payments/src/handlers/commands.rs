@@ -55,7 +55,7 @@ impl CommandHandler for OnCommand {
     ) -> Result<Value, Error> {
         let required = self.approvals_required;
         let signed = self.signatures_required;
-        let answer = match command.name.as_str() {
+        match command.name.as_str() {
             "appropriate" => on_appropriate(tx, read(command)?, now).await,
             "open-run" => on_open_run(tx, read(command)?, required, now).await,
             "open-reissue" => on_open_reissue(tx, read(command)?, required, now).await,
@@ -102,9 +102,11 @@ impl CommandHandler for OnCommand {
                 let detail = format!("there is no command {other}");
                 Err(Problem::new(404, "command_unknown", detail).into())
             }
-        };
+        }
+    }
+
+    fn taken(&self) {
         self.work.wake();
-        answer
     }
 }
 

@@ -39,7 +39,7 @@ impl Sealer {
         Ok(Sealer { stop, sealing })
     }
 
-    async fn stop(self) -> anyhow::Result<()> {
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
         self.sealing.await?
     }

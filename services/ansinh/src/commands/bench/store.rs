@@ -28,6 +28,16 @@ pub(super) struct Said {
     pub bytes: u64,
 }
 
+/// Where a run's lines are.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Stand {
+    pub state: String,
+    pub released: i64,
+    pub answered: i64,
+    pub credited: i64,
+    pub matched: i64,
+}
+
 /// A message as it stands in an outbox.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct Spoken {
@@ -125,6 +135,24 @@ pub(super) async fn sample(
     .bind(since)
     .bind(i64::try_from(every)?)
     .fetch_all(pool)
+    .await?)
+}
+
+/// By a look that costs next to nothing.
+pub(super) async fn stand(pool: &PgPool, run: RunNo) -> anyhow::Result<Stand> {
+    Ok(sqlx::query_as(
+        "SELECT r.state, t.* FROM payments.runs r
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(released_lines), 0)::bigint AS released,
+                coalesce(sum(credited_lines + returned_lines), 0)::bigint AS answered,
+                coalesce(sum(credited_lines), 0)::bigint AS credited,
+                coalesce(sum(matched_lines), 0)::bigint AS matched
+            FROM payments.tallies WHERE run_no = r.run_no
+        ) t
+        WHERE r.run_no = $1",
+    )
+    .bind(run)
+    .fetch_one(pool)
     .await?)
 }
 
