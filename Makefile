@@ -4,12 +4,15 @@ PEOPLE ?= 100000
 DETERMINE ?= 1000000
 RECONCILE ?= 1000000
 CLUSTER_PEOPLE ?= 100000
+HISTORY ?= 120
+HISTORY_LINES ?= 10000
+TRANSFERS ?= 50000
 
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cluster test-exports lint bench bench-accounts prepare
+.PHONY: help setup demo test test-cluster test-exports lint bench bench-accounts bench-history bench-peers prepare
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -52,6 +55,15 @@ bench: setup ## Measure a payout, PEOPLE=100000, one payment, determining, DETER
 bench-accounts: setup ## Measure links imported and people found, PEOPLE=100000
 	cargo build --release -p ansinh
 	$(TARGET)/release/ansinh bench --accounts --people $(PEOPLE)
+
+bench-history: setup ## Measure a month before and after HISTORY=120 earlier runs of HISTORY_LINES=10000
+	cargo build --release -p ansinh
+	$(TARGET)/release/ansinh bench --people $(PEOPLE) --history-runs $(HISTORY) --history-lines $(HISTORY_LINES)
+
+bench-peers: setup ## Measure other ledgers beside ours on one PostgreSQL, TRANSFERS=50000
+	cargo build --release -p ansinh
+	cargo build --release --manifest-path tests/peers/Cargo.toml --target-dir $(TARGET)/peers
+	$(TARGET)/release/ansinh servers exec -- $(TARGET)/peers/release/peers $(TRANSFERS)
 
 # A query that was changed does not build before it is prepared, so a program that was built
 # before the change does as well.

@@ -136,8 +136,15 @@ pub(crate) enum Top {
         #[arg(long, requires = "latency", default_value_t = 200,
             value_parser = clap::value_parser!(u32).range(1..=800))]
         samples: u32,
+        /// Pay a month before and after so many earlier runs are in the tables
+        #[arg(long, conflicts_with_all = ["determine", "accounts", "reconcile", "latency"],
+            value_parser = clap::value_parser!(u32).range(1..=432))]
+        history_runs: Option<u32>,
+        /// Lines of each earlier run; as many as there are, if not said
+        #[arg(long, requires = "history_runs")]
+        history_lines: Option<u64>,
         /// The chain without entering and sealing evidence: what both cost is the difference
-        #[arg(long, conflicts_with_all = ["determine", "accounts", "reconcile"])]
+        #[arg(long, conflicts_with_all = ["determine", "accounts", "reconcile", "history_runs"])]
         unsealed: bool,
     },
     /// The law as data: programmes, their versions, and who made them hold

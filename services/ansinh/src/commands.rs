@@ -53,6 +53,13 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Bench {
             people,
             seed,
+            history_runs: Some(runs),
+            history_lines: lines,
+            ..
+        } => bench::history(people, seed, bench::History { runs, lines }).await,
+        Top::Bench {
+            people,
+            seed,
             determine: false,
             accounts: false,
             reconcile: false,

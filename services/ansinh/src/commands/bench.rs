@@ -3,6 +3,7 @@ mod books;
 mod clock;
 mod determine;
 mod evidence;
+mod history;
 mod latency;
 mod links;
 mod messages;
@@ -18,6 +19,7 @@ use ::sandbox::people::{Plan, Written, write_people};
 use anyhow::Context as _;
 use boot::{Health, Telemetry};
 use chrono::{NaiveDate, Utc};
+use domain::calendar::WorkingDays;
 use domain::{Period, Programme};
 use serde::Serialize;
 
@@ -38,12 +40,14 @@ use yardsticks::{Chain, Yardsticks, yardsticks};
 pub(super) use resources::peak_memory_mib;
 
 pub(super) use determine::determine;
+pub(super) use history::{History, history};
 pub(super) use latency::latency;
 pub(super) use links::links;
 pub(super) use reconcile::reconcile;
 
 const HOME: &str = ".ansinh/bench";
 const PROGRAMMES: [Programme; 1] = [Programme::SocialPension];
+const DAY_MS: u64 = 86_400_000;
 /// In this process; the banks are another.
 const PAYING: [ServiceName; 4] = [
     ServiceName::Eligibility,
@@ -80,16 +84,7 @@ pub(super) async fn bench(people: u64, seed: u64, is_sealed: bool) -> Result<Exi
     let home = Path::new(HOME);
     super::demo::fresh_home(home)?;
     let servers = Servers::start(home).await?;
-    let target = Target::embedded(&servers, home)?.with_settings(|it| {
-        // Nobody is overdue while the clock runs; the silent lines are called unknown at the end.
-        it.payments.result_sla_ms = 3_000 + people / 5;
-        it.reconciliation.grace_ms = 60_000;
-        it.sandbox.delay_ms = 200;
-        it.sandbox.seed = seed;
-        if it.log.filter == boot::Settings::default().log.filter {
-            it.log.filter = "error".to_owned();
-        }
-    });
+    let target = settings(Target::embedded(&servers, home)?, people, seed, is_sealed);
     let telemetry = Telemetry::start("ansinh-bench", &target.settings)?;
     let measured = measure(&target, &servers, (people, seed, is_sealed), home).await;
     telemetry.shutdown().await;
@@ -103,6 +98,23 @@ pub(super) async fn bench(people: u64, seed: u64, is_sealed: bool) -> Result<Exi
             "check: invariants are broken after the bench".to_owned(),
         ))
     }
+}
+
+fn settings(target: Target, people: u64, seed: u64, is_sealed: bool) -> Target {
+    target.with_settings(|it| {
+        // Nobody is overdue while the clock runs; the silent lines are called unknown at the end.
+        it.payments.result_sla_ms = 3_000 + people / 5;
+        it.reconciliation.grace_ms = 60_000;
+        it.sandbox.delay_ms = 200;
+        if !is_sealed {
+            // What was entered before nothing is any more is never sealed, and stops no money here.
+            it.proof.wait_max_ms = DAY_MS;
+        }
+        it.sandbox.seed = seed;
+        if it.log.filter == boot::Settings::default().log.filter {
+            it.log.filter = "error".to_owned();
+        }
+    })
 }
 
 async fn measure(
@@ -132,6 +144,8 @@ async fn measure(
     let measured = async {
         import(target, &written, &mut clock).await?;
         let mut payout = Payout::of(pool.clone(), target.nats().await?, (period, business_date))?;
+        payout.register_keys().await?;
+        payout.appropriate(&PROGRAMMES).await?;
         let (wal, since) = (store::wal_bytes(&pool).await?, Utc::now());
         let payments = carry(&mut payout, &mut clock, people).await?;
         let wal = store::wal_bytes(&pool).await?.saturating_sub(wal);
@@ -183,6 +197,13 @@ fn month() -> anyhow::Result<(Period, NaiveDate)> {
     Ok(("2026-12".parse()?, day))
 }
 
+/// A day early in the month on which banks work, as far as is known.
+fn pay_day(period: Period) -> NaiveDate {
+    let first = period.first_day();
+    let days = WorkingDays::viet_nam();
+    days.working_day_from(first).unwrap_or(first)
+}
+
 fn watched(servers: &Servers, banks: &Banks) -> Watched {
     Watched {
         postgres: servers.postgres_pid(),
@@ -218,8 +239,6 @@ async fn import(target: &Target, written: &Written, clock: &mut Clock) -> anyhow
 }
 
 async fn carry(payout: &mut Payout, clock: &mut Clock, people: u64) -> anyhow::Result<u64> {
-    payout.register_keys().await?;
-    payout.appropriate(&PROGRAMMES).await?;
     clock.restart();
     payout.open(&PROGRAMMES).await?;
     payout.until_state("awaiting_approval").await?;

@@ -7,17 +7,16 @@ use std::time::{Duration, Instant};
 use ::sandbox::people::{Plan, write_people};
 use anyhow::{Context, bail};
 use boot::{Health, Telemetry};
-use chrono::{Datelike, NaiveDate};
-use domain::calendar::WorkingDays;
-use domain::{Period, RunNo};
+use chrono::Datelike;
+use domain::RunNo;
 use serde::Serialize;
 use sqlx::PgPool;
 use tokio::time::sleep;
 
+use super::banks::Banks;
 use super::store::{self, Stand};
-use super::{Clock, HOME, PAYING, PROGRAMMES, evidence, import, month};
+use super::{Clock, HOME, PAYING, PROGRAMMES, evidence, import, month, pay_day};
 use crate::check::check_all;
-use crate::commands::bench::banks::Banks;
 use crate::commands::payout::Payout;
 use crate::output::{Failure, print, say, table};
 use crate::process::start_some;
@@ -130,19 +129,12 @@ async fn measure(
         }
         sealer.stop().await?;
         let invariants_hold = check_all(&pool).await?.iter().all(crate::Invariant::holds);
-        Measured::of(all.split_off(WARM_UP.try_into()?), invariants_hold)
+        Measured::of(&all.split_off(WARM_UP.try_into()?), invariants_hold)
     };
     let measured = measured.await;
     services.stop().await;
     banks.stop().await?;
     measured
-}
-
-/// A day early in the month on which banks work, as far as is known.
-fn pay_day(period: Period) -> NaiveDate {
-    let first = period.first_day();
-    let days = WorkingDays::viet_nam();
-    days.working_day_from(first).unwrap_or(first)
 }
 
 /// Opens, approves, releases and waits for the end, without a pause.
@@ -194,7 +186,7 @@ async fn until(
 }
 
 impl Measured {
-    fn of(samples: Vec<Sample>, invariants_hold: bool) -> anyhow::Result<Measured> {
+    fn of(samples: &[Sample], invariants_hold: bool) -> anyhow::Result<Measured> {
         let mut stages = Vec::new();
         let mut is_within = false;
         for (at, name) in STAGES.into_iter().enumerate() {

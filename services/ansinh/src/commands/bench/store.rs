@@ -1,6 +1,7 @@
 //! SQL of the bench: yardsticks, and what the server says of itself.
 
 mod books;
+pub(super) mod history;
 
 use std::time::Instant;
 
