@@ -132,7 +132,7 @@ async fn measure(
     let empty = database_bytes(&pool).await?;
     // All but who seals: that is measured here.
     let services = start_some(&PAYING, &target.settings, &Health::default()).await?;
-    let banks = Banks::start(target, home)?;
+    let banks = Banks::start(target, &pool, home)?;
     clock.watch(watched(servers, &banks));
     let sealer = if is_sealed {
         Some(evidence::Sealer::start(target, &pool)?)
@@ -209,6 +209,7 @@ fn watched(servers: &Servers, banks: &Banks) -> Watched {
         postgres: servers.postgres_pid(),
         nats: servers.nats_pid(),
         sandbox: banks.pid(),
+        of_sandbox: banks.connections(),
     }
 }
 

@@ -46,13 +46,14 @@ impl Clock {
 
     /// From now on phases say who worked.
     pub(super) fn watch(&mut self, watched: Watched) {
-        self.watched = Some((watched, Cpu::of(watched)));
+        let before = Cpu::of(&watched);
+        self.watched = Some((watched, before));
     }
 
     pub(super) fn restart(&mut self) {
         self.begun = Instant::now();
         if let Some((watched, before)) = &mut self.watched {
-            *before = Cpu::of(*watched);
+            *before = Cpu::of(watched);
         }
     }
 
@@ -67,7 +68,8 @@ impl Clock {
             lines_per_s,
             cpu_milliseconds: self
                 .watched
-                .map(|(watched, before)| Cpu::of(watched) - before),
+                .as_ref()
+                .map(|(watched, before)| Cpu::of(watched) - *before),
         });
         self.restart();
         lines_per_s

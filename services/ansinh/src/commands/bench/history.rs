@@ -95,7 +95,7 @@ async fn measure(
     // What is made up has no evidence, so nothing has.
     store::enter_nothing(&pool).await?;
     let services = start_some(&PAYING, &target.settings, &Health::default()).await?;
-    let banks = Banks::start(target, home)?;
+    let banks = Banks::start(target, &pool, home)?;
     let measured = async {
         let mut clock = Clock::default();
         clock.watch(watched(servers, &banks));

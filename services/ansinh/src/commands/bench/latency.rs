@@ -104,7 +104,7 @@ async fn measure(
     let written = tokio::task::spawn_blocking(move || write_people(&plan, &out)).await??;
     let pool = target.pool(None).await?;
     let services = start_some(&PAYING, &target.settings, &Health::default()).await?;
-    let banks = Banks::start(target, home)?;
+    let banks = Banks::start(target, &pool, home)?;
     let sealer = evidence::Sealer::start(target, &pool)?;
     let measured = async {
         import(target, &written, &mut Clock::default()).await?;

@@ -8,22 +8,25 @@ use anyhow::Context;
 use nix::unistd::{SysconfVar, sysconf};
 use serde::Serialize;
 
+use super::banks::Connections;
+
 /// Milliseconds of CPU, of user and kernel, by who took them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Cpu {
     pub ours: u64,
     pub postgres: u64,
     pub nats: u64,
-    /// The banks, which are no part of us.
+    /// The banks, which are no part of us, and what PostgreSQL does for them.
     pub sandbox: u64,
 }
 
 /// The programs that are watched.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Watched {
     pub postgres: u32,
     pub nats: u32,
     pub sandbox: u32,
+    pub of_sandbox: Connections,
 }
 
 /// The ticks of one process, and of its children that have ended.
@@ -36,20 +39,23 @@ struct Ticks {
 
 impl Cpu {
     /// What has been taken since each program began; zeros where the kernel does not tell.
-    pub(super) fn of(watched: Watched) -> Cpu {
+    pub(super) fn of(watched: &Watched) -> Cpu {
         let all = processes();
         let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
         let milliseconds = |ticks: u64| ticks * 1000 / per_second.unsigned_abs().max(1);
         let own = |pid: u32| all.get(&pid).map_or(0, |it| it.own);
         // Each connection is a child of the postmaster.
-        let children = all.values().filter(|it| it.parent == watched.postgres);
+        let children = all.iter().filter(|(_, it)| it.parent == watched.postgres);
+        let (for_banks, for_us): (Vec<_>, Vec<_>) =
+            children.partition(|(pid, _)| watched.of_sandbox.hold(**pid));
+        let sum = |of: Vec<(&u32, &Ticks)>| of.iter().map(|(_, it)| it.own).sum::<u64>();
         let ended = all.get(&watched.postgres).map_or(0, |it| it.ended_children);
-        let postgres = own(watched.postgres) + ended + children.map(|it| it.own).sum::<u64>();
+        let postgres = own(watched.postgres) + ended + sum(for_us);
         Cpu {
             ours: milliseconds(own(std::process::id())),
             postgres: milliseconds(postgres),
             nats: milliseconds(own(watched.nats)),
-            sandbox: milliseconds(own(watched.sandbox)),
+            sandbox: milliseconds(own(watched.sandbox) + sum(for_banks)),
         }
     }
 
@@ -142,14 +148,15 @@ mod tests {
             postgres: 0,
             nats: 0,
             sandbox: 0,
+            of_sandbox: Connections::default(),
         };
-        let before = Cpu::of(nobody);
+        let before = Cpu::of(&nobody);
         let begun = std::time::Instant::now();
         let mut hash = [0; 32];
         while begun.elapsed().as_millis() < 200 {
             hash = hashed(&hash);
         }
-        let took = Cpu::of(nobody) - before;
+        let took = Cpu::of(&nobody) - before;
         assert!(took.ours >= 50 && took.postgres == 0, "{took:?}");
         assert!(peak_memory_mib(std::process::id()) > 0);
     }
