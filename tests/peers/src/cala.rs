@@ -1,8 +1,8 @@
 //! cala-ledger's own batches: each transfer is a transaction of its books, made by a template.
 
-use std::time::Duration;
+use std::ops::Range;
 
-use anyhow::ensure;
+use anyhow::Context;
 use cala_ledger::account::NewAccount;
 use cala_ledger::job::{JobSvcConfig, Jobs};
 use cala_ledger::journal::NewJournal;
@@ -14,9 +14,10 @@ use cala_ledger::tx_template::{
 use cala_ledger::{AccountId, CalaLedger, CalaLedgerConfig, JournalId, TransactionId};
 use domain::Province;
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use uuid::Uuid;
 
-use crate::{AMOUNT, BATCH, CONNECTIONS, Plan, database, side_by_side};
+use crate::{AMOUNT, BATCH, CONNECTIONS, database};
 
 const TEMPLATE: &str = "TRANSFER";
 const CURRENCY: &str = "VND";
@@ -27,39 +28,72 @@ struct Part {
     payees: Vec<AccountId>,
 }
 
-pub async fn post(url: &str, plan: Plan) -> anyhow::Result<Duration> {
-    let url = database::fresh(url, "peer_cala").await?;
-    let jobs = JobSvcConfig::builder()
-        .pg_con(url.clone())
-        .exec_migrations(false)
-        .build()?;
-    let mut jobs = Jobs::init(jobs).await?;
-    let config = CalaLedgerConfig::builder()
-        .pg_con(url)
-        .max_connections(u32::from(CONNECTIONS.unsigned_abs()))
-        .exec_migrations(true)
-        .build()?;
-    let cala = CalaLedger::init(config, &mut jobs).await?;
-    let journal = JournalId::new();
-    let new = NewJournal::builder().id(journal).name("peers").build();
-    cala.journals().create(new).await?;
-    cala.tx_templates().create(template(journal)?).await?;
-    let mut parts = Vec::new();
-    for part in 0..CONNECTIONS {
-        parts.push(Part::open(&cala, part).await?);
+pub struct Books {
+    cala: CalaLedger,
+    journal: JournalId,
+    parts: Vec<Part>,
+    /// It ends with its handle.
+    _jobs: Jobs,
+}
+
+impl Books {
+    pub async fn open(url: &str) -> anyhow::Result<Books> {
+        let url = database::fresh(url, "peer_cala").await?;
+        let jobs = JobSvcConfig::builder()
+            .pg_con(url.clone())
+            .exec_migrations(false)
+            .build()?;
+        let mut jobs = Jobs::init(jobs).await?;
+        let config = CalaLedgerConfig::builder()
+            .pg_con(url)
+            .max_connections(u32::from(CONNECTIONS.unsigned_abs()))
+            .exec_migrations(true)
+            .build()?;
+        let cala = CalaLedger::init(config, &mut jobs).await?;
+        let journal = JournalId::new();
+        let new = NewJournal::builder().id(journal).name("peers").build();
+        cala.journals().create(new).await?;
+        cala.tx_templates().create(template(journal)?).await?;
+        let mut parts = Vec::new();
+        for part in 0..CONNECTIONS {
+            parts.push(Part::open(&cala, part).await?);
+        }
+        Ok(Books {
+            cala,
+            journal,
+            parts,
+            _jobs: jobs,
+        })
     }
-    let took = side_by_side(|part| {
-        let part = &parts[usize::from(part.unsigned_abs())];
-        post_part(&cala, part, plan)
-    })
-    .await?;
-    let mut moved = Decimal::ZERO;
-    for part in &parts {
-        let balance = cala.balances().find(journal, part.payer, CURRENCY.parse()?);
-        moved += balance.await?.settled().abs();
+
+    pub async fn post(&self, part: i16, batches: Range<u32>) -> anyhow::Result<()> {
+        let part = &self.parts[usize::from(part.unsigned_abs())];
+        for _ in batches {
+            let payees = part.payees.iter().cycle().take(BATCH as usize);
+            let batch = payees.map(|payee| {
+                let mut params = Params::new();
+                params.insert("payer", part.payer);
+                params.insert("payee", *payee);
+                params.insert("amount", Decimal::from(AMOUNT));
+                PostingInput::new(TransactionId::new(), TEMPLATE, params)
+            });
+            self.cala.post_transactions(batch.collect()).await?;
+        }
+        Ok(())
     }
-    ensure!(moved == Decimal::from(plan.moved()), "{moved}");
-    Ok(took)
+
+    pub async fn moved(&self) -> anyhow::Result<u64> {
+        let mut moved = Decimal::ZERO;
+        for part in &self.parts {
+            let currency = CURRENCY.parse()?;
+            let balance = self
+                .cala
+                .balances()
+                .find(self.journal, part.payer, currency);
+            moved += balance.await?.settled().abs();
+        }
+        moved.to_u64().context("a sum of đồng")
+    }
 }
 
 impl Part {
@@ -116,19 +150,4 @@ fn template(journal: JournalId) -> anyhow::Result<NewTxTemplate> {
         .transaction(transaction)
         .entries(entries)
         .build())
-}
-
-async fn post_part(cala: &CalaLedger, part: &Part, plan: Plan) -> anyhow::Result<()> {
-    for _ in 0..plan.batches_each {
-        let payees = part.payees.iter().cycle().take(BATCH as usize);
-        let batch = payees.map(|payee| {
-            let mut params = Params::new();
-            params.insert("payer", part.payer);
-            params.insert("payee", *payee);
-            params.insert("amount", Decimal::from(AMOUNT));
-            PostingInput::new(TransactionId::new(), TEMPLATE, params)
-        });
-        cala.post_transactions(batch.collect()).await?;
-    }
-    Ok(())
 }

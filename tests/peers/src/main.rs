@@ -6,6 +6,7 @@ mod database;
 mod ours;
 mod pgledger;
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -17,15 +18,24 @@ const BATCH: u32 = 1_000;
 /// Đồng, of every transfer.
 const AMOUNT: u32 = 540_000;
 
+/// They take turns, so that a machine that slows down slows all of them.
+const ROUNDS: u32 = 5;
+
 /// What everybody posts.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
-    batches_each: u32,
+    /// Of each connection in each round.
+    batches: u32,
 }
 
 impl Plan {
     fn transfers(self) -> u32 {
-        self.batches_each * BATCH * u32::from(CONNECTIONS.unsigned_abs())
+        self.batches * ROUNDS * BATCH * u32::from(CONNECTIONS.unsigned_abs())
+    }
+
+    /// The numbers of a round's batches.
+    fn round(self, round: u32) -> Range<u32> {
+        round * self.batches..(round + 1) * self.batches
     }
 
     /// All that is moved.
@@ -39,28 +49,40 @@ async fn main() -> anyhow::Result<()> {
     let url = std::env::var("DATABASE_URL").context("DATABASE_URL names the server")?;
     let wanted = std::env::args().nth(1);
     let wanted: u32 = wanted.as_deref().unwrap_or("50000").parse()?;
-    let each = BATCH * u32::from(CONNECTIONS.unsigned_abs());
+    let each = BATCH * ROUNDS * u32::from(CONNECTIONS.unsigned_abs());
     let plan = Plan {
-        batches_each: wanted.div_ceil(each),
+        batches: wanted.div_ceil(each),
     };
-    ensure!(plan.batches_each > 0, "at least one transfer");
+    ensure!(plan.batches > 0, "at least one transfer");
     println!(
         "{} transfers from {CONNECTIONS} accounts to the provinces', {CONNECTIONS} connections, {BATCH} a \
          transaction",
         plan.transfers(),
     );
-    let ours = rate(plan, ours::post(&url, plan).await?);
-    told("our ledger", ours, ours);
-    told(
-        "cala-ledger 0.33.3",
-        rate(plan, cala::post(&url, plan).await?),
-        ours,
+    let (ours, cala, pgledger) = (
+        ours::Books::open(&url).await?,
+        cala::Books::open(&url).await?,
+        pgledger::Books::open(&url).await?,
     );
-    told(
-        "pgledger-shaped SQL",
-        rate(plan, pgledger::post(&url, plan).await?),
-        ours,
-    );
+    let mut took = [Duration::ZERO; 3];
+    for round in 0..ROUNDS {
+        let batches = plan.round(round);
+        took[0] += side_by_side(|part| ours.post(part, batches.clone())).await?;
+        took[1] += side_by_side(|part| cala.post(part, batches.clone())).await?;
+        took[2] += side_by_side(|part| pgledger.post(part, batches.clone())).await?;
+    }
+    for found in [
+        ours.moved().await?,
+        cala.moved().await?,
+        pgledger.moved().await?,
+    ] {
+        ensure!(found == plan.moved(), "{found} đồng were moved");
+    }
+    let rates = took.map(|it| rate(plan, it));
+    let names = ["our ledger", "cala-ledger 0.33.3", "pgledger-shaped SQL"];
+    for (name, rate) in names.into_iter().zip(rates) {
+        told(name, rate, rates[0]);
+    }
     Ok(())
 }
 

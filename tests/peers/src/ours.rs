@@ -1,45 +1,46 @@
 //! As payments posts: a journal of 1,000 lines a transaction, each connection a partition.
 
+use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::ensure;
 use chrono::Utc;
 use domain::{ChunkNo, LineNo, Money, Part, PersonNo, Programme, Province, RunNo};
 use ledger::{Account, Journal, JournalKind, Transfer, TransferLine};
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 
-use crate::{AMOUNT, BATCH, Plan, database, side_by_side};
+use crate::{AMOUNT, BATCH, database};
 
 const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
 
-pub async fn post(url: &str, plan: Plan) -> anyhow::Result<Duration> {
-    let pool = database::pool(&database::fresh(url, "peer_ours").await?).await?;
-    Migrator::new(Path::new(MIGRATIONS))
-        .await?
-        .run(&pool)
-        .await?;
-    let took = side_by_side(|part| post_part(&pool, part, plan)).await?;
-    let stand = "SELECT count(*), sum(amount)::bigint FROM ledger.transfers";
-    let (count, moved): (i64, i64) = sqlx::query_as(stand).fetch_one(&pool).await?;
-    let found = (count.unsigned_abs(), moved.unsigned_abs());
-    ensure!(
-        found == (plan.transfers().into(), plan.moved()),
-        "{found:?}"
-    );
-    Ok(took)
+pub struct Books {
+    pool: PgPool,
 }
 
-async fn post_part(pool: &PgPool, part: i16, plan: Plan) -> anyhow::Result<()> {
-    let part = Part::try_from(part)?;
-    for batch in 0..plan.batches_each {
-        let journal = journal(part, i32::try_from(batch)?);
-        let mut tx = pool.begin().await?;
-        ledger::post(&mut tx, part, &[journal], Utc::now()).await?;
-        tx.commit().await?;
+impl Books {
+    pub async fn open(url: &str) -> anyhow::Result<Books> {
+        let pool = database::pool(&database::fresh(url, "peer_ours").await?).await?;
+        let migrator = Migrator::new(Path::new(MIGRATIONS)).await?;
+        migrator.run(&pool).await?;
+        Ok(Books { pool })
     }
-    Ok(())
+
+    pub async fn post(&self, part: i16, batches: Range<u32>) -> anyhow::Result<()> {
+        let part = Part::try_from(part)?;
+        for batch in batches {
+            let journal = journal(part, i32::try_from(batch)?);
+            let mut tx = self.pool.begin().await?;
+            ledger::post(&mut tx, part, &[journal], Utc::now()).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    pub async fn moved(&self) -> anyhow::Result<u64> {
+        let moved = "SELECT sum(amount)::bigint FROM ledger.transfers";
+        let moved: i64 = sqlx::query_scalar(moved).fetch_one(&self.pool).await?;
+        Ok(moved.unsigned_abs())
+    }
 }
 
 fn journal(part: Part, batch: i32) -> Journal {
