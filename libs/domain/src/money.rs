@@ -80,6 +80,10 @@ impl TryFrom<Decimal> for Money {
     type Error = Refusal;
 
     fn try_from(amount: Decimal) -> Result<Money, Refusal> {
+        // As sums and amounts of the tables are: nothing has to be brought to the one form.
+        if amount.scale() == 0 && amount.is_sign_positive() {
+            return Ok(Money(amount));
+        }
         if amount < Decimal::ZERO {
             return Err(Refusal::new(
                 "amount_negative",

@@ -1,6 +1,6 @@
 use domain::{ChunkNo, LineNo, Money, Part, PersonNo, RunNo};
 
-use crate::merkle::sha256;
+use crate::merkle::{sha256, sha256_of};
 use crate::{Account, Root, leaf_hash, merkle_root};
 
 /// Why a journal was written; the steps of a payment in the order they happen.
@@ -118,7 +118,12 @@ impl TransferContent {
     /// behind the content keeps who sees the hash from finding the content by trying.
     pub fn leaf(&self, salt: Option<[u8; 32]>) -> [u8; 32] {
         match salt {
-            Some(salt) => leaf_hash(&[&self.bytes()[..], &salt].concat()),
+            Some(salt) => {
+                let mut leaf = [0; 1 + 58 + 32];
+                leaf[1..59].copy_from_slice(&self.bytes());
+                leaf[59..].copy_from_slice(&salt);
+                sha256_of(&leaf)
+            }
             None => leaf_hash(&self.bytes()),
         }
     }
@@ -137,7 +142,10 @@ impl Salt {
 
     /// Of one transfer by its line in the journal, from 1.
     pub fn of_line(self, line: i32) -> [u8; 32] {
-        sha256(&[&self.0, &line.to_be_bytes()])
+        let mut salted = [0; 32 + 4];
+        salted[..32].copy_from_slice(&self.0);
+        salted[32..].copy_from_slice(&line.to_be_bytes());
+        sha256_of(&salted)
     }
 }
 

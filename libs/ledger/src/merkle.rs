@@ -1,6 +1,6 @@
 use std::fmt;
 
-use ring::digest::{Context, SHA256};
+use ring::digest::{Context, SHA256, digest};
 
 /// A SHA-256 Merkle tree hash (RFC 6962, section 2.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +37,12 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
+/// The same of bytes that lie together.
+pub(crate) fn sha256_of(bytes: &[u8]) -> [u8; 32] {
+    let hash = digest(&SHA256, bytes);
+    hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
 /// The root over leaf hashes in their order; of none, the hash of the empty string.
 pub fn merkle_root(leaves: impl IntoIterator<Item = [u8; 32]>) -> Root {
     // Roots of full subtrees from the left, each smaller than the one before, as in a binary
@@ -63,7 +69,10 @@ pub fn merkle_root(leaves: impl IntoIterator<Item = [u8; 32]>) -> Root {
 }
 
 fn node_hash(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    sha256(&[&[1], left, right])
+    let mut node = [1; 65];
+    node[1..33].copy_from_slice(left);
+    node[33..].copy_from_slice(right);
+    sha256_of(&node)
 }
 
 #[cfg(test)]

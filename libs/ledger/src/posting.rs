@@ -81,11 +81,17 @@ pub async fn post(
 /// What each account gains on each side, in account order: the order in which rows are locked.
 fn turnover(rows: &[JournalRow<'_>]) -> BTreeMap<AccountNo, (Money, Money)> {
     let mut turnover: BTreeMap<AccountNo, (Money, Money)> = BTreeMap::new();
-    for transfer in rows.iter().flat_map(|it| &it.journal.transfers) {
-        let debited = turnover.entry(transfer.debit.number()).or_default();
-        debited.0 = Money::sum([debited.0, transfer.amount]);
-        let credited = turnover.entry(transfer.credit.number()).or_default();
-        credited.1 = Money::sum([credited.1, transfer.amount]);
+    for row in rows {
+        // Neighbours mostly share an account: a sum of theirs is one search for it.
+        let transfers = &row.journal.transfers;
+        for of_one in transfers.chunk_by(|a, b| a.debit == b.debit) {
+            let debited = turnover.entry(of_one[0].debit.number()).or_default();
+            debited.0 = Money::sum(of_one.iter().map(|it| it.amount).chain([debited.0]));
+        }
+        for of_one in transfers.chunk_by(|a, b| a.credit == b.credit) {
+            let credited = turnover.entry(of_one[0].credit.number()).or_default();
+            credited.1 = Money::sum(of_one.iter().map(|it| it.amount).chain([credited.1]));
+        }
     }
     turnover
 }
