@@ -17,8 +17,8 @@ use crate::past::{Found, History, Present, at, decide_again};
 use crate::store::{self, Decided, Freeze};
 use crate::{Error, reconsider};
 
-/// Partitions determined at the same time by one process: two a core of the smallest machine, as each waits
-/// for its commits.
+/// Partitions determined at the same time by one process: two a core of the smallest machine, as
+/// each waits for its commits.
 pub(crate) const WORKERS: usize = 4;
 /// People determined in one transaction.
 const BATCH: i64 = 5000;
