@@ -12,7 +12,8 @@ use domain::Part;
 use events::Event;
 use futures::StreamExt;
 use messaging::{
-    Delivered, Handler, Judged, Relay, Subscription, Verdict, Wires, append, consume, register,
+    Delivered, Handler, Judged, Leases, Relay, Subscription, Verdict, Wires, append, consume,
+    register,
 };
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -107,6 +108,8 @@ impl Handler for Listener {
 struct Talk {
     ground: Ground,
     wires: Wires,
+    /// Renews the leases of the first instance.
+    keeper: JoinHandle<()>,
     moods: Moods,
 }
 
@@ -121,6 +124,7 @@ impl Talk {
             jetstream: jetstream::new(nats.clone()),
             nats,
             stop: CancellationToken::new(),
+            leases: Leases::new("listener"),
             watermark: Duration::from_millis(200),
             poll: Duration::from_millis(50),
             replicas: 1,
@@ -133,6 +137,7 @@ impl Talk {
         register(&wires.pool, &[SPEAKER.to_owned()]).await?;
         Ok(Talk {
             ground,
+            keeper: tokio::spawn(wires.clone().keep_leases()),
             wires,
             moods: Moods::default(),
         })
@@ -152,11 +157,21 @@ impl Talk {
         Ok(tx.commit().await?)
     }
 
-    fn listen(&self) -> JoinHandle<()> {
-        self.listen_telling().0
+    /// Another instance of the same service.
+    fn another(&self) -> Wires {
+        let wires = Wires {
+            leases: Leases::new("listener"),
+            ..self.wires.clone()
+        };
+        tokio::spawn(wires.clone().keep_leases());
+        wires
     }
 
-    fn listen_telling(&self) -> (JoinHandle<()>, Receiver<()>) {
+    fn listen(&self) -> JoinHandle<()> {
+        self.listen_with(self.wires.clone()).0
+    }
+
+    fn listen_with(&self, wires: Wires) -> (JoinHandle<()>, Receiver<()>) {
         let (told, commits) = channel(8);
         let subscription = Subscription {
             consumer: "listener",
@@ -166,12 +181,12 @@ impl Talk {
             moods: self.moods.clone(),
             told,
         };
-        let listening = consume(self.wires.clone(), subscription, listener);
+        let listening = consume(wires, subscription, listener);
         (tokio::spawn(listening), commits)
     }
 
     fn relay(&self) -> JoinHandle<()> {
-        tokio::spawn(Relay::new(self.wires.clone(), vec![SPEAKER.to_owned()]).run())
+        relay_with(self.wires.clone())
     }
 
     fn fail(&self, body: &'static str, times: u32, verdict: Verdict) {
@@ -219,6 +234,10 @@ impl Talk {
         self.wires.pool.close().await;
         self.ground.clear().await
     }
+}
+
+fn relay_with(wires: Wires) -> JoinHandle<()> {
+    tokio::spawn(Relay::new(wires, vec![SPEAKER.to_owned()]).run())
 }
 
 fn part(number: i16) -> Part {
@@ -271,7 +290,7 @@ async fn an_event_before_its_turn_is_not_applied_and_what_is_missing_is_asked_fo
 async fn what_was_applied_is_told_of_when_it_is_committed() -> anyhow::Result<()> {
     let talk = Talk::new().await?;
     let seven = part(7);
-    let (_, mut commits) = talk.listen_telling();
+    let (_, mut commits) = talk.listen_with(talk.wires.clone());
     talk.relay();
     for bodies in [&["one"][..], &["one", "two"], &["one", "two", "three"]] {
         let body = bodies.last().copied().unwrap_or_default();
@@ -364,13 +383,56 @@ async fn a_second_relay_and_listener_take_over() -> anyhow::Result<()> {
     let (relay, listener) = (talk.relay(), talk.listen());
     talk.say(part(7), &["one"]).await?;
     talk.until_heard(part(7), &["one"]).await?;
-    let (_second_relay, _second_listener) = (talk.relay(), talk.listen());
+    let second = talk.another();
+    relay_with(second.clone());
+    talk.listen_with(second);
     talk.say(part(7), &["two"]).await?;
     talk.until_heard(part(7), &["one", "two"]).await?;
     relay.abort();
     listener.abort();
     talk.say(part(7), &["three"]).await?;
     talk.until_heard(part(7), &["one", "two", "three"]).await?;
+    talk.end().await
+}
+
+/// It renews nothing, others own what was its, and it works on as if nothing had happened.
+#[tokio::test]
+async fn who_was_taken_for_dead_moves_nothing_any_more() -> anyhow::Result<()> {
+    let talk = Talk::new().await?;
+    talk.listen();
+    talk.relay();
+    talk.say(part(7), &["one"]).await?;
+    talk.until_heard(part(7), &["one"]).await?;
+    talk.keeper.abort();
+    let begun_by_another = "UPDATE messaging.leases
+            SET owner = gen_random_uuid(), epoch = epoch + 1, taken_at = now();
+        UPDATE messaging.cursors SET epoch = epoch + 1;
+        UPDATE messaging.published SET epoch = epoch + 1";
+    sqlx::raw_sql(begun_by_another)
+        .execute(&talk.wires.pool)
+        .await?;
+
+    // It still publishes and hears, but neither has an effect.
+    talk.say(part(7), &["two"]).await?;
+    let begun = Instant::now();
+    while talk.stored().await? < 2 {
+        ensure!(
+            begun.elapsed() < Duration::from_secs(20),
+            "nothing is published"
+        );
+        sleep(Duration::from_millis(20)).await;
+    }
+    sleep(Duration::from_secs(2)).await;
+    ensure!(talk.heard(part(7)).await? == ["one"], "it has heard");
+    let published: i64 = sqlx::query_scalar("SELECT sum(seq)::bigint FROM messaging.published")
+        .fetch_one(&talk.wires.pool)
+        .await?;
+    ensure!(published == 1, "it has moved the mark to {published}");
+
+    let second = talk.another();
+    relay_with(second.clone());
+    talk.listen_with(second);
+    talk.until_heard(part(7), &["one", "two"]).await?;
     talk.end().await
 }
 

@@ -13,7 +13,7 @@ use events::{
     AccountAtBank, Envelope, Event, Fact, IdentityAtBank, SuspicionsTold, Verification,
     VerificationRequest, VerificationRequests, Verifications,
 };
-use messaging::{CommandError, Relay, Signers, Wires};
+use messaging::{CommandError, Leases, Relay, Signers, Wires};
 use privacy::{ExchangeKey, Field, Keys};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -70,10 +70,12 @@ impl Bank {
             nats: nats.clone(),
             jetstream: async_nats::jetstream::new(nats.clone()),
             stop: stop.clone(),
+            leases: Leases::new("accounts"),
             watermark: Duration::from_millis(200),
             poll: Duration::from_millis(50),
             replicas: 1,
         };
+        tokio::spawn(wires.clone().keep_leases());
         let bank = Bank {
             relay: tokio::spawn(Relay::new(wires, speakers).run()),
             keys: target.keys()?,

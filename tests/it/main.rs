@@ -28,6 +28,7 @@ mod growing;
 mod health;
 mod holders;
 mod holds;
+mod instances;
 mod life_events;
 mod linking;
 mod local_levels;

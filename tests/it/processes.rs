@@ -52,9 +52,19 @@ impl Process {
         service: &'static str,
         settings: &[(&'static str, &str)],
     ) -> anyhow::Result<Process> {
+        Process::start_as(service, ground, service, settings)
+    }
+
+    /// One of several of a service, which have logs of their own.
+    pub fn start_as(
+        name: &str,
+        ground: &Ground,
+        service: &'static str,
+        settings: &[(&'static str, &str)],
+    ) -> anyhow::Result<Process> {
         let mut env = ground.env();
         env.extend(settings.iter().map(|(key, it)| (*key, (*it).to_owned())));
-        let log = ground.home.join(format!("{service}.log"));
+        let log = ground.home.join(format!("{name}.log"));
         let child = spawn(service, &env, &log)?;
         Ok(Process {
             service,
@@ -81,6 +91,22 @@ impl Process {
         Ok(self.child.kill().await?)
     }
 
+    /// What it has said so far.
+    pub fn said(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// SIGSTOP, SIGCONT and their like.
+    pub async fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let pid = self.child.id().context("a running child has an id")?;
+        // The standard library sends only SIGKILL.
+        let told = Command::new("kill")
+            .args(["-s", signal, &pid.to_string()])
+            .status();
+        ensure!(told.await?.success(), "kill(1) works");
+        Ok(())
+    }
+
     /// A service ends only when it is told to.
     fn refuse_ended(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {
@@ -92,18 +118,13 @@ impl Process {
     }
 
     /// SIGTERM, as a supervisor stops a service; not before the program can hear it.
-    async fn stop(mut self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         while !std::fs::read_to_string(&self.log)?[self.said..].contains("Serving") {
             self.refuse_ended()?;
             sleep(LOOK).await;
         }
         self.refuse_ended()?;
-        let pid = self.child.id().context("a running child has an id")?;
-        // The standard library sends only SIGKILL.
-        let told = Command::new("kill")
-            .args(["-s", "TERM", &pid.to_string()])
-            .status();
-        ensure!(told.await?.success(), "kill(1) works");
+        self.signal("TERM").await?;
         let status = timeout(STOP_MAX, self.child.wait()).await??;
         ensure!(status.success(), "{} stopped with {status}", self.service);
         Ok(())

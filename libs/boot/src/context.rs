@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::jetstream;
 use futures::FutureExt;
+use messaging::Leases;
 use privacy::Keys;
 use sqlx::PgPool;
 use tokio::time::timeout;
@@ -35,6 +36,8 @@ pub struct Context {
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
     pub health: Health,
+    /// What this instance of the service does of its work.
+    pub leases: Leases,
 }
 
 impl Context {
@@ -59,13 +62,15 @@ impl Context {
         let keys = keys::read(&settings)?;
         let name = format!("ansinh_{service}");
         let connections = settings.database.connections;
-        let pool = database::connect(database_url, Some(&name), connections).await?;
+        let leases = Leases::new(service);
+        let whose = (&name[..], leases.instance());
+        let pool = database::connect_instance(database_url, whose, connections).await?;
         database::refuse_unsafe_server(&pool).await?;
         let client = nats::connect(nats_url, &settings.nats.login(), &name).await?;
         nats::refuse_unsafe_server(&client, settings.nats.monitor_url.as_deref()).await?;
 
         register_checks(service, &health, &pool, &client);
-        Ok(Context {
+        let ctx = Context {
             service,
             jetstream: nats::jetstream(&client),
             pool,
@@ -76,7 +81,10 @@ impl Context {
             stop,
             tasks: TaskTracker::new(),
             health,
-        })
+            leases,
+        };
+        ctx.spawn("leases", ctx.wires().keep_leases());
+        Ok(ctx)
     }
 
     /// Runs a task that [`Context::shutdown`] waits for; it has to watch `stop`.

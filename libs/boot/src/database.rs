@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};
+use uuid::Uuid;
 
 use crate::BootError;
 
@@ -17,6 +18,10 @@ const SESSION: [(&str, &str); 3] = [
     ("idle_in_transaction_session_timeout", "60s"),
     ("statement_timeout", "120s"),
 ];
+
+/// As [`SESSION`] has it for a service: who says nothing in its transaction for this long is a process
+/// that sleeps, and other instances wait for the locks that it holds.
+const ASLEEP: [(&str, &str); 1] = [("idle_in_transaction_session_timeout", "5s")];
 
 /// Ends a transaction that a former borrower left open; does nothing, and says nothing, when there
 /// is none.
@@ -41,7 +46,26 @@ const VERSION_MIN: i32 = 150_000;
 /// [`BootError::Role`] and [`BootError::Database`] at once, for an unknown role or a wrong
 /// password; [`BootError::NoDatabase`] after 10 seconds, for a server that is not there.
 pub async fn connect(url: &str, role: Option<&str>, connections: u32) -> Result<PgPool, BootError> {
-    let options = options(url, role)?;
+    pool(options(url, role)?, connections).await
+}
+
+/// As [`connect`], for one of several instances of a service. Its sessions name it, so that others can
+/// end them (`messaging.end_sessions`).
+///
+/// # Errors
+///
+/// As [`connect`].
+pub async fn connect_instance(
+    url: &str,
+    (role, instance): (&str, Uuid),
+    connections: u32,
+) -> Result<PgPool, BootError> {
+    let options = options(url, Some(role))?.options(ASLEEP);
+    let named = options.application_name(&format!("{role} {instance}"));
+    pool(named, connections).await
+}
+
+async fn pool(options: PgConnectOptions, connections: u32) -> Result<PgPool, BootError> {
     let place = format!("{}:{}", options.get_host(), options.get_port());
     PgPoolOptions::new()
         .max_connections(connections)

@@ -15,6 +15,7 @@ impl Context {
             nats: self.nats.clone(),
             jetstream: self.jetstream.clone(),
             stop: self.stop.clone(),
+            leases: self.leases.clone(),
             watermark: Duration::from_millis(settings.watermark_ms),
             poll: Duration::from_millis(settings.poll_ms),
             replicas: self.settings.nats.replicas,

@@ -1,34 +1,34 @@
+mod settling;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
+use async_nats::jetstream::consumer::pull;
 use chrono::{DateTime, Utc};
 use domain::Part;
+use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use sqlx::PgConnection;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
-use tracing::Instrument;
 
-use crate::delivered::{
-    Continued, Delivered, Signed, continue_from, fingerprint, headers_text, is_of_another_sequence,
-};
-use crate::organisation::Route;
+use crate::delivered::Delivered;
+use crate::leases::Claim;
 use crate::redrive::Redrives;
 use crate::relay::{Redrive, Watermark};
-use crate::signature::Unverified;
+use crate::share::Share;
 use crate::store;
 use crate::stream::{given_consumer, open_consumer};
-use crate::{Error, Wires, follow_trace, meter};
+use crate::{Error, Wires, meter};
 
-/// Events taken from JetStream before their effects are committed.
+/// Events taken from JetStream before their effects are committed; of a share of the partitions as
+/// many for each.
 const PULL_MAX: usize = 24;
-/// Events of one partition in one transaction.
-const BATCH_MAX: usize = 5;
-/// Partitions applied at the same time.
+const PULL_SHARE_MAX: usize = 12;
+/// Partitions of a speaker applied at the same time.
 const PARTS_AT_ONCE: usize = 3;
-/// Tries of a transaction before its messages are given back to JetStream.
-const TRIES_MAX: u32 = 8;
 const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
@@ -79,59 +79,103 @@ pub trait Handler: Send + Sync + 'static {
     fn applied(&self) {}
 }
 
-/// Hears a speaker until the process stops. Effects and cursor commit together; the
-/// acknowledgement to JetStream afterwards is only a courtesy.
+/// Hears a speaker until the process stops: of its partitions those that this instance holds. Effects
+/// and cursor commit together; the acknowledgement to JetStream afterwards is only a courtesy.
 pub async fn consume<H: Handler>(wires: Wires, subscription: Subscription, handler: H) {
-    listen_on(wires, subscription, handler, false).await;
+    let shares = Share::all_of(&subscription.speaker);
+    let at_once = Semaphore::new(PARTS_AT_ONCE);
+    let ears = shares.into_iter().map(|share| {
+        let unit = share.unit(subscription.consumer, &subscription.speaker);
+        let claim = wires.leases.claim(unit);
+        Ear::new(
+            (&wires, &at_once),
+            &subscription,
+            &handler,
+            (share, Some(claim)),
+        )
+    });
+    let ears: Vec<Ear<'_, H>> = ears.collect();
+    let heard: FuturesUnordered<_> = ears.iter().map(Ear::hear).collect();
+    heard.collect::<()>().await;
 }
 
-/// As [`consume`], for a bank: over its own connection, from the consumer that the state made.
+/// As [`consume`], for a bank: over its own connection, from the consumer that the state made. It holds
+/// no leases of the state's; how many hear is the bank's own affair.
 pub async fn consume_as_bank<H: Handler>(wires: Wires, subscription: Subscription, handler: H) {
-    listen_on(wires, subscription, handler, true).await;
+    let at_once = Semaphore::new(PARTS_AT_ONCE);
+    let whole = (Share::Whole, None);
+    let ear = Ear::new((&wires, &at_once), &subscription, &handler, whole);
+    ear.hear().await;
 }
 
-async fn listen_on<H: Handler>(
-    wires: Wires,
-    subscription: Subscription,
-    handler: H,
-    as_bank: bool,
-) {
-    let ear = Ear {
-        wires,
-        subscription,
-        handler,
-        as_bank,
-        redrives: Mutex::default(),
-    };
-    while !ear.wires.stop.is_cancelled() {
-        if let Err(error) = ear.listen().await
-            && !ear.wires.stop.is_cancelled()
-        {
-            let Subscription { consumer, speaker } = &ear.subscription;
-            tracing::warn!(consumer, speaker, error = %error, "Listening starts again");
-            tokio::select! {
-                () = ear.wires.stop.cancelled() => {}
-                () = sleep(Duration::from_millis(250)) => {}
-            }
-        }
-    }
-}
-
-struct Ear<H> {
-    wires: Wires,
-    subscription: Subscription,
-    handler: H,
-    as_bank: bool,
+/// One who hears a share of a speaker.
+struct Ear<'a, H> {
+    wires: &'a Wires,
+    at_once: &'a Semaphore,
+    subscription: &'a Subscription,
+    handler: &'a H,
+    share: Share,
+    claim: Option<Claim>,
+    /// That of the lease by which it hears; none where it needs no lease.
+    epoch: Mutex<Option<i64>>,
     redrives: Mutex<Redrives>,
 }
 
 type Message = async_nats::jetstream::Message;
 
-impl<H: Handler> Ear<H> {
+impl<'a, H: Handler> Ear<'a, H> {
+    fn new(
+        (wires, at_once): (&'a Wires, &'a Semaphore),
+        subscription: &'a Subscription,
+        handler: &'a H,
+        (share, claim): (Share, Option<Claim>),
+    ) -> Ear<'a, H> {
+        Ear {
+            wires,
+            at_once,
+            subscription,
+            handler,
+            share,
+            claim,
+            epoch: Mutex::default(),
+            redrives: Mutex::default(),
+        }
+    }
+
+    /// Listens whenever the share is ours, until the process stops.
+    async fn hear(&self) {
+        let stop = &self.wires.stop;
+        while !stop.is_cancelled() {
+            let epoch = match &self.claim {
+                Some(claim) => tokio::select! {
+                    () = stop.cancelled() => return,
+                    epoch = claim.until_held() => Some(epoch),
+                },
+                None => None,
+            };
+            *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
+            if let Err(error) = self.listen().await
+                && !stop.is_cancelled()
+            {
+                let Subscription { consumer, speaker } = self.subscription;
+                tracing::warn!(consumer, speaker, error = %error, "Listening starts again");
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = sleep(Duration::from_millis(250)) => {}
+                }
+            }
+        }
+    }
+
+    /// Until the share is another's, the process stops, or something fails.
     async fn listen(&self) -> Result<(), Error> {
-        let Subscription { consumer, speaker } = &self.subscription;
+        let Subscription { consumer, speaker } = self.subscription;
         *self.redrives() = Redrives::default();
-        store::insert_cursors(&self.wires.pool, consumer, speaker).await?;
+        let whose = (*consumer, &speaker[..]);
+        if !store::open_cursors(&self.wires.pool, whose, &self.parts(), self.epoch()).await? {
+            self.fenced();
+            return Ok(());
+        }
         let nats = |it: &dyn std::fmt::Display| Error::Nats(it.to_string());
         let watermarks = self
             .wires
@@ -139,30 +183,24 @@ impl<H: Handler> Ear<H> {
             .subscribe(format!("watermark.{speaker}"))
             .await;
         let mut watermarks = watermarks.map_err(|it| nats(&it))?;
-        let jetstream = &self.wires.jetstream;
-        let pull = if self.as_bank {
-            given_consumer(jetstream, speaker)
-        } else {
-            open_consumer(jetstream, consumer, speaker, self.wires.replicas).await?
-        };
-        let messages = pull
-            .stream()
-            .max_messages_per_batch(PULL_MAX)
-            .expires(Duration::from_secs(5))
-            .heartbeat(Duration::from_secs(1))
-            .messages();
-        let mut messages = messages.await.map_err(|it| nats(&it))?;
+        let mut messages = self.pull().await?;
         loop {
             tokio::select! {
                 // What is here comes first: only what is missing after that may be lost.
                 biased;
-                () = self.wires.stop.cancelled() => return Ok(()),
+                () = self.until_over() => {
+                    // Others wait for it.
+                    while let Some(Ok(Some(left))) = messages.try_next().now_or_never() {
+                        give_back(&left, None).await;
+                    }
+                    return Ok(());
+                }
                 next = messages.try_next() => {
                     let Some(first) = next.map_err(|it| nats(&it))? else {
                         return Err(Error::Nats("the pull ended".to_owned()));
                     };
                     let mut taken = vec![first];
-                    while taken.len() < PULL_MAX
+                    while taken.len() < self.pull_max()
                         && let Some(Ok(Some(more))) = messages.try_next().now_or_never()
                     {
                         taken.push(more);
@@ -180,239 +218,57 @@ impl<H: Handler> Ear<H> {
         }
     }
 
-    /// Sorts what came by partition and applies the partitions side by side.
-    async fn take(&self, messages: Vec<Message>) {
-        let mut parts: BTreeMap<Part, Vec<(Delivered, Message)>> = BTreeMap::new();
-        for message in messages {
-            if is_of_another_sequence(&self.subscription.speaker, &message) {
-                acknowledge(&message).await;
-                continue;
+    async fn pull(&self) -> Result<pull::Stream, Error> {
+        let Subscription { consumer, speaker } = self.subscription;
+        let jetstream = &self.wires.jetstream;
+        let pull = match self.claim {
+            Some(_) => {
+                let replicas = self.wires.replicas;
+                open_consumer(jetstream, consumer, (speaker, self.share), replicas).await?
             }
-            match Delivered::read(&self.subscription.speaker, &message) {
-                Ok(delivered) => parts
-                    .entry(delivered.part)
-                    .or_default()
-                    .push((delivered, message)),
-                Err(why) => self.put_aside(&message, why).await,
-            }
-        }
-        futures::stream::iter(parts)
-            .for_each_concurrent(PARTS_AT_ONCE, |(part, mut batch)| async move {
-                batch.sort_by_key(|(it, _)| it.seq);
-                let (events, messages): (Vec<Delivered>, Vec<Message>) = batch.into_iter().unzip();
-                let applied = self.settle(part, &events).await;
-                for message in &messages {
-                    if applied {
-                        acknowledge(message).await;
-                    } else {
-                        give_back(message).await;
-                    }
-                }
-            })
-            .await;
-    }
-
-    /// Applies events of one partition, a few in a transaction. False: JetStream shall bring
-    /// them again.
-    async fn settle(&self, part: Part, events: &[Delivered]) -> bool {
-        // One transaction belongs to one trace: what it says goes on in the trace that it heard.
-        let of_one_trace = events.chunk_by(|a, b| a.trace_id() == b.trace_id());
-        for batch in of_one_trace.flat_map(|it| it.chunks(BATCH_MAX)) {
-            let span = tracing::info_span!(
-                "consume",
-                otel.name = format!(
-                    "{} hears {}",
-                    self.subscription.consumer, self.subscription.speaker
-                ),
-                service = self.subscription.consumer,
-                messaging.system = "nats",
-                messaging.destination.name = batch[0].subject,
-                messaging.batch.message_count = batch.len(),
-                part = part.number(),
-            );
-            follow_trace(&span, batch[0].trace.as_deref());
-            if !self.insist(part, batch).instrument(span).await {
-                return false;
-            }
-        }
-        true
-    }
-
-    async fn insist(&self, part: Part, batch: &[Delivered]) -> bool {
-        let Subscription { consumer, speaker } = &self.subscription;
-        let mut backoff = BACKOFF;
-        for tries in 1..=TRIES_MAX {
-            let error = match self.transact(part, batch).await {
-                Ok(()) => return true,
-                Err(error) => error,
-            };
-            match error.verdict() {
-                Verdict::Retry => {
-                    tracing::warn!(consumer, speaker, tries, error = %error, "Trying again");
-                }
-                // Find the one that fails by applying each alone.
-                Verdict::Park | Verdict::Halt if batch.len() > 1 => {
-                    for one in batch {
-                        if !Box::pin(self.insist(part, std::slice::from_ref(one))).await {
-                            return false;
-                        }
-                    }
-                    return true;
-                }
-                Verdict::Park => match self.park(&batch[0], &error).await {
-                    Ok(()) => return true,
-                    Err(error) => {
-                        tracing::error!(consumer, speaker, error = %error, "Could not park");
-                    }
-                },
-                Verdict::Halt => {
-                    let (part, seq) = (part.number(), batch[0].seq);
-                    tracing::error!(
-                        consumer, speaker, part, seq, error = %error,
-                        "Partition stopped at an event that cannot be applied"
-                    );
-                    break;
-                }
-            }
-            tokio::select! {
-                () = self.wires.stop.cancelled() => return false,
-                () = sleep(backoff) => {}
-            }
-            backoff = (backoff * 2).min(BACKOFF_MAX);
-        }
-        self.redrives()
-            .give_back(part, batch[0].seq - 1, Instant::now());
-        false
-    }
-
-    /// Effects and cursor in one transaction; what was applied before is left out, and so is what
-    /// is not its sender's.
-    async fn transact(&self, part: Part, batch: &[Delivered]) -> Result<(), H::Error> {
-        let Subscription { consumer, speaker } = &self.subscription;
-        let mut tx = self.wires.pool.begin().await?;
-        let now = Utc::now();
-        let continued = claimed(self.judge(&mut tx, part, batch, now).await)?;
-        if continued.fresh.is_empty() {
-            tx.rollback().await?;
-        } else {
-            // What was heard is evidence before it has effects.
-            claimed(self.move_on(&mut tx, part, &continued, now).await)?;
-            self.handler
-                .apply(&mut tx, part, &continued.fresh, now)
-                .await?;
-            tx.commit().await?;
-            self.handler.applied();
-            meter::applied(consumer, speaker, continued.fresh.len());
-        }
-        for (event, why) in &continued.refused {
-            let signed = event.signed.as_ref();
-            let headers = signed.map_or("", |it| &it.headers);
-            claimed(
-                self.refuse(*why, &event.subject, headers, &event.body)
-                    .await,
-            )?;
-        }
-        if continued.gap {
-            self.ask_redrive(part, continued.place.seq).await;
-        }
-        Ok(())
-    }
-
-    /// What of a batch follows, locked until the transaction ends.
-    async fn judge<'a>(
-        &self,
-        tx: &mut PgConnection,
-        part: Part,
-        batch: &'a [Delivered],
-        now: DateTime<Utc>,
-    ) -> Result<Continued<'a>, Error> {
-        let Subscription { consumer, speaker } = &self.subscription;
-        let signed = batch.iter().filter_map(|it| it.signed.as_ref());
-        let key_nos: Vec<i64> = signed.map(|it| it.signature.key_no).collect();
-        let (place, keys) = store::lock_cursor(tx, consumer, (speaker, part), &key_nos).await?;
-        Ok(continue_from(place, batch, |it| it.verify(&keys, now)))
-    }
-
-    async fn move_on(
-        &self,
-        tx: &mut PgConnection,
-        part: Part,
-        continued: &Continued<'_>,
-        now: DateTime<Utc>,
-    ) -> Result<(), Error> {
-        let Subscription { consumer, speaker } = &self.subscription;
-        let (place, fresh) = (continued.place, continued.fresh.iter());
-        let signed: Vec<(&Delivered, &Signed)> = fresh
-            .filter_map(|it| Some((it, it.signed.as_ref()?)))
-            .collect();
-        if signed.is_empty() {
-            return store::move_cursor(tx, consumer, speaker, part, place).await;
-        }
-        store::receive(tx, (consumer, speaker, part), place, &signed, now).await
-    }
-
-    async fn park(&self, event: &Delivered, error: &H::Error) -> Result<(), Error> {
-        let Subscription { consumer, speaker } = &self.subscription;
-        tracing::error!(
-            consumer, speaker, part = event.part.number(), seq = event.seq, error = %error,
-            "Parked an event that cannot be applied"
-        );
-        let mut tx = self.wires.pool.begin().await?;
-        let (now, batch) = (Utc::now(), std::slice::from_ref(event));
-        let continued = self.judge(&mut tx, event.part, batch, now).await?;
-        if !continued.fresh.is_empty() {
-            store::park(&mut tx, consumer, event, &error.to_string(), now).await?;
-            self.move_on(&mut tx, event.part, &continued, now).await?;
-        }
-        tx.commit().await?;
-        meter::parked(consumer, speaker);
-        Ok(())
-    }
-
-    /// A message without our headers. Services say none such, so it is nobody's; between
-    /// organisations it is kept as what did not verify.
-    async fn put_aside(&self, message: &Message, why: Unverified) {
-        if Route::of(&self.subscription.speaker).is_some() {
-            let headers = message.headers.as_ref().map(headers_text);
-            let headers = headers.unwrap_or_default();
-            let kept = self.refuse(why, &message.subject, &headers, &message.payload);
-            if let Err(error) = kept.await {
-                tracing::warn!(error = %error, "What did not verify comes again to be kept");
-                give_back(message).await;
-                return;
-            }
-        }
-        acknowledge(message).await;
-    }
-
-    /// Keeps and tells what is not its sender's. It has no effect and moves no cursor.
-    async fn refuse(
-        &self,
-        why: Unverified,
-        subject: &str,
-        headers: &str,
-        body: &[u8],
-    ) -> Result<(), Error> {
-        let Subscription { consumer, speaker } = &self.subscription;
-        let refused = store::Refused {
-            code: why,
-            subject,
-            headers,
-            body,
-            sha256: fingerprint(subject, headers, body),
+            None => given_consumer(jetstream, speaker),
         };
-        let whose = (*consumer, &speaker[..]);
-        if store::insert_refused(&self.wires.pool, whose, &refused, Utc::now()).await? {
-            tracing::error!(
-                consumer,
-                speaker,
-                code = why.code(),
-                bytes = body.len(),
-                "ALARM: a message is not its sender's and had no effect"
-            );
+        let messages = pull
+            .stream()
+            .max_messages_per_batch(self.pull_max())
+            .expires(Duration::from_secs(5))
+            .heartbeat(Duration::from_secs(1))
+            .messages();
+        messages.await.map_err(|it| Error::Nats(it.to_string()))
+    }
+
+    fn pull_max(&self) -> usize {
+        match self.share {
+            Share::Whole => PULL_MAX,
+            Share::Of(_) => PULL_SHARE_MAX,
         }
-        meter::refused(consumer, speaker, why.code());
-        Ok(())
+    }
+
+    fn parts(&self) -> Vec<i16> {
+        self.share.parts().map(Part::number).collect()
+    }
+
+    fn epoch(&self) -> Option<i64> {
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until the process stops, or the share is ours no more.
+    async fn until_over(&self) {
+        let stopped = self.wires.stop.cancelled();
+        match (&self.claim, self.epoch()) {
+            (Some(claim), Some(epoch)) => tokio::select! {
+                () = stopped => {}
+                () = claim.until_lost(epoch) => {}
+            },
+            _ => stopped.await,
+        }
+    }
+
+    /// Somebody else has begun to hear what we believed to be ours.
+    fn fenced(&self) {
+        if let (Some(claim), Some(epoch)) = (&self.claim, self.epoch()) {
+            claim.fenced(epoch);
+        }
     }
 
     /// A sequence that stands still behind the relay's watermark has lost its tail.
@@ -420,10 +276,14 @@ impl<H: Handler> Ear<H> {
         let Ok(watermark) = serde_json::from_slice::<Watermark>(payload) else {
             return Ok(());
         };
-        let Subscription { consumer, speaker } = &self.subscription;
-        let cursors = store::cursors(&self.wires.pool, consumer, speaker).await?;
+        let Subscription { consumer, speaker } = self.subscription;
+        let whose = (*consumer, &speaker[..]);
+        let cursors = store::cursors(&self.wires.pool, whose, &self.parts()).await?;
         let cursors: BTreeMap<Part, i64> = cursors.into_iter().collect();
         for (part, mark) in watermark.parts {
+            if !self.share.has(part) {
+                continue;
+            }
             let cursor = cursors.get(&part).copied().unwrap_or_default();
             let (patience, now) = (self.wires.watermark, Instant::now());
             if self
@@ -466,21 +326,14 @@ impl<H: Handler> Ear<H> {
     }
 }
 
-fn claimed<T, E: From<sqlx::Error>>(result: Result<T, Error>) -> Result<T, E> {
-    result.map_err(|error| match error {
-        Error::Database(error) => E::from(error),
-        other => E::from(sqlx::Error::Protocol(other.to_string())),
-    })
-}
-
 async fn acknowledge(message: &Message) {
     if message.ack().await.is_err() {
         tracing::debug!("The acknowledgement was lost; the cursor drops the repetition");
     }
 }
 
-async fn give_back(message: &Message) {
-    let given_back = message.ack_with(AckKind::Nak(Some(BACKOFF_MAX))).await;
+async fn give_back(message: &Message, pause: Option<Duration>) {
+    let given_back = message.ack_with(AckKind::Nak(pause)).await;
     if given_back.is_err() {
         tracing::debug!("The message comes again by itself");
     }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::Counter;
+use opentelemetry::metrics::{Counter, Gauge};
 
 /// Made at the first event, when the process has set its meter provider.
 static METERS: LazyLock<Meters> = LazyLock::new(|| {
@@ -29,6 +29,10 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
             "ansinh_messages_refused_total",
             "Messages that are not their sender's",
         ),
+        units: meter
+            .u64_gauge("ansinh_units_held")
+            .with_description("Units of work that this instance of a service holds")
+            .build(),
     }
 });
 
@@ -38,6 +42,7 @@ struct Meters {
     parked: Counter<u64>,
     redrives: Counter<u64>,
     refused: Counter<u64>,
+    units: Gauge<u64>,
 }
 
 pub(crate) fn published(speaker: &str) {
@@ -64,6 +69,11 @@ pub(crate) fn refused(consumer: &'static str, speaker: &str, code: &'static str)
     let [consumer, speaker] = labels(consumer, speaker);
     let code = KeyValue::new("code", code);
     METERS.refused.add(1, &[consumer, speaker, code]);
+}
+
+pub(crate) fn units(service: &str, units: usize) {
+    let service = KeyValue::new("service", service.to_owned());
+    METERS.units.record(units as u64, &[service]);
 }
 
 fn labels(consumer: &'static str, speaker: &str) -> [KeyValue; 2] {

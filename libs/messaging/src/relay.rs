@@ -1,3 +1,5 @@
+mod ownership;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -14,10 +16,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::organisation::{Organisation, Route};
 use crate::signature::created_text;
-use crate::store::{self, Outgoing};
+use crate::store::{self, Moved, Outgoing};
 use crate::stream::ensure_audience;
 use crate::turns::Turns;
 use crate::{Error, Wires, meter};
+use ownership::Claims;
 
 pub(crate) const PART: &str = "Ansinh-Part";
 pub(crate) const SEQ: &str = "Ansinh-Seq";
@@ -43,16 +46,15 @@ const LOOK: Duration = Duration::from_secs(1);
 const ASKS_AT_ONCE: usize = 256;
 /// Wait after a failure: NATS or PostgreSQL is away.
 const RETRY: Duration = Duration::from_millis(250);
-/// How often sequences that another process owns are asked for again.
-const OWNERSHIP: Duration = Duration::from_secs(1);
 /// How often it is looked whether banks still have the consumers that the state made for them. A
 /// bank cannot make its own, and after a wipe a neighbour may be the first to make the stream.
 const AUDIENCE: Duration = Duration::from_secs(5);
 
 /// Publishes what speakers have said, in order, from the outbox to JetStream.
 ///
-/// One owner a speaker, held by an advisory lock on a connection of its own. It never deletes or
-/// marks a row; it can start again from anywhere, and does so when a consumer asks.
+/// One owner a speaker, by a lease. What an earlier one still publishes is dropped as a repetition,
+/// and it moves no mark. It never deletes or marks a row of what was said; it can start again from
+/// anywhere, and does so when a consumer asks.
 #[derive(Debug)]
 pub struct Relay {
     wires: Wires,
@@ -88,11 +90,12 @@ pub(crate) type Sequence = (String, Part);
 struct Session {
     connection: PgConnection,
     listener: PgListener,
+    /// By whose leases it publishes.
+    owned: BTreeMap<String, i64>,
     progress: BTreeMap<Sequence, Progress>,
     redrives: futures::stream::SelectAll<async_nats::Subscriber>,
     turns: Turns,
     watermark_at: Instant,
-    ownership_at: Instant,
     look_at: Instant,
     audience_at: Instant,
 }
@@ -132,10 +135,11 @@ impl Relay {
     /// Runs until the process stops; failures of NATS or PostgreSQL are waited out.
     pub async fn run(self) {
         let stop = self.wires.stop.clone();
+        let mut claims = Claims::of(&self.wires.leases, &self.speakers);
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => break,
-                ended = self.session() => if let Err(error) = ended {
+                ended = self.session(&mut claims) => if let Err(error) = ended {
                     tracing::warn!(error = %error, "The relay starts again");
                 },
             }
@@ -143,17 +147,17 @@ impl Relay {
         }
     }
 
-    async fn session(&self) -> Result<(), Error> {
+    async fn session(&self, claims: &mut Claims) -> Result<(), Error> {
         let mut session = self.open().await?;
         loop {
-            self.own(&mut session).await?;
+            claims.own(&mut session).await?;
             self.keep_audience(&mut session).await?;
             heed_asks(&mut session);
             look(&mut session).await?;
-            let published = self.publish_window(&mut session).await?;
+            let published = self.publish_window(&mut session, claims).await?;
             self.tell_watermark(&mut session).await?;
             if !published {
-                self.wait(&mut session).await?;
+                self.wait(&mut session, claims).await?;
             }
         }
     }
@@ -176,37 +180,14 @@ impl Relay {
         Ok(Session {
             connection,
             listener,
+            owned: BTreeMap::new(),
             progress: BTreeMap::new(),
             redrives,
             turns: Turns::default(),
             watermark_at: now,
-            ownership_at: now,
             look_at: now,
             audience_at: now + AUDIENCE,
         })
-    }
-
-    /// Takes the speakers that nobody relays.
-    async fn own(&self, session: &mut Session) -> Result<(), Error> {
-        if Instant::now() < session.ownership_at {
-            return Ok(());
-        }
-        session.ownership_at = Instant::now() + OWNERSHIP;
-        for speaker in &self.speakers {
-            if session
-                .progress
-                .contains_key(&(speaker.clone(), Part::ZERO))
-                || !store::own_speaker(&mut session.connection, speaker).await?
-            {
-                continue;
-            }
-            for (part, after) in store::published(&mut session.connection, speaker).await? {
-                session
-                    .progress
-                    .insert((speaker.clone(), part), Progress { after, drive: 0 });
-            }
-        }
-        Ok(())
     }
 
     /// Gives banks back what a wipe has taken.
@@ -217,7 +198,7 @@ impl Relay {
         session.audience_at = Instant::now() + AUDIENCE;
         let to_banks = |it: &&String| {
             Route::of(it).is_some_and(|it| it.sender == Organisation::State)
-                && session.progress.contains_key(&((*it).clone(), Part::ZERO))
+                && session.owned.contains_key(*it)
         };
         for speaker in self.speakers.iter().filter(to_banks) {
             self.ensure_audience(speaker).await?;
@@ -226,8 +207,9 @@ impl Relay {
     }
 
     /// Publishes at most a window of events; false where there was nothing to publish.
-    async fn publish_window(&self, session: &mut Session) -> Result<bool, Error> {
-        let asked = session.turns.take(WINDOW_SEQUENCES);
+    async fn publish_window(&self, session: &mut Session, claims: &Claims) -> Result<bool, Error> {
+        let mut asked = session.turns.take(WINDOW_SEQUENCES);
+        asked.retain(|it| session.progress.contains_key(it));
         if asked.is_empty() {
             return Ok(false);
         }
@@ -246,7 +228,9 @@ impl Relay {
             .map(|it| (it[0].speaker.clone(), it[0].part))
             .collect();
         let moved = self.publish(session, events).await?;
-        store::move_published(&mut session.connection, &moved).await?;
+        for speaker in store::move_published(&mut session.connection, &moved).await? {
+            claims.let_go(session, &speaker);
+        }
         // Whose window was full may have more to say, behind all others.
         session.turns.extend(full);
         Ok(is_some)
@@ -257,7 +241,7 @@ impl Relay {
         &self,
         session: &mut Session,
         events: Vec<Outgoing>,
-    ) -> Result<Vec<(String, Part, i64)>, Error> {
+    ) -> Result<Vec<Moved>, Error> {
         let mut waiting: Vec<(Sequence, i64, PublishAckFuture)> = Vec::with_capacity(events.len());
         let mut failed: BTreeSet<Sequence> = BTreeSet::new();
         let mut moved: BTreeMap<Sequence, i64> = BTreeMap::new();
@@ -299,10 +283,13 @@ impl Relay {
         {
             self.ensure_audience(speaker).await?;
         }
-        let moved = moved.into_iter();
-        Ok(moved
-            .map(|((speaker, part), seq)| (speaker, part, seq))
-            .collect())
+        let moved = moved.into_iter().map(|((speaker, part), seq)| Moved {
+            epoch: session.owned.get(&speaker).copied().unwrap_or_default(),
+            speaker,
+            part,
+            seq,
+        });
+        Ok(moved.collect())
     }
 
     /// Tells consumers how far each sequence is, so that a lost tail shows too.
@@ -330,8 +317,9 @@ impl Relay {
     }
 
     /// Sleeps until something was said, a consumer asks for a re-drive, or the poll is due.
-    async fn wait(&self, session: &mut Session) -> Result<(), Error> {
+    async fn wait(&self, session: &mut Session, claims: &mut Claims) -> Result<(), Error> {
         tokio::select! {
+            () = claims.until_changed() => {}
             woken = session.listener.recv() => {
                 let woken = woken?;
                 wake(session, woken.payload());

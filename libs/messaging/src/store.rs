@@ -4,18 +4,23 @@ mod evidence;
 mod files;
 mod inbox;
 mod keys;
+mod leases;
 mod outbox;
 
 pub(crate) use evidence::{Kept, Refused, each_kept, insert_refused, receive};
 pub use evidence::{RefusedRow, refused};
 pub use files::{BankFile, insert_file};
-pub(crate) use inbox::{Place, cursors, insert_cursors, lock_cursor, move_cursor, park};
+pub(crate) use inbox::{Place, cursors, lock_cursor, move_cursor, open_cursors, park};
 pub use inbox::{caught_up, parked};
 pub use keys::{KeyRow, organisation_key, organisation_keys};
 pub(crate) use keys::{insert_key_confirmation, insert_key_end, insert_organisation_key};
+pub use leases::{LeaseRow, leases};
+pub(crate) use leases::{
+    Standing, announce, bury, dead, give_back_leases, leave, lock_session, standings, take_leases,
+};
 pub(crate) use outbox::{
-    OutboxRow, Outgoing, WAKE, insert_heads, insert_outbox, lock_heads, move_heads, move_published,
-    outgoing, own_speaker, pending, published, set_role, wake_relays, woken,
+    Moved, OutboxRow, Outgoing, WAKE, insert_heads, insert_outbox, lock_heads, move_heads,
+    move_published, open_published, outgoing, pending, set_role, wake_relays, woken,
 };
 
 use chrono::{DateTime, Utc};

@@ -5,11 +5,12 @@ use async_nats::jetstream::consumer::{AckPolicy, IntoConsumerConfig, PullConsume
 use async_nats::jetstream::stream::{
     Compression, Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType,
 };
-
+use domain::Part;
 use serde_json::json;
 
 use crate::Error;
 use crate::organisation::{Organisation, Route};
+use crate::share::Share;
 
 /// After which a message that nobody acknowledged is delivered again.
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -34,31 +35,35 @@ fn stream_subjects(speaker: &str) -> String {
     }
 }
 
-/// What a consumer of a speaker asks its stream for.
-fn filter_subject(speaker: &str) -> String {
-    if speaker.starts_with("bank.") {
+/// What a consumer of a share asks its speaker's stream for.
+fn filter_subjects(speaker: &str, share: Share) -> Vec<String> {
+    match share {
         // `bank.970436.in.results` is told as `bank.970436.in.results.v1`; `out` has many facts.
-        if speaker.rsplit('.').next() == Some("out") {
-            format!("{speaker}.>")
-        } else {
-            format!("{speaker}.*")
+        Share::Whole if speaker.rsplit('.').next() == Some("out") => vec![format!("{speaker}.>")],
+        Share::Whole => vec![format!("{speaker}.*")],
+        Share::Of(_) => {
+            let subject = |it: Part| format!("{speaker}.{it}.*.*");
+            share.parts().map(subject).collect()
         }
-    } else {
-        format!("{speaker}.*.*.*")
     }
 }
 
-/// The durable consumer of a service on a speaker's stream.
-fn durable_name(consumer: &str, speaker: &str) -> String {
-    format!("{consumer}--{}", speaker.replace('.', "-"))
+/// The durable consumer of a service on a speaker's stream: one for each share, so that what is of
+/// another share never comes to an instance that does not hear it.
+fn durable_name(consumer: &str, speaker: &str, share: Share) -> String {
+    let whole = format!("{consumer}--{}", speaker.replace('.', "-"));
+    match share {
+        Share::Whole => whole,
+        Share::Of(number) => format!("{whole}-{number}"),
+    }
 }
 
 /// The durable consumer that a bank pulls from. The state makes it, because a bank may not.
 pub fn bank_durable(speaker: &str) -> String {
-    durable_name("bank", speaker)
+    durable_name("bank", speaker, Share::Whole)
 }
 
-fn durable_config(name: &str, speaker: &str) -> pull::Config {
+fn durable_config(name: &str, speaker: &str, share: Share) -> pull::Config {
     pull::Config {
         durable_name: Some(name.to_owned()),
         ack_policy: AckPolicy::Explicit,
@@ -66,7 +71,7 @@ fn durable_config(name: &str, speaker: &str) -> pull::Config {
         // Never abandoned by the server: what cannot be applied is parked by us.
         max_deliver: -1,
         max_ack_pending: 512,
-        filter_subject: filter_subject(speaker),
+        filter_subjects: filter_subjects(speaker, share),
         ..pull::Config::default()
     }
 }
@@ -75,11 +80,12 @@ fn durable_config(name: &str, speaker: &str) -> pull::Config {
 pub(crate) async fn open_consumer(
     jetstream: &Context,
     consumer: &str,
-    speaker: &str,
+    (speaker, share): (&str, Share),
     replicas: usize,
 ) -> Result<PullConsumer, Error> {
     ensure_stream(jetstream, speaker, replicas).await?;
-    ensure_durable(jetstream, &durable_name(consumer, speaker), speaker).await
+    let name = durable_name(consumer, speaker, share);
+    ensure_durable(jetstream, &name, (speaker, share)).await
 }
 
 /// Creates what a speaker speaks to: its stream, and the consumer of the bank that it tells.
@@ -90,7 +96,8 @@ pub(crate) async fn ensure_audience(
 ) -> Result<(), Error> {
     ensure_stream(jetstream, speaker, replicas).await?;
     if Route::of(speaker).is_some_and(|it| it.sender == Organisation::State) {
-        ensure_durable(jetstream, &bank_durable(speaker), speaker).await?;
+        let whole = (speaker, Share::Whole);
+        ensure_durable(jetstream, &bank_durable(speaker), whole).await?;
     }
     Ok(())
 }
@@ -98,13 +105,13 @@ pub(crate) async fn ensure_audience(
 async fn ensure_durable(
     jetstream: &Context,
     name: &str,
-    speaker: &str,
+    (speaker, share): (&str, Share),
 ) -> Result<PullConsumer, Error> {
     let nats = |it: &dyn std::fmt::Display| Error::Nats(it.to_string());
     let stream = jetstream.get_stream(stream_name(speaker)).await;
     let stream = stream.map_err(|it| nats(&it))?;
     stream
-        .get_or_create_consumer(name, durable_config(name, speaker))
+        .get_or_create_consumer(name, durable_config(name, speaker, share))
         .await
         .map_err(|it| nats(&it))
 }
@@ -112,7 +119,7 @@ async fn ensure_durable(
 /// The consumer that the state made for a bank, as the bank knows it, who may ask nothing about it.
 pub(crate) fn given_consumer(jetstream: &Context, speaker: &str) -> PullConsumer {
     let name = bank_durable(speaker);
-    let config = durable_config(&name, speaker);
+    let config = durable_config(&name, speaker, Share::Whole);
     let nothing = json!({ "consumer_seq": 0, "stream_seq": 0 });
     let info = json!({
         "stream_name": stream_name(speaker),

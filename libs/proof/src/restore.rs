@@ -33,6 +33,7 @@ pub struct Restored {
 pub async fn restore(pool: &PgPool, log: &Log, verifier_key: &str) -> Result<Restored, Error> {
     let lock = store::log_lock();
     let held_log = lock.acquire(pool.acquire().await?).await?;
+    let claim = log.claim()?;
     if log.folder().join("tile").exists() {
         return Err(Error::Refused {
             code: "log_is_there",
@@ -57,6 +58,7 @@ pub async fn restore(pool: &PgPool, log: &Log, verifier_key: &str) -> Result<Res
     if under_way.exists() {
         fs::remove_dir_all(&under_way).map_err(Error::file(&under_way))?;
     }
+    drop(claim);
     held_log.release_now().await?;
     restored
 }

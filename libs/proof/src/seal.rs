@@ -1,3 +1,6 @@
+use std::fs::File;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tlog_tiles::Hash;
@@ -9,6 +12,10 @@ use crate::tiles::{Log, Tree};
 
 /// Entries of one round; what is left is for the next one.
 pub const BATCH_MAX: i64 = 10_000;
+
+/// Tries to have the files alone, and the pause between two.
+const CLAIMS_MAX: usize = 50;
+const CLAIM_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a round sealed.
 #[derive(Debug, Clone)]
@@ -36,9 +43,22 @@ pub async fn seal(
     // Held until it is published: nobody finds the database ahead of the files.
     let lock = store::log_lock();
     let mut held_log = lock.acquire(pool.acquire().await?).await?;
+    let claim = claimed(log).await?;
     let sealed = round(&mut held_log, log, key, now).await?;
+    drop(claim);
     held_log.release_now().await?;
     Ok(sealed)
+}
+
+/// Who publishes signatures of witnesses has the files for a moment.
+async fn claimed(log: &Log) -> Result<File, Error> {
+    for _ in 1..CLAIMS_MAX {
+        match log.claim() {
+            Ok(claim) => return Ok(claim),
+            Err(_) => tokio::time::sleep(CLAIM_PAUSE).await,
+        }
+    }
+    log.claim()
 }
 
 async fn round(
@@ -48,6 +68,7 @@ async fn round(
     now: DateTime<Utc>,
 ) -> Result<Option<Sealed>, Error> {
     let mut tx = connection.begin().await?;
+    store::wait_for_files(&mut tx).await?;
     let last = store::last_checkpoint(&mut tx).await?;
     let waiting = store::unsealed(&mut tx, BATCH_MAX).await?;
     if waiting.is_empty() {

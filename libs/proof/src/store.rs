@@ -17,6 +17,14 @@ pub(crate) fn log_lock() -> PgAdvisoryLock {
     PgAdvisoryLock::new("ansinh proof log")
 }
 
+/// A service's transaction may not be idle for long; this one waits for files to be on the disk.
+pub(crate) async fn wait_for_files(tx: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
+        .fetch_one(tx)
+        .await?;
+    Ok(())
+}
+
 /// What was signed last; `None` before the first.
 pub(crate) async fn last_checkpoint(
     tx: &mut PgConnection,

@@ -74,6 +74,31 @@ impl Log {
         self.write(CHECKPOINT, note.as_bytes())
     }
 
+    /// Publishes a note with more signatures, where what it was made of is still the one that is
+    /// published; false where the log has grown meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::File`], also while the log is being written to.
+    pub fn publish_signed(&self, bare: &str, signed: &str) -> Result<bool, Error> {
+        let _claim = self.claim()?;
+        let is_newest = self.checkpoint()?.is_some_and(|it| it.starts_with(bare));
+        if is_newest {
+            self.publish(signed)?;
+        }
+        Ok(is_newest)
+    }
+
+    /// Nobody else writes to the log until this is dropped, or the process has ended. The database
+    /// ends the session of a process that sleeps, and its locks with it; files cannot be fenced off
+    /// from it, so they wait until it wakes or is killed.
+    pub(crate) fn claim(&self) -> Result<File, Error> {
+        let claimed = File::open(&self.folder).and_then(|folder| {
+            folder.try_lock()?;
+            Ok(folder)
+        });
+        claimed.map_err(Error::file(&self.folder))
+    }
+
     /// Adds leaves behind a tree that was signed. What is written before it is signed is nobody's yet,
     /// and written over when the same is tried again.
     pub(crate) fn append(&self, before: Tree, leaves: &[Vec<u8>]) -> Result<Tree, Error> {
@@ -291,6 +316,21 @@ mod tests {
             let found = log.entries(&tile).unwrap();
             assert_eq!(found, leaves(last * WIDTH, tree.size));
         }
+    }
+
+    #[test]
+    fn one_writes_at_a_time_and_an_older_note_never_takes_the_place_of_a_newer() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::open(folder.path()).unwrap();
+        log.publish("one\n").unwrap();
+        let claim = log.claim().unwrap();
+        let told = log.publish_signed("one\n", "one\nsigned\n").unwrap_err();
+        assert!(matches!(told, Error::File { .. }), "{told}");
+        drop(claim);
+        assert!(log.publish_signed("one\n", "one\nsigned\n").unwrap());
+        log.publish("two\n").unwrap();
+        assert!(!log.publish_signed("one\n", "one\nagain\n").unwrap());
+        assert_eq!(log.checkpoint().unwrap().unwrap(), "two\n");
     }
 
     #[test]

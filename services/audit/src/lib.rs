@@ -3,7 +3,7 @@
 //!
 //! Owns the log's folder; reads schema `proof`'s entries and writes what of them is sealed. Says the
 //! signed checkpoint on `audit.checkpoint`, as text, whenever the log has grown. One of several
-//! instances seals at a time. Witnesses sign what is sealed, and authorities stamp it with their time,
+//! instances seals at a time, and one that sleeps over it is waited for. Witnesses sign what is sealed, and authorities stamp it with their time,
 //! now and then and beside it.
 //!
 //! Serves the log on `proof.listen`, over HTTP/1.1 without TLS: `/checkpoint` and `/tile/…`.

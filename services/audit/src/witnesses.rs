@@ -57,7 +57,7 @@ impl Witnesses {
             }
         }
         if note != signed.note
-            && let Err(error) = log.publish(&note)
+            && let Err(error) = log.publish_signed(&signed.note, &note)
         {
             tracing::error!(error = %error, "Witnesses' signatures are not published");
         }

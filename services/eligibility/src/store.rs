@@ -131,7 +131,7 @@ pub(crate) async fn put_off(
     sqlx::query!(
         r#"
         UPDATE eligibility.freezes SET obstacle = $3, retry_at = $4
-        WHERE run_no = $1 AND part = $2
+        WHERE run_no = $1 AND part = $2 AND NOT done
         "#,
         freeze.run_no.0,
         freeze.part.number(),

@@ -9,7 +9,7 @@ use boot::Health;
 use chrono::{NaiveDate, Utc};
 use domain::{ChunkNo, Institution, LineNo, Money, Part, Position, RunNo};
 use events::{BreakKind, Event};
-use messaging::{Relay, Wires};
+use messaging::{Leases, Relay, Wires};
 use sandbox::bank_day::{BankDay, Injected, Plan};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -42,7 +42,9 @@ async fn every_mistake_is_found_under_its_name_and_nothing_else() -> anyhow::Res
     let house = [ServiceName::Reconciliation];
     let services = start_some(&house, &target.settings, &Health::default()).await?;
     let stop = CancellationToken::new();
-    let relay = Relay::new(wires(&ground, &pool, &stop).await?, speakers(&day));
+    let wires = wires(&ground, &pool, &stop).await?;
+    tokio::spawn(wires.clone().keep_leases());
+    let relay = Relay::new(wires, speakers(&day));
     messaging::register(&pool, &speakers(&day)).await?;
     let relay = tokio::spawn(relay.run());
 
@@ -88,6 +90,7 @@ async fn wires(ground: &Ground, pool: &PgPool, stop: &CancellationToken) -> anyh
         jetstream: async_nats::jetstream::new(nats.clone()),
         nats,
         stop: stop.clone(),
+        leases: Leases::new("banks"),
         watermark: Duration::from_millis(200),
         poll: Duration::from_millis(50),
         replicas: 1,

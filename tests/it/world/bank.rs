@@ -9,7 +9,7 @@ use events::{
     EntryKind, Envelope, Event, Instruction, Instructions, ResultLine, ResultStatus, Results,
     StatementEntry, StatementPage,
 };
-use messaging::{Relay, Wires};
+use messaging::{Leases, Relay, Wires};
 use privacy::{Field, Sealed};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -44,10 +44,12 @@ impl HandPlayed {
             nats: world.nats.clone(),
             jetstream: async_nats::jetstream::new(world.nats.clone()),
             stop: stop.clone(),
+            leases: Leases::new("banks"),
             watermark: Duration::from_millis(200),
             poll: Duration::from_millis(50),
             replicas: 1,
         };
+        tokio::spawn(wires.clone().keep_leases());
         let relay = tokio::spawn(Relay::new(wires, speakers).run());
         Ok(HandPlayed { stop, relay })
     }

@@ -10,7 +10,7 @@ use events::{
     PartDetermined, PartResolved, PayeeHold, PayeeLine, PayeesResolved, PayeesWithdrawn,
     ReissuesOpened,
 };
-use messaging::{Delivered, Handler, Judged, Relay, Subscription, Verdict, Wires, consume};
+use messaging::{Delivered, Handler, Judged, Leases, Relay, Subscription, Verdict, Wires, consume};
 use privacy::{Field, Keys};
 use sqlx::PgConnection;
 use tokio::task::JoinHandle;
@@ -55,6 +55,7 @@ impl HandPlayedAccounts {
             nats: world.nats.clone(),
             jetstream: async_nats::jetstream::new(world.nats.clone()),
             stop: stop.clone(),
+            leases: Leases::new("accounts"),
             watermark: Duration::from_millis(200),
             poll: Duration::from_millis(50),
             replicas: 1,
@@ -69,6 +70,7 @@ impl HandPlayedAccounts {
             tokio::spawn(consume(wires.clone(), hears, Ear { keys, says }))
         };
         let ears = [ear(events::ELIGIBILITY), ear(events::PAYMENTS)];
+        tokio::spawn(wires.clone().keep_leases());
         let relay = tokio::spawn(Relay::new(wires, speakers).run());
         let [eligibility, payments] = ears;
         Ok(HandPlayedAccounts {

@@ -43,6 +43,7 @@ async fn context(connect: &PgConnectOptions, key_file: &KeyFile) -> anyhow::Resu
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
         health: Health::default(),
+        leases: messaging::Leases::new("boot"),
     })
 }
 

@@ -4,6 +4,7 @@ use boot::{BootError, database};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 use crate::slow_line;
 
@@ -133,6 +134,18 @@ async fn sessions_are_bounded_and_take_their_role(
         .fetch_one(&pool)
         .await?;
     assert_eq!(user, role);
+    let number = Uuid::now_v7();
+    let instance = database::connect_instance(&url(&connect), (role, number), 1).await?;
+    for (setting, expected) in [
+        ("application_name", format!("{role} {number}")),
+        ("idle_in_transaction_session_timeout", "5s".to_owned()),
+    ] {
+        let found: String = sqlx::query_scalar("SELECT current_setting($1)")
+            .bind(setting)
+            .fetch_one(&instance)
+            .await?;
+        assert_eq!(found, expected, "{setting}");
+    }
     Ok(())
 }
 

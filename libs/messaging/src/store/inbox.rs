@@ -15,66 +15,84 @@ pub(crate) struct Place {
     pub hash: [u8; 32],
 }
 
-pub(crate) async fn insert_cursors(
+/// Makes the cursors of partitions where they are missing, and raises their fence: a transaction of an
+/// earlier owner that is not committed yet is waited for, and later ones find no cursor. False where
+/// the fence is higher already, because somebody else owns them by now.
+pub(crate) async fn open_cursors(
     pool: &PgPool,
-    consumer: &str,
-    speaker: &str,
-) -> Result<(), Error> {
-    sqlx::query!(
+    (consumer, speaker): (&str, &str),
+    parts: &[i16],
+    epoch: Option<i64>,
+) -> Result<bool, Error> {
+    let opened = sqlx::query!(
         r#"
-        INSERT INTO messaging.cursors (consumer, speaker, part, hash)
-        SELECT $1, $2, part, decode(repeat('00', 32), 'hex') FROM generate_series(0, 15) AS part
-        ON CONFLICT DO NOTHING
+        INSERT INTO messaging.cursors AS c (consumer, speaker, part, hash, epoch)
+        SELECT $1, $2, part, decode(repeat('00', 32), 'hex'), $4
+        FROM unnest($3::smallint[]) AS part ORDER BY part
+        ON CONFLICT (consumer, speaker, part) DO UPDATE SET epoch = excluded.epoch
+        WHERE c.epoch <= excluded.epoch
         "#,
         consumer,
         speaker,
+        parts,
+        epoch.unwrap_or_default(),
     )
     .execute(pool)
     .await?;
-    Ok(())
+    let all = u64::try_from(parts.len()).expect("there are 16");
+    Ok(epoch.is_none() || opened.rows_affected() == all)
 }
 
+/// How far partitions are.
 pub(crate) async fn cursors(
     pool: &PgPool,
-    consumer: &str,
-    speaker: &str,
+    (consumer, speaker): (&str, &str),
+    parts: &[i16],
 ) -> Result<Vec<(Part, i64)>, Error> {
     let rows = sqlx::query!(
         r#"
         SELECT part AS "part: Part", seq FROM messaging.cursors
-        WHERE consumer = $1 AND speaker = $2 ORDER BY part
+        WHERE consumer = $1 AND speaker = $2 AND part = ANY ($3) ORDER BY part
         "#,
         consumer,
         speaker,
+        parts,
     )
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(|it| (it.part, it.seq)).collect())
 }
 
-/// Where a sequence stands, and the keys that its next messages name.
+/// Where a sequence stands, and the keys that its next messages name; `None` where a later owner than
+/// that of the epoch has raised the fence.
 pub(crate) async fn lock_cursor(
     tx: &mut PgConnection,
     consumer: &str,
     (speaker, part): (&str, Part),
+    epoch: Option<i64>,
     key_nos: &[i64],
-) -> Result<(Place, Vec<OrganisationKey>), Error> {
+) -> Result<Option<(Place, Vec<OrganisationKey>)>, Error> {
     let rows = sqlx::query!(
         r#"
         SELECT c.seq, c.hash, k.key_no AS "key_no?", k.organisation AS "organisation?",
             k.public_key AS "public_key?", k.valid_from AS "valid_from?", k.confirmed_by,
             k.ended_at
         FROM messaging.cursors c LEFT JOIN messaging.keys k ON k.key_no = ANY ($4)
-        WHERE c.consumer = $1 AND c.speaker = $2 AND c.part = $3 FOR NO KEY UPDATE OF c
+        WHERE c.consumer = $1 AND c.speaker = $2 AND c.part = $3
+            AND ($5::bigint IS NULL OR c.epoch = $5)
+        FOR NO KEY UPDATE OF c
         "#,
         consumer,
         speaker,
         part.number(),
         key_nos,
+        epoch,
     )
     .fetch_all(tx)
     .await?;
-    let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
     let place = Place {
         seq: first.seq,
         hash: hash_of(&first.hash),
@@ -89,7 +107,7 @@ pub(crate) async fn lock_cursor(
             ended_at: it.ended_at,
         })
     });
-    Ok((place, keys.collect()))
+    Ok(Some((place, keys.collect())))
 }
 
 pub(crate) async fn move_cursor(

@@ -219,27 +219,20 @@ pub(crate) fn woken(payload: &str) -> Option<(String, Part)> {
     Some((speaker.to_owned(), part))
 }
 
-/// True where this connection now owns the relaying of a speaker.
-pub(crate) async fn own_speaker(
+/// Raises the fence of a speaker, so that an earlier owner moves nothing of it any more; gives back how
+/// far it is published. Nothing where somebody else owns it by now.
+pub(crate) async fn open_published(
     connection: &mut PgConnection,
     speaker: &str,
-) -> Result<bool, Error> {
-    let owned = sqlx::query_scalar!(
-        r#"SELECT pg_try_advisory_lock(hashtextextended('ansinh relay ' || $1, 0)) AS "owned!""#,
-        speaker,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(owned)
-}
-
-pub(crate) async fn published(
-    connection: &mut PgConnection,
-    speaker: &str,
+    epoch: i64,
 ) -> Result<Vec<(Part, i64)>, Error> {
     let rows = sqlx::query!(
-        r#"SELECT part AS "part: Part", seq FROM messaging.published WHERE speaker = $1"#,
+        r#"
+        UPDATE messaging.published SET epoch = $2 WHERE speaker = $1 AND epoch <= $2
+        RETURNING part AS "part: Part", seq
+        "#,
         speaker,
+        epoch,
     )
     .fetch_all(connection)
     .await?;
@@ -306,24 +299,46 @@ pub(crate) async fn outgoing(
     .await?)
 }
 
+/// How far a sequence is published by the owner of an epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub speaker: String,
+    pub part: Part,
+    pub seq: i64,
+    pub epoch: i64,
+}
+
+/// Gives back the speakers of which somebody else has raised the fence; nothing of theirs moves.
 pub(crate) async fn move_published(
     connection: &mut PgConnection,
-    moved: &[(String, Part, i64)],
-) -> Result<(), Error> {
-    let speakers: Vec<String> = moved.iter().map(|(speaker, ..)| speaker.clone()).collect();
-    let parts: Vec<i16> = moved.iter().map(|(_, part, _)| part.number()).collect();
-    let seqs: Vec<i64> = moved.iter().map(|(.., seq)| *seq).collect();
-    sqlx::query!(
+    moved: &[Moved],
+) -> Result<Vec<String>, Error> {
+    let speakers: Vec<String> = moved.iter().map(|it| it.speaker.clone()).collect();
+    let parts: Vec<i16> = moved.iter().map(|it| it.part.number()).collect();
+    let seqs: Vec<i64> = moved.iter().map(|it| it.seq).collect();
+    let epochs: Vec<i64> = moved.iter().map(|it| it.epoch).collect();
+    let rows = sqlx::query!(
         r#"
         UPDATE messaging.published p SET seq = greatest(p.seq, k.seq)
-        FROM unnest($1::text[], $2::smallint[], $3::bigint[]) AS k (speaker, part, seq)
-        WHERE (p.speaker, p.part) = (k.speaker, k.part)
+        FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[])
+            AS k (speaker, part, seq, epoch)
+        WHERE (p.speaker, p.part, p.epoch) = (k.speaker, k.part, k.epoch)
+        RETURNING p.speaker, p.part AS "part: Part"
         "#,
         &speakers,
         &parts,
         &seqs,
+        &epochs,
     )
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    let is_refused =
+        |it: &&Moved| !(rows.iter()).any(|row| (&row.speaker, row.part) == (&it.speaker, it.part));
+    let mut refused: Vec<String> = moved
+        .iter()
+        .filter(is_refused)
+        .map(|it| it.speaker.clone())
+        .collect();
+    refused.dedup();
+    Ok(refused)
 }

@@ -217,6 +217,10 @@ pid_file: "{PID_FILE}"
 # A chunk of a thousand lines with signatures and room to spare.
 max_payload: 8MB
 
+# Who sleeps over four of these is cut off, and what it would be asked is asked of others.
+ping_interval: "5s"
+ping_max: 3
+
 jetstream {{
   store_dir: "{STORE}"
   # On disk before it is acknowledged. The default, every two minutes, loses messages with the

@@ -40,8 +40,8 @@ const STOP: [(Signal, Duration); 2] = [
 /// services. A larger one has room to spare with them; a smaller one still starts.
 const SETTINGS: [(&str, &str); 26] = [
     ("listen_addresses", "127.0.0.1"),
-    // Services with their pools, and tests side by side.
-    ("max_connections", "100"),
+    // Two instances of each service with their pools, and tests side by side.
+    ("max_connections", "200"),
     // The ledger's promise: what is committed is on disk, whole.
     ("fsync", "on"),
     ("synchronous_commit", "on"),

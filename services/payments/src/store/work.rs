@@ -331,22 +331,26 @@ pub(crate) async fn overdue_chunks(
     Ok(chunk.collect())
 }
 
-/// The chunk's lines without an answer; the chunk stays locked, so that none comes meanwhile.
+/// The chunk's lines without an answer, none where another has looked meanwhile; the chunk stays locked,
+/// so that none comes either.
 pub(crate) async fn unanswered(
     tx: &mut PgConnection,
     chunk: &OverdueChunk,
 ) -> Result<Vec<(TransferLine, Money)>, Error> {
-    sqlx::query!(
+    let is_open = sqlx::query_scalar!(
         r#"
         SELECT chunk FROM payments.chunks
-        WHERE run_no = $1 AND part = $2 AND chunk = $3 FOR NO KEY UPDATE
+        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND overdue_at IS NULL FOR NO KEY UPDATE
         "#,
         chunk.run_no.0,
         chunk.part.number(),
         chunk.chunk.0,
     )
-    .fetch_one(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
+    if is_open.is_none() {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query!(
         r#"
         SELECT l.line AS "line: LineNo", l.person_no AS "person_no: PersonNo",
@@ -433,7 +437,7 @@ pub(crate) async fn set_overdue(
     sqlx::query!(
         r#"
         UPDATE payments.chunks SET overdue_at = $4
-        WHERE run_no = $1 AND part = $2 AND chunk = $3
+        WHERE run_no = $1 AND part = $2 AND chunk = $3 AND overdue_at IS NULL
         "#,
         chunk.run_no.0,
         chunk.part.number(),

@@ -12,7 +12,7 @@ use chrono::Utc;
 use domain::Institution;
 use events::{Event, bank_in_results, bank_in_statement};
 use iso20022::{Heard, Said, Unsaid, each_message};
-use messaging::{BankFile, Organisation, Relay, Signers, Wires};
+use messaging::{BankFile, Leases, Organisation, Relay, Signers, Wires};
 use privacy::Signer;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -120,10 +120,12 @@ async fn until_heard(
         jetstream: async_nats::jetstream::new(nats.clone()),
         nats,
         stop: stop.clone(),
+        leases: Leases::new(format!("import of {}", speakers[0])),
         watermark: Duration::from_millis(settings.watermark_ms),
         poll: Duration::from_millis(settings.poll_ms),
         replicas: target.settings.nats.replicas,
     };
+    let leases = tokio::spawn(wires.clone().keep_leases());
     let relay = tokio::spawn(Relay::new(wires, speakers.to_vec()).run());
     let mut outcome = Ok(());
     for (consumer, speaker) in said {
@@ -136,6 +138,7 @@ async fn until_heard(
     }
     stop.cancel();
     relay.await?;
+    leases.await?;
     outcome
 }
 

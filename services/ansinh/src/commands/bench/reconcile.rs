@@ -10,7 +10,7 @@ use anyhow::ensure;
 use boot::{Health, Telemetry};
 use chrono::{NaiveDate, Utc};
 use events::Event;
-use messaging::{Relay, Wires};
+use messaging::{Leases, Relay, Wires};
 use privacy::Keys;
 use reconciliation::CaseFilter;
 use serde::Serialize;
@@ -95,11 +95,13 @@ async fn measure(target: &Target, lines: u64, seed: u64) -> anyhow::Result<Measu
     let services = start_some(&house, &target.settings, &Health::default()).await?;
     let stop = CancellationToken::new();
     let wires = wires(target, &pool, &stop).await?;
+    let leases = tokio::spawn(wires.clone().keep_leases());
     let relay = tokio::spawn(Relay::new(wires, speakers(&day)).run());
     let measured = measure_day(&pool, &day, lines, plan.date).await;
     services.stop().await;
     stop.cancel();
     relay.await?;
+    leases.await?;
     measured
 }
 
@@ -178,6 +180,7 @@ async fn wires(target: &Target, pool: &PgPool, stop: &CancellationToken) -> anyh
         jetstream: async_nats::jetstream::new(nats.clone()),
         nats,
         stop: stop.clone(),
+        leases: Leases::new("bench"),
         watermark: Duration::from_millis(settings.messaging.watermark_ms),
         poll: Duration::from_millis(settings.messaging.poll_ms),
         replicas: settings.nats.replicas,
