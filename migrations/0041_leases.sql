@@ -11,16 +11,17 @@ CREATE TABLE messaging.instances (
     expires_at timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
--- The lock of the session that speaks for an instance.
+-- The lock of the session that speaks for an instance. Nobody else's keys begin with -41.
 CREATE FUNCTION messaging.lock_session() RETURNS boolean LANGUAGE sql AS $$
-    SELECT pg_try_advisory_lock(4141, pg_backend_pid())
+    SELECT pg_try_advisory_lock(-41, pg_backend_pid())
 $$;
 
 CREATE FUNCTION messaging.is_alive(it messaging.instances) RETURNS boolean LANGUAGE sql AS $$
     SELECT it.expires_at > clock_timestamp() AND EXISTS (
         SELECT FROM pg_locks k
         WHERE k.locktype = 'advisory' AND k.pid = it.session
-            AND (k.classid, k.objid, k.objsubid) = (4141::oid, it.session::oid, 2))
+            -- As the view shows -41.
+            AND (k.classid, k.objid, k.objsubid) = ('4294967255'::oid, it.session::oid, 2))
 $$;
 
 -- Ends the sessions of instances that say nothing any more: one that sleeps keeps the locks of what it

@@ -201,6 +201,9 @@ pub(crate) enum Top {
     /// Recompute every invariant from the tables; exit 8 when one is broken
     #[command(before_help = "Example:  ansinh check")]
     Check,
+    /// Which instance of each service does what, and since when
+    #[command(before_help = "Example:  ansinh instances")]
+    Instances,
     /// The outside world: people and banks that are made up
     #[command(subcommand)]
     Sandbox(Sandbox),

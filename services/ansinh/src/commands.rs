@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod eligibility;
 mod event;
+mod instances;
 mod iso;
 mod keys;
 mod ledger;
@@ -103,6 +104,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Top::Iso(command) => iso::iso(command, shared.output).await,
         Top::Keys(command) => keys::keys(command, &shared).await,
         Top::Check => check::check(&shared).await,
+        Top::Instances => instances::instances(&shared).await,
         Top::Sandbox(command) => sandbox::sandbox(command, &shared).await,
         Top::Servers(command) => servers::servers(command).await,
     }
