@@ -61,6 +61,8 @@ WITH stays (of_table, why) AS (
         ('messaging.cursors', 'message'),
         ('messaging.files', 'no part'),
         ('messaging.heads', 'message'),
+        ('messaging.instances', 'no part'),
+        ('messaging.leases', 'no part'),
         ('messaging.organisation_key_confirmations', 'no part'),
         ('messaging.organisation_key_ends', 'no part'),
         ('messaging.organisation_keys', 'no part'),

@@ -88,7 +88,8 @@ pub(super) async fn database_bytes(pool: &PgPool) -> anyhow::Result<u64> {
 
 /// The server's processes that work for the banks.
 pub(super) async fn bank_connections(pool: &PgPool) -> anyhow::Result<Vec<u32>> {
-    const PIDS: &str = "SELECT pid FROM pg_stat_activity WHERE application_name = 'ansinh_sandbox'";
+    const PIDS: &str =
+        "SELECT pid FROM pg_stat_activity WHERE starts_with(application_name, 'ansinh_sandbox')";
     let pids: Vec<i32> = sqlx::query_scalar(PIDS).fetch_all(pool).await?;
     Ok(pids.into_iter().map(i32::unsigned_abs).collect())
 }
