@@ -217,10 +217,12 @@ pub(super) async fn on_part_resolved(
             detail,
         });
     }
-    let (roots, largest) = chunk_roots(tx, run_no, part).await?;
-    store::set_roots(tx, run_no, part, &roots).await?;
-    store::set_largest(tx, run_no, part, largest).await?;
-    if let Some(before) = store::settle_comparison(tx, run_no).await? {
+    if arrived.chunks > 0 {
+        let (roots, largest) = chunk_roots(tx, run_no, part).await?;
+        store::set_roots(tx, run_no, part, &roots).await?;
+        store::set_largest(tx, run_no, part, largest).await?;
+    }
+    if let Some(before) = store::settle_comparison(tx, run_no, part).await? {
         store::insert_differences(tx, (run_no, before), part).await?;
     }
     store::finish_preparation(tx, run_no, part, now).await

@@ -14,11 +14,42 @@ use crate::funding;
 use crate::preview::{Bucket, Difference, Guard, Guarded, Limit, Measures};
 use crate::run::State;
 
-/// The programme's run of the latest period before this one; settled with the first partition.
+/// The programme's run of the latest period before this one; settled with the first partition. `None`
+/// as well where neither has a line in the partition.
 pub(crate) async fn settle_comparison(
     tx: &mut PgConnection,
     run_no: RunNo,
+    part: Part,
 ) -> Result<Option<RunNo>, Error> {
+    // Only who settles it locks the run: the other partitions do not wait for one another.
+    let settled = sqlx::query_scalar!(
+        r#"SELECT compared_with AS "before: RunNo" FROM payments.runs WHERE run_no = $1"#,
+        run_no.0,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let before = match settled {
+        Some(before) => Some(before),
+        None => compare_with_latest(tx, run_no).await?,
+    };
+    let Some(before) = before else {
+        return Ok(None);
+    };
+    let has_lines = sqlx::query_scalar!(
+        r#"
+        SELECT EXISTS (SELECT FROM payments.run_parts
+            WHERE run_no IN ($1, $2) AND part = $3 AND chunks > 0) AS "has_lines!"
+        "#,
+        run_no.0,
+        before.0,
+        part.number(),
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(has_lines.then_some(before))
+}
+
+async fn compare_with_latest(tx: &mut PgConnection, run_no: RunNo) -> Result<Option<RunNo>, Error> {
     Ok(sqlx::query_scalar!(
         r#"
         UPDATE payments.runs r SET compared_with = coalesce(r.compared_with, (
