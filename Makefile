@@ -4,6 +4,7 @@ PEOPLE ?= 100000
 DETERMINE ?= 1000000
 RECONCILE ?= 1000000
 CLUSTER_PEOPLE ?= 100000
+INSTANCES_PEOPLE ?= 100000
 HISTORY ?= 120
 HISTORY_LINES ?= 10000
 TRANSFERS ?= 50000
@@ -12,7 +13,7 @@ TRANSFERS ?= 50000
 TARGET := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cluster test-exports lint bench bench-accounts bench-history bench-peers prepare
+.PHONY: help setup demo test test-cluster test-exports test-instances lint bench bench-accounts bench-history bench-peers prepare
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -34,6 +35,11 @@ test-cluster: setup ## A pay day, CLUSTER_PEOPLE=100000, on three NATS servers, 
 	cargo build --release -p ansinh
 	CLUSTER_PEOPLE=$(CLUSTER_PEOPLE) $(TARGET)/release/ansinh servers exec -- \
 	  cargo test --release -p tests --test it -- --nocapture cluster
+
+test-instances: setup ## A pay day, INSTANCES_PEOPLE=100000, with two instances of each service, of which one may end
+	cargo build --release -p ansinh
+	INSTANCES_PEOPLE=$(INSTANCES_PEOPLE) $(TARGET)/release/ansinh servers exec -- \
+	  cargo test --release -p tests --test it -- --nocapture instances
 
 # Unoptimized, they would take longer than all other tests together.
 test-exports: ## Files of 2,000,001 rows in each format: complete, and memory stays flat

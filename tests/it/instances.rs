@@ -21,7 +21,10 @@ use crate::processes::Process;
 use crate::world::World;
 
 const PROGRAMMES: [Programme; 1] = [Programme::SocialPension];
-const PEOPLE: u64 = 1_000;
+/// How many in a run of the tests; `INSTANCES_PEOPLE=100000` asks for more.
+const USUAL: u64 = 1_000;
+/// Beyond what a few people take, for each of them.
+const OF_ONE: Duration = Duration::from_millis(1);
 /// Of which there are two; the sandbox is the world outside, and the console owns nothing.
 const HOUSE: [(ServiceName, &str); 5] = [
     (ServiceName::Eligibility, "eligibility"),
@@ -33,10 +36,8 @@ const HOUSE: [(ServiceName, &str); 5] = [
 /// Those of them that hear events.
 const HEARING: [&str; 4] = ["eligibility", "accounts", "payments", "reconciliation"];
 /// Only the line that nobody ever answers is late.
-const PATIENT: [(&str, &str); 2] = [
-    ("ANSINH_PAYMENTS__RESULT_SLA_MS", "15000"),
-    ("ANSINH_RECONCILIATION__GRACE_MS", "600000"),
-];
+const ANSWER_MAX: Duration = Duration::from_secs(15);
+const GRACE_MS: u64 = 600_000;
 /// By when what a killed instance did is another's.
 const MOVED_WITHIN: Duration = Duration::from_secs(5);
 /// A sleeping one is waited for while it may be only slow.
@@ -119,15 +120,36 @@ async fn until_shared(pool: &PgPool) -> anyhow::Result<()> {
 
 /// All services and the world outside, in this process.
 async fn first(ground: &Ground) -> anyhow::Result<Services> {
-    let settings = Arc::new(patient(ground));
+    let settings = Arc::new(patient(ground)?);
     ansinh::start_services(&settings, &Health::default()).await
 }
 
-fn patient(ground: &Ground) -> boot::Settings {
+fn patient(ground: &Ground) -> anyhow::Result<boot::Settings> {
     let mut settings = ground.settings();
-    settings.payments.result_sla_ms = 15_000;
-    settings.reconciliation.grace_ms = 600_000;
-    settings
+    settings.payments.result_sla_ms = answer_max_ms()?;
+    settings.reconciliation.grace_ms = GRACE_MS;
+    Ok(settings)
+}
+
+fn wanted() -> anyhow::Result<u64> {
+    let wanted = std::env::var("INSTANCES_PEOPLE").ok();
+    Ok(wanted.map_or(Ok(USUAL), |it| it.parse())?)
+}
+
+fn more() -> anyhow::Result<Duration> {
+    Ok(OF_ONE * u32::try_from(wanted()?)?)
+}
+
+fn answer_max_ms() -> anyhow::Result<u64> {
+    Ok((ANSWER_MAX + more()?).as_millis().try_into()?)
+}
+
+/// People, and a day for them that is as long as they are many.
+async fn day_of(ground: &Ground, seed: u64) -> anyhow::Result<(Written, PayDay)> {
+    let people = registry(wanted()?, seed, &PROGRAMMES, &ground.home)?;
+    let mut day = PayDay::of(ground, &PROGRAMMES).await?;
+    day.patience += 10 * more()?;
+    Ok((people, day))
 }
 
 /// The second instance of every service, each a process that a test can do to what it likes.
@@ -135,8 +157,13 @@ struct Second(Vec<Process>);
 
 impl Second {
     fn start(ground: &Ground) -> anyhow::Result<Second> {
+        let (answer_max, grace) = (answer_max_ms()?.to_string(), GRACE_MS.to_string());
+        let patient = [
+            ("ANSINH_PAYMENTS__RESULT_SLA_MS", &answer_max[..]),
+            ("ANSINH_RECONCILIATION__GRACE_MS", &grace),
+        ];
         let started = HOUSE.map(|(_, service)| {
-            Process::start_as(&format!("second {service}"), ground, service, &PATIENT)
+            Process::start_as(&format!("second {service}"), ground, service, &patient)
         });
         Ok(Second(started.into_iter().collect::<Result<_, _>>()?))
     }
@@ -177,8 +204,7 @@ struct Two {
 impl Two {
     async fn start(seed: u64) -> anyhow::Result<Two> {
         let ground = Ground::new().await?;
-        let people = registry(PEOPLE, seed, &PROGRAMMES, &ground.home)?;
-        let day = PayDay::of(&ground, &PROGRAMMES).await?;
+        let (people, day) = day_of(&ground, seed).await?;
         let first = first(&ground).await?;
         let mut of_first = BTreeSet::new();
         for service in HEARING {
@@ -258,11 +284,10 @@ impl Two {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_of_every_service_carry_a_pay_day_together() -> anyhow::Result<()> {
     let ground = Ground::new().await?;
-    let people = registry(PEOPLE, 21, &PROGRAMMES, &ground.home)?;
-    let mut day = PayDay::of(&ground, &PROGRAMMES).await?;
+    let (people, mut day) = day_of(&ground, 21).await?;
     let first = first(&ground).await?;
     let house = HOUSE.map(|(it, _)| it);
-    let settings = Arc::new(patient(&ground));
+    let settings = Arc::new(patient(&ground)?);
     let second = ansinh::start_some(&house, &settings, &Health::default()).await?;
     until_shared(&day.pool).await?;
     day.carry(&people).await?;

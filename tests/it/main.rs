@@ -26,6 +26,7 @@ mod golden;
 mod ground;
 mod growing;
 mod health;
+mod history;
 mod holders;
 mod holds;
 mod instances;
