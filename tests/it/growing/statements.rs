@@ -108,7 +108,7 @@ const ON_COORDINATOR: [Excused; 9] = [
         &[
             "lock_heads",
             "move_heads",
-            "published",
+            "open_published",
             "pending",
             "outgoing",
             "move_published",
