@@ -16,7 +16,7 @@ use super::resources::Cpu;
 use super::store::{self, analyze, checkpoint, database_bytes, history};
 use super::{
     Clock, HOME, PAYING, PROGRAMMES, Phase, carry, elapsed, import, month, pay_day, per_second,
-    settings, watched, write,
+    settings, verdict, watched, write,
 };
 use crate::check::check_all;
 use crate::commands::payout::Payout;
@@ -73,12 +73,7 @@ pub(crate) async fn history(people: u64, seed: u64, history: History) -> Result<
     servers.stop().await?;
     let measured = measured?;
     tell(&measured)?;
-    if measured.invariants_hold {
-        Ok(ExitCode::SUCCESS)
-    } else {
-        let told = "check: invariants are broken before the history";
-        Err(Failure::Broken(told.to_owned()))
-    }
+    verdict(measured.invariants_hold, "before the history")
 }
 
 async fn measure(

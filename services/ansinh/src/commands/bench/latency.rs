@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::banks::Banks;
 use super::store::{self, Stand};
-use super::{Clock, HOME, PAYING, PROGRAMMES, evidence, import, month, pay_day};
+use super::{Clock, HOME, PAYING, PROGRAMMES, evidence, import, month, pay_day, verdict};
 use crate::check::check_all;
 use crate::commands::payout::Payout;
 use crate::output::{Failure, print, say, table};
@@ -80,12 +80,7 @@ pub(crate) async fn latency(samples: u32, seed: u64) -> Result<ExitCode, Failure
     servers.stop().await?;
     let measured = measured?;
     tell(&measured)?;
-    if measured.invariants_hold {
-        Ok(ExitCode::SUCCESS)
-    } else {
-        let told = "check: invariants are broken after the bench";
-        Err(Failure::Broken(told.to_owned()))
-    }
+    verdict(measured.invariants_hold, "after the bench")
 }
 
 async fn measure(
