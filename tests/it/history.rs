@@ -1,5 +1,8 @@
 //! A month is paid beside earlier runs as it is without them: small here, at size by `make bench-history`.
 
+use std::ffi::OsString;
+use std::path::Path;
+
 use anyhow::{Context, ensure};
 use serde_json::Value;
 use tokio::process::Command;
@@ -9,6 +12,17 @@ use crate::ground::{Ground, ansinh_binary};
 const PEOPLE: &str = "300";
 const RUNS: u64 = 6;
 const LINES: u64 = 200;
+
+/// What tells where programs are, and not whose servers run.
+const KEPT: [&str; 3] = ["HOME", "ANSINH_PG_BIN", "ANSINH_NATS_BIN"];
+
+/// The project's own programs, which are looked for from the folder where a command is typed.
+fn path() -> anyhow::Result<OsString> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ansinh/bin");
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(own).chain(std::env::split_paths(&others));
+    Ok(std::env::join_paths(all)?)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn earlier_runs_are_in_the_tables_and_the_month_is_paid() -> anyhow::Result<()> {
@@ -23,10 +37,8 @@ async fn earlier_runs_are_in_the_tables_and_the_month_is_paid() -> anyhow::Resul
         // Its servers are its own, in the folder where it is started, and not those of the tests.
         .current_dir(&ground.home)
         .env_clear()
-        .envs(
-            std::env::vars()
-                .filter(|(it, _)| it == "PATH" || it == "HOME" || it == "ANSINH_PG_BIN"),
-        )
+        .envs(std::env::vars().filter(|(it, _)| KEPT.contains(&&it[..])))
+        .env("PATH", path()?)
         .kill_on_drop(true)
         .output()
         .await?;
