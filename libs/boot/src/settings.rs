@@ -240,7 +240,7 @@ impl Default for Database {
     fn default() -> Database {
         Database {
             url: None,
-            connections: 4,
+            connections: 8,
         }
     }
 }

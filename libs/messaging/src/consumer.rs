@@ -27,8 +27,11 @@ use crate::{Error, Wires, meter};
 /// many for each.
 const PULL_MAX: usize = 24;
 const PULL_SHARE_MAX: usize = 12;
-/// Partitions of a speaker applied at the same time.
-const PARTS_AT_ONCE: usize = 3;
+/// Partitions of a speaker applied at the same time where their events are small: those wait for
+/// commits more than they work. A large batch counts as several of them.
+const PARTS_AT_ONCE: usize = 12;
+const LARGE: usize = 64 * 1024;
+const TURNS_OF_LARGE: u32 = 4;
 const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 

@@ -10,8 +10,9 @@ use sqlx::PgConnection;
 use crate::law::Laws;
 use crate::life_event::{Told, Word};
 use crate::residence::Place;
+use crate::store::Freeze;
 use crate::work::Work;
-use crate::{Error, life_event, reconsider, store};
+use crate::{Error, life_event, reconsider, store, work};
 
 pub(crate) struct OnPayments {
     pub work: Work,
@@ -124,7 +125,7 @@ fn happened(told: &LifeEventTold) -> Result<Word, Refusal> {
 }
 
 /// An opened run freezes its partition: whoever is enrolled now is determined by the law of now,
-/// nobody and nothing later.
+/// nobody and nothing later. The first people are at once, the workers go on with the others.
 async fn on_run_opened(
     tx: &mut PgConnection,
     laws: &Laws,
@@ -132,5 +133,7 @@ async fn on_run_opened(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let law_no = laws.in_force(tx).await?.law_no;
-    store::insert_freeze(tx, opened, law_no, messaging::current_trace(), now).await
+    let freeze = Freeze::of(opened, law_no, messaging::current_trace(), now);
+    store::insert_freeze(tx, &freeze).await?;
+    work::begin(tx, freeze, laws, now).await
 }

@@ -57,27 +57,49 @@ pub(crate) struct Freeze {
     pub trace: Option<String>,
 }
 
-pub(crate) async fn insert_freeze(
-    tx: &mut PgConnection,
-    opened: &RunOpened,
-    law_no: i64,
-    trace: Option<String>,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
+impl Freeze {
+    /// As an opened run begins in one partition.
+    pub fn of(
+        opened: &RunOpened,
+        law_no: i64,
+        trace: Option<String>,
+        now: DateTime<Utc>,
+    ) -> Freeze {
+        Freeze {
+            run_no: opened.run_no,
+            part: opened.part,
+            programme: opened.programme,
+            period: opened.period,
+            business_date: opened.business_date,
+            frozen_at: now,
+            law_no,
+            // Before everybody.
+            last_person: PersonNo(-1),
+            chunks: 0,
+            lines: 0,
+            total: Money::ZERO,
+            not_owed: 0,
+            done: false,
+            trace,
+        }
+    }
+}
+
+pub(crate) async fn insert_freeze(tx: &mut PgConnection, freeze: &Freeze) -> Result<(), Error> {
     sqlx::query!(
         r#"
         INSERT INTO eligibility.freezes
             (run_no, part, programme, period, business_date, frozen_at, trace, law_no)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         "#,
-        opened.run_no.0,
-        opened.part.number(),
-        opened.programme.number(),
-        opened.period.first_day(),
-        opened.business_date,
-        now,
-        trace,
-        law_no,
+        freeze.run_no.0,
+        freeze.part.number(),
+        freeze.programme.number(),
+        freeze.period.first_day(),
+        freeze.business_date,
+        freeze.frozen_at,
+        freeze.trace.as_deref(),
+        freeze.law_no,
     )
     .execute(tx)
     .await?;

@@ -7,7 +7,7 @@ use domain::{CHUNK_LINES_MAX, ChunkNo, LineNo, Money, PersonNo};
 use events::{EntitlementLine, EntitlementsDetermined, Event, PartDetermined, RateCited};
 use rules::{Bench, Law};
 use serde_json::value::RawValue;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use tokio::sync::Notify;
 use tracing::Instrument;
 
@@ -87,6 +87,24 @@ async fn step(ctx: &Context, laws: &Laws, now: DateTime<Utc>) -> Result<bool, Er
     determined?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Determines the first people of a partition in the transaction that freezes it: of a small programme
+/// these are all, and a step of its own would only be waited for. What the law does not decide is left
+/// to the workers, who put it off.
+pub(crate) async fn begin(
+    tx: &mut PgConnection,
+    freeze: Freeze,
+    laws: &Laws,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let mut inner = tx.begin().await?;
+    match determine_batch(&mut inner, freeze, laws, now).await {
+        Ok(()) => inner.commit().await?,
+        Err(error @ (Error::Database(_) | Error::Messaging(_))) => return Err(error),
+        Err(_) => inner.rollback().await?,
+    }
+    Ok(())
 }
 
 async fn determine_batch(

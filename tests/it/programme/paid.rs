@@ -3,6 +3,7 @@
 
 use anyhow::{Context, ensure};
 use domain::{Programme, RunNo};
+use payments::OpenRun;
 use serde_json::Value;
 
 use super::{ansinh, folder};
@@ -23,6 +24,36 @@ async fn what_is_paid_is_explained_recomputed_and_simulated() -> anyhow::Result<
     is_explained(&world, run_no).await?;
     is_recomputed(&world).await?;
     is_simulated(&world).await?;
+    world.close().await
+}
+
+/// HTXH has a version from 2025-07 on.
+#[tokio::test]
+async fn a_month_of_which_the_law_says_nothing_waits_and_holds_up_no_other() -> anyhow::Result<()> {
+    let world = World::with_hand_played_banks(|_| {}).await?;
+    world.register(format!("{REGISTRY_HEADER}{PEOPLE}")).await?;
+    let early = OpenRun {
+        period: "2025-06".parse()?,
+        business_date: "2025-06-02".parse()?,
+        ..world.opening(Programme::SocialPension)
+    };
+    let early = serde_json::to_value(early)?;
+    let opened = world.ask("open-run", "early", &early).await?;
+    let waiting: RunNo = opened["run"].as_str().context("a number")?.parse()?;
+    let run_no = world.open(Programme::SocialPension).await?;
+    world.until_state(run_no, "awaiting_approval").await?;
+
+    // Each of the two is in a partition of its own; the partitions without people are done.
+    let obstacles = "SELECT count(*) FROM eligibility.freezes
+        WHERE period = '2025-06-01' AND NOT done AND obstacle LIKE '%2025-06%'";
+    world
+        .until("both wait for their law", async || {
+            Ok(world.number(obstacles).await? == 2)
+        })
+        .await?;
+    let determined = "SELECT count(*) FROM eligibility.determinations WHERE period = '2025-06-01'";
+    assert_eq!(world.number(determined).await?, 0);
+    assert_eq!(world.summary(waiting).await?.state, "preparing");
     world.close().await
 }
 

@@ -28,7 +28,7 @@ fn refused<const N: usize>(variables: [(&str, &str); N]) -> String {
 fn nothing_said_means_the_built_in_values() {
     let settings = Settings::read(None, NONE).unwrap();
     assert_eq!(settings.database.url, None);
-    assert_eq!(settings.database.connections, 4);
+    assert_eq!(settings.database.connections, 8);
     assert_eq!(settings.nats.replicas, 1);
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.log.filter, "info");

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
 use super::{
-    BACKOFF, BACKOFF_MAX, Ear, Handler, Judged, Message, PARTS_AT_ONCE, Subscription, Verdict,
-    acknowledge, give_back,
+    BACKOFF, BACKOFF_MAX, Ear, Handler, Judged, LARGE, Message, PARTS_AT_ONCE, Subscription,
+    TURNS_OF_LARGE, Verdict, acknowledge, give_back,
 };
 use crate::delivered::{
     Continued, Delivered, Signed, continue_from, fingerprint, headers_text, is_of_another_sequence,
@@ -52,7 +52,7 @@ impl<H: Handler> Ear<'_, H> {
         }
         futures::stream::iter(parts)
             .for_each_concurrent(PARTS_AT_ONCE, |(part, mut batch)| async move {
-                let _turn = self.at_once.acquire().await;
+                let _turn = self.at_once.acquire_many(turns_of(&batch)).await;
                 batch.sort_by_key(|(it, _)| it.seq);
                 let (events, messages): (Vec<Delivered>, Vec<Message>) = batch.into_iter().unzip();
                 let applied = self.settle(part, &events).await;
@@ -284,6 +284,12 @@ impl<H: Handler> Ear<'_, H> {
         meter::refused(consumer, speaker, why.code());
         Ok(())
     }
+}
+
+/// How much of what may be done at the same time a partition's batch takes.
+fn turns_of(batch: &[(Delivered, Message)]) -> u32 {
+    let bytes: usize = batch.iter().map(|(it, _)| it.body.len()).sum();
+    if bytes > LARGE { TURNS_OF_LARGE } else { 1 }
 }
 
 fn claimed<T, E: From<sqlx::Error>>(result: Result<T, Error>) -> Result<T, E> {

@@ -106,7 +106,7 @@ fn verdict(invariants_hold: bool, when: &str) -> Result<ExitCode, Failure> {
 fn settings(target: Target, people: u64, seed: u64, is_sealed: bool) -> Target {
     target.with_settings(|it| {
         // Nobody is overdue while the clock runs; the silent lines are called unknown at the end.
-        it.payments.result_sla_ms = 3_000 + people / 5;
+        it.payments.result_sla_ms = 3_000 + people / 8;
         it.reconciliation.grace_ms = 60_000;
         it.sandbox.delay_ms = 200;
         if !is_sealed {

@@ -1,4 +1,4 @@
-//! Carries runs from opening to closing, as a maker, a checker and a releaser would.
+//! Carries runs from opening to closing, as a maker, checkers and a releaser would.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -31,7 +31,8 @@ pub(super) struct Payout {
     pub period: Period,
     pub business_date: NaiveDate,
     pub runs: Vec<RunNo>,
-    checker: Signing,
+    /// The second one signs what is too much for one.
+    checkers: [Signing; 2],
     releaser: Signing,
 }
 
@@ -56,7 +57,7 @@ impl Signing {
 }
 
 impl Payout {
-    /// No run is opened yet; one officer will check what another releases.
+    /// No run is opened yet; officers will check what another releases.
     pub(super) fn of(
         pool: PgPool,
         nats: Client,
@@ -68,7 +69,10 @@ impl Payout {
             period,
             business_date,
             runs: Vec::new(),
-            checker: Signing::as_officer("le.binh")?,
+            checkers: [
+                Signing::as_officer("le.binh")?,
+                Signing::as_officer("hoang.giang")?,
+            ],
             releaser: Signing::as_officer("tran.chi")?,
         })
     }
@@ -124,7 +128,7 @@ impl Payout {
         for Signing {
             officer: owner,
             key,
-        } in [&self.checker, &self.releaser]
+        } in self.checkers.iter().chain([&self.releaser])
         {
             let body = key.registration(owner, &officer("pham.dung"));
             let once = format!("key-{}", key.public());
@@ -133,28 +137,29 @@ impl Payout {
         Ok(())
     }
 
+    /// By as many officers as the sum asks for.
     pub(super) async fn approve(&self) -> anyhow::Result<()> {
         for run_no in &self.runs {
-            let it = self.summary(*run_no).await?;
-            let signature = self.checker.sign(SignedAct::Approve, &it);
-            let root = it.root.context("a prepared run has a root")?;
-            let body = ApproveRun {
-                officer: self.checker.officer.clone(),
-                run_no: *run_no,
-                root,
-                lines: it.lines,
-                total: it.total,
-                reasons: BTreeMap::new(),
-                signature: Some(signature),
-                principal: None,
-            };
-            self.ask(
-                "payments",
-                "approve-run",
-                &format!("approve-{run_no}"),
-                &body,
-            )
-            .await?;
+            for checker in &self.checkers {
+                let it = self.summary(*run_no).await?;
+                if it.state != "awaiting_approval" {
+                    break;
+                }
+                let signature = checker.sign(SignedAct::Approve, &it);
+                let root = it.root.context("a prepared run has a root")?;
+                let body = ApproveRun {
+                    officer: checker.officer.clone(),
+                    run_no: *run_no,
+                    root,
+                    lines: it.lines,
+                    total: it.total,
+                    reasons: BTreeMap::new(),
+                    signature: Some(signature),
+                    principal: None,
+                };
+                let key = format!("approve-{run_no}-{}", checker.officer);
+                self.ask("payments", "approve-run", &key, &body).await?;
+            }
         }
         Ok(())
     }

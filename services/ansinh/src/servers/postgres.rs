@@ -41,7 +41,7 @@ const STOP: [(Signal, Duration); 2] = [
 const SETTINGS: [(&str, &str); 26] = [
     ("listen_addresses", "127.0.0.1"),
     // Two instances of each service with their pools, and tests side by side.
-    ("max_connections", "200"),
+    ("max_connections", "300"),
     // The ledger's promise: what is committed is on disk, whole.
     ("fsync", "on"),
     ("synchronous_commit", "on"),
