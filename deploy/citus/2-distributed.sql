@@ -1,6 +1,6 @@
--- Distributed tables: one row a line, an entry or a determination, so they grow with the payments.
--- Each is distributed by `part` and colocated with all others, so whatever a partition joins lies on
--- one node, and `part` is in every key.
+-- Distributed tables: one row a line, an entry or a determination, or what was told of a chunk's lines,
+-- so they grow with the payments. Each is distributed by `part` and colocated with all others, so
+-- whatever a partition joins lies on one node, and `part` is in every key.
 
 SET citus.enable_unsafe_triggers = on;
 
@@ -26,8 +26,8 @@ SELECT create_distributed_table('payments.result_refusals', 'part', colocate_wit
 
 SELECT create_distributed_table('ledger.transfers', 'part', colocate_with => 'payments.lines');
 
-SELECT create_distributed_table('reconciliation.instructions', 'part', colocate_with => 'payments.lines');
-SELECT create_distributed_table('reconciliation.results', 'part', colocate_with => 'payments.lines');
+SELECT create_distributed_table('reconciliation.instructed_chunks', 'part', colocate_with => 'payments.lines');
+SELECT create_distributed_table('reconciliation.answered_chunks', 'part', colocate_with => 'payments.lines');
 SELECT create_distributed_table('reconciliation.chunks', 'part', colocate_with => 'payments.lines');
 SELECT create_distributed_table('reconciliation.entries', 'part', colocate_with => 'payments.lines');
 SELECT create_distributed_table('reconciliation.matches', 'part', colocate_with => 'payments.lines');

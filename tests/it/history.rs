@@ -51,7 +51,7 @@ async fn earlier_runs_are_in_the_tables_and_the_month_is_paid() -> anyhow::Resul
     let number = |place: &str| measured.pointer(place).and_then(Value::as_u64);
     let history = number("/history_lines").context("lines of a run")?;
     ensure!(history > LINES / 2, "{measured}");
-    // Determination, way, obligation, line, three transfers, two results, instruction, entry, match.
+    // Determination, way, obligation, line, three transfers, result, entry, match.
     let rows = number("/history_rows").context("rows of the history")?;
     ensure!(rows >= RUNS * history * 10, "{measured}");
     let paid = |month: &str| number(&format!("/{month}/payments"));

@@ -1,3 +1,4 @@
+use domain::EndToEndId;
 use messaging::{Judged, Problem, Verdict};
 
 /// Why reconciliation could not take an event or finish a statement.
@@ -12,6 +13,12 @@ pub enum Error {
     /// What a bank is told does not open with the key that it was sealed with.
     #[error("account_unreadable: an account of message {message} does not open")]
     AccountUnreadable { message: String },
+    /// A message of instructions is of one chunk.
+    #[error("other_chunk: message {message} instructs a line of another chunk")]
+    OtherChunk { message: String },
+    /// A line is instructed once, and answered once.
+    #[error("told_again: something else was told of line {0} before")]
+    ToldAgain(EndToEndId),
     /// A report that was kept and cannot be read.
     #[error("a kept report is unreadable: {0}")]
     Report(serde_json::Error),
@@ -34,9 +41,12 @@ impl Judged for Error {
     /// Exhaustive on purpose: a new variant must say whether waiting can help.
     fn verdict(&self) -> Verdict {
         match self {
-            Error::Database(_) | Error::Messaging(_) | Error::NoRule(_) => Verdict::Retry,
+            Error::Database(_) | Error::Messaging(_) | Error::ToldAgain(_) | Error::NoRule(_) => {
+                Verdict::Retry
+            }
             Error::Malformed(_)
             | Error::AccountUnreadable { .. }
+            | Error::OtherChunk { .. }
             | Error::Refused(_)
             | Error::Report(_)
             | Error::ImpossiblePage { .. } => Verdict::Park,

@@ -16,7 +16,7 @@ use sqlx::PgConnection;
 use tokio::sync::Notify;
 
 use crate::statement::{Header, RefusalCode, refuse_impossible};
-use crate::store::{Claimed, Instructed, State};
+use crate::store::{Claimed, Instructed, InstructedLine, State};
 use crate::{Error, store};
 
 /// Hears what a bank is told to do.
@@ -43,11 +43,11 @@ impl Handler for InstructionsHeard {
     async fn apply(
         &self,
         tx: &mut PgConnection,
-        _: Part,
+        part: Part,
         batch: &[Delivered],
         _: DateTime<Utc>,
     ) -> Result<(), Error> {
-        on_instructions(tx, &self.keys, &read(batch)?).await?;
+        on_instructions(tx, &self.keys, part, &read(batch)?).await?;
         self.news.notify_one();
         Ok(())
     }
@@ -117,25 +117,42 @@ fn read<F: Fact>(batch: &[Delivered]) -> Result<Vec<F>, Error> {
 async fn on_instructions(
     tx: &mut PgConnection,
     keys: &Keys,
+    part: Part,
     batch: &[Instructions],
 ) -> Result<(), Error> {
-    for chunk in batch {
-        let accounts = Accounts::of(keys, chunk.institution);
-        let mut lines = Vec::with_capacity(chunk.lines.len());
-        for it in &chunk.lines {
-            let index = accounts.index(it.account.as_ref(), &it.end_to_end_id.to_string());
-            let account_index = index.map_err(|_| Error::AccountUnreadable {
-                message: chunk.key(),
-            })?;
-            lines.push(Instructed {
-                position: it.end_to_end_id,
-                amount: it.amount,
-                account_index,
-            });
-        }
-        store::insert_instructions(tx, chunk.institution, &lines).await?;
+    let mut told = Vec::with_capacity(batch.len());
+    for it in batch {
+        told.push(instructed(keys, part, it)?);
     }
-    Ok(())
+    store::insert_instructions(tx, part, &mut told).await
+}
+
+fn instructed(keys: &Keys, part: Part, message: &Instructions) -> Result<Instructed, Error> {
+    let (run, chunk) = (message.run_no, message.chunk);
+    let accounts = Accounts::of(keys, message.institution);
+    let mut lines = Vec::with_capacity(message.lines.len());
+    for it in &message.lines {
+        let at = it.end_to_end_id;
+        if (at.run, at.part, at.chunk) != (run, part, chunk) {
+            let message = message.key();
+            return Err(Error::OtherChunk { message });
+        }
+        let index = accounts.index(it.account.as_ref(), &at.to_string());
+        let account_index = index.map_err(|_| Error::AccountUnreadable {
+            message: message.key(),
+        })?;
+        lines.push(InstructedLine {
+            line: at.line,
+            amount: it.amount,
+            account_index,
+        });
+    }
+    Ok(Instructed {
+        institution: message.institution,
+        run,
+        chunk,
+        lines,
+    })
 }
 
 /// Keeps a page until all are there, or refuses it; `bank` is whose channel brought it.

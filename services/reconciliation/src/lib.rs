@@ -1,7 +1,7 @@
 //! What the banks' statements say against what was instructed and what the banks answered.
 //!
-//! Owns schema `reconciliation`: instructions and results as they were told, statements with
-//! their pages and entries, matches, breaks and refusals.
+//! Owns schema `reconciliation`: instructions and results as they were told, a row for the
+//! lines of a chunk, statements with their pages and entries, matches, breaks and refusals.
 //!
 //! Hears
 //! * `bank.<code>.out` of each connected institution: the very instructions that the bank gets;

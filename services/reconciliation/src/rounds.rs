@@ -255,8 +255,9 @@ impl Rounds {
         if self.grace_is_over(statement, now) {
             return Ok(false);
         }
-        let mut connection = self.pool.acquire().await?;
-        let open = store::first_open_entry(&mut connection, statement, part, from).await?;
+        let mut tx = self.pool.begin().await?;
+        let open = store::first_open_entry(&mut tx, statement, part, from).await?;
+        tx.rollback().await?;
         if let Some(entry_no) = open {
             waiting.entries.insert(part, entry_no);
         }

@@ -2,8 +2,10 @@
 
 mod cases;
 mod closings;
+mod exact;
 mod freezes;
 mod heard;
+mod joins;
 mod matching;
 mod missing;
 mod statements;
@@ -16,13 +18,15 @@ pub(crate) use closings::{
     Hindrances, Kept, books, closing, closing_before, equation, hindrances, insert_closing, stated,
     suspended,
 };
+pub(crate) use exact::{first_open_entry, settle_exact};
 pub(crate) use freezes::{freeze, thaw_by_officer, thaw_by_statement};
 pub(crate) use heard::{
-    Instructed, close_run, insert_clearing, insert_instructions, insert_results,
+    Instructed, InstructedLine, close_run, insert_clearing, insert_instructions, insert_results,
 };
+pub(crate) use joins::{join_by_hash, look_up_by_key};
 pub(crate) use matching::{
-    Received, claim_part, compare, contradicted, finish_statement, first_open_entry, insert_breaks,
-    insert_hits, insert_matched_part, look_up_by_key, received_statements, settle_exact, turnover,
+    Received, claim_part, compare, contradicted, finish_statement, insert_breaks, insert_hits,
+    insert_matched_part, received_statements, turnover,
 };
 pub(crate) use missing::{mentioned_runs, missing};
 pub(crate) use statements::{

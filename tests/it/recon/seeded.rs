@@ -67,6 +67,7 @@ async fn every_mistake_is_found_under_its_name_and_nothing_else() -> anyhow::Res
     rules_add_up(&pool, &expected).await?;
     the_checker_agrees(&ground, &expected).await?;
     a_changed_table_is_noticed(&ground, &pool).await?;
+    a_line_is_told_once(&pool, &day).await?;
 
     services.stop().await;
     stop.cancel();
@@ -97,12 +98,17 @@ async fn wires(ground: &Ground, pool: &PgPool, stop: &CancellationToken) -> anyh
     })
 }
 
-/// Says events and waits until reconciliation has heard all of everybody.
-async fn say(pool: &PgPool, day: &BankDay<'_>, events: Vec<Event>) -> anyhow::Result<()> {
+async fn tell(pool: &PgPool, day: &BankDay<'_>, events: Vec<Event>) -> anyhow::Result<()> {
     let mut tx = pool.begin().await?;
     let signers = made_up_signers(day.keys());
     messaging::append_signed(&mut tx, &signers, events, Utc::now()).await?;
     tx.commit().await?;
+    Ok(())
+}
+
+/// Says events and waits until reconciliation has heard all of everybody.
+async fn say(pool: &PgPool, day: &BankDay<'_>, events: Vec<Event>) -> anyhow::Result<()> {
+    tell(pool, day, events).await?;
     for speaker in speakers(day) {
         let begun = Instant::now();
         while !messaging::caught_up(pool, reconciliation::SERVICE, &speaker).await? {
@@ -236,5 +242,33 @@ async fn a_changed_table_is_noticed(ground: &Ground, pool: &PgPool) -> anyhow::R
     let (agrees, said): (bool, Value) = super::checked(ground).await?;
     assert!(!agrees);
     assert!(said["wrong"].as_u64() >= Some(71), "{said}");
+    Ok(())
+}
+
+/// What is said otherwise of a line than before has no effect, and is waited with until somebody has looked.
+async fn a_line_is_told_once(pool: &PgPool, day: &BankDay<'_>) -> anyhow::Result<()> {
+    let known = "SELECT (SELECT count(*) FROM reconciliation.instructions),
+        (SELECT count(*) FROM reconciliation.results)";
+    let before: (i64, i64) = sqlx::query_as(known).fetch_one(pool).await?;
+    let mut instructed = day.instructions(0);
+    instructed.message = Some(1);
+    instructed.lines = instructed.lines.split_off(150);
+    let mut answered = day.results(1);
+    answered.message_id = "again".to_owned();
+    answered.lines = answered.lines.split_off(150);
+    let speakers = [
+        events::bank_out(instructed.institution),
+        events::PAYMENTS.to_owned(),
+    ];
+    let now = Utc::now();
+    let events = vec![Event::of(&instructed, now), Event::of(&answered, now)];
+    tell(pool, day, events).await?;
+    sleep(Duration::from_secs(1)).await;
+    for speaker in speakers {
+        let heard = messaging::caught_up(pool, reconciliation::SERVICE, &speaker).await?;
+        assert!(!heard, "{speaker}");
+    }
+    let after: (i64, i64) = sqlx::query_as(known).fetch_one(pool).await?;
+    assert_eq!(after, before);
     Ok(())
 }

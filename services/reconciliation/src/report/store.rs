@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use super::{AgeingRow, CaseFilter, CaseRow, CaseState, FreezeRow, RuleRow, StatementRow, Waiting};
 use crate::Error;
 use crate::case::{Age, CaseNo};
-use crate::store::Kept;
+use crate::store::{Kept, join_by_hash};
 
 struct Row {
     institution: Institution,
@@ -199,6 +199,8 @@ pub(super) async fn waiting(
     pool: &PgPool,
     institution: Option<Institution>,
 ) -> Result<Waiting, Error> {
+    let mut tx = pool.begin().await?;
+    join_by_hash(&mut tx).await?;
     Ok(sqlx::query_as!(
         Waiting,
         r#"
@@ -217,7 +219,7 @@ pub(super) async fn waiting(
         "#,
         institution.map(Institution::number),
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *tx)
     .await?)
 }
 

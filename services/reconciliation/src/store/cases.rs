@@ -4,6 +4,7 @@ use events::{BreakKind, Resolution, ResultStatus};
 use sqlx::PgConnection;
 
 use super::Received;
+use super::joins::{join_by_hash, look_up_by_key};
 use crate::Error;
 use crate::case::{Case, CaseNo, LineStanding};
 use crate::command::{Decide, Propose};
@@ -90,9 +91,31 @@ pub(crate) async fn standings(
     let numbers: Vec<i32> = lines.iter().map(|it| it.line.0).collect();
     let rows = sqlx::query!(
         r#"
-        SELECT i.run_no AS "run_no: RunNo", i.part AS "part: Part", i.chunk AS "chunk: ChunkNo",
-            i.line AS "line: LineNo", i.institution AS "institution: Institution",
-            i.amount AS "amount: Money", r.status AS "status?: ResultStatus",
+        WITH asked AS MATERIALIZED (
+            SELECT run_no, part, chunk, array_agg(line) AS lines
+            FROM unnest($1::bigint[], $2::smallint[], $3::integer[], $4::integer[])
+                AS n (run_no, part, chunk, line)
+            GROUP BY run_no, part, chunk
+        ), told AS (
+            SELECT n.*, i.institution, NULL AS status, unnest(i.lines) AS line,
+                unnest(i.amounts) AS amount
+            FROM asked n CROSS JOIN LATERAL (
+                SELECT * FROM reconciliation.instructed_chunks i
+                WHERE (i.run_no, i.part, i.chunk) = (n.run_no, n.part, n.chunk) OFFSET 0) i
+            UNION ALL
+            SELECT n.*, NULL, a.status, unnest(a.lines), NULL
+            FROM asked n CROSS JOIN LATERAL (
+                SELECT * FROM reconciliation.answered_chunks a
+                WHERE (a.run_no, a.part, a.chunk) = (n.run_no, n.part, n.chunk) OFFSET 0) a
+        ), instructed AS MATERIALIZED (
+            SELECT run_no, part, chunk, line, max(institution) AS institution,
+                max(amount) AS amount, max(status) AS status
+            FROM told WHERE line = ANY (lines) GROUP BY run_no, part, chunk, line
+            HAVING max(institution) IS NOT NULL
+        )
+        SELECT i.run_no AS "run_no!: RunNo", i.part AS "part!: Part", i.chunk AS "chunk!: ChunkNo",
+            i.line AS "line!: LineNo", i.institution AS "institution!: Institution",
+            i.amount AS "amount!: Money", i.status AS "status?: ResultStatus",
             m.line IS NOT NULL AS "matched!",
             EXISTS (SELECT FROM reconciliation.breaks b
                 LEFT JOIN reconciliation.resolutions x
@@ -102,10 +125,7 @@ pub(crate) async fn standings(
             m.line IS NULL AND EXISTS (SELECT FROM reconciliation.breaks b
                 WHERE (b.run_no, b.part, b.chunk, b.line) = (i.run_no, i.part, i.chunk, i.line)
                     AND b.unsettled IS NOT NULL) AS "unsettled!"
-        FROM unnest($1::bigint[], $2::smallint[], $3::integer[], $4::integer[])
-            AS n (run_no, part, chunk, line)
-        JOIN reconciliation.instructions i USING (run_no, part, chunk, line)
-        LEFT JOIN reconciliation.results r USING (run_no, part, chunk, line)
+        FROM instructed i
         LEFT JOIN reconciliation.matches m USING (run_no, part, chunk, line)
         ORDER BY i.run_no, i.part, i.chunk, i.line
         "#,
@@ -362,27 +382,42 @@ pub(crate) async fn late_results(
     statement: &Received,
     part: Part,
 ) -> Result<Vec<(Case, EndToEndId)>, Error> {
+    join_by_hash(tx).await?;
     let rows = sqlx::query!(
         r#"
+        WITH open AS MATERIALIZED (
+            SELECT b.statement_no, b.break_no, b.amount, b.entry_no, b.run_no, b.chunk, b.line
+            FROM reconciliation.breaks b
+            WHERE b.part = $1 AND b.institution = $2 AND b.kind = 'debited_without_result'
+                -- Written as values, they are looked up by key.
+                AND (SELECT m.line FROM reconciliation.matches m WHERE
+                    (m.run_no, m.part, m.chunk, m.line) = (b.run_no, b.part, b.chunk, b.line))
+                    IS NULL
+                AND (SELECT x.break_no FROM reconciliation.resolutions x WHERE
+                    (x.part, x.institution, x.statement_no, x.break_no)
+                    = (b.part, b.institution, b.statement_no, b.break_no)) IS NULL
+        ), named AS MATERIALIZED (
+            SELECT DISTINCT run_no, chunk FROM open
+        ), credited AS MATERIALIZED (
+            SELECT n.run_no, n.chunk, unnest(a.lines) AS line
+            FROM named n CROSS JOIN LATERAL (
+                SELECT * FROM reconciliation.answered_chunks a
+                WHERE (a.run_no, a.part, a.chunk) = (n.run_no, $1, n.chunk)
+                    AND a.status = 'credited' OFFSET 0) a
+        )
         SELECT DISTINCT ON (b.run_no, b.chunk, b.line) b.statement_no, b.break_no,
             b.amount AS "amount: Money", b.entry_no, b.run_no AS "run!: RunNo",
             b.chunk AS "chunk!: ChunkNo", b.line AS "line!: LineNo"
-        FROM reconciliation.breaks b
-        JOIN reconciliation.results r USING (run_no, part, chunk, line)
-        LEFT JOIN reconciliation.matches m USING (run_no, part, chunk, line)
-        LEFT JOIN reconciliation.resolutions x
-            ON (x.part, x.institution, x.statement_no, x.break_no)
-            = (b.part, b.institution, b.statement_no, b.break_no)
-        WHERE b.part = $1 AND b.institution = $2 AND b.kind = 'debited_without_result'
-            AND r.status = 'credited' AND m.line IS NULL AND x.break_no IS NULL
+        FROM open b JOIN credited USING (run_no, chunk, line)
         ORDER BY b.run_no, b.chunk, b.line, b.statement_no, b.break_no LIMIT $3
         "#,
         part.number(),
         statement.institution.number(),
         LATE_MAX,
     )
-    .fetch_all(tx)
+    .fetch_all(&mut *tx)
     .await?;
+    look_up_by_key(tx).await?;
     let late = rows.into_iter().map(|it| {
         let no = CaseNo {
             institution: statement.institution,

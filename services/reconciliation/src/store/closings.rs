@@ -3,6 +3,7 @@ use domain::{Institution, Money};
 use events::BreakKind;
 use sqlx::PgConnection;
 
+use super::joins::join_by_hash;
 use crate::Error;
 use crate::closing::{
     Before, Books, DayReport, Difference, Equation, InFlight, Named, Stated, Sum,
@@ -175,6 +176,7 @@ pub(crate) async fn equation(
 }
 
 async fn ends(tx: &mut PgConnection, institution: Institution) -> Result<Vec<End>, Error> {
+    join_by_hash(tx).await?;
     Ok(sqlx::query_as!(
         End,
         r#"
@@ -182,7 +184,9 @@ async fn ends(tx: &mut PgConnection, institution: Institution) -> Result<Vec<End
             SELECT DISTINCT ON (b.run_no, b.part, b.chunk, b.line) b.run_no, b.part, b.chunk,
                 b.line, b.kind
             FROM reconciliation.breaks b
-            LEFT JOIN reconciliation.results r USING (run_no, part, chunk, line)
+            LEFT JOIN reconciliation.results r
+                ON (r.run_no, r.part, r.chunk, r.line) = (b.run_no, b.part, b.chunk, b.line)
+                AND r.institution = $1
             LEFT JOIN reconciliation.resolutions x
                 ON (x.part, x.institution, x.statement_no, x.break_no)
                 = (b.part, b.institution, b.statement_no, b.break_no)
@@ -206,8 +210,11 @@ async fn ends(tx: &mut PgConnection, institution: Institution) -> Result<Vec<End
                 WHEN r.status = 'rejected' THEN 'returned'
                 WHEN r.status = 'credited' THEN 'awaiting' ELSE 'without' END AS end_is
             FROM reconciliation.instructions i
-            LEFT JOIN reconciliation.results r USING (run_no, part, chunk, line)
-            LEFT JOIN reconciliation.matches m USING (run_no, part, chunk, line)
+            LEFT JOIN reconciliation.results r
+                ON (r.run_no, r.part, r.chunk, r.line) = (i.run_no, i.part, i.chunk, i.line)
+                AND r.institution = $1
+            LEFT JOIN reconciliation.matches m
+                ON (m.run_no, m.part, m.chunk, m.line) = (i.run_no, i.part, i.chunk, i.line)
             LEFT JOIN different d
                 ON (d.run_no, d.part, d.chunk, d.line) = (i.run_no, i.part, i.chunk, i.line)
                 AND m.line IS NULL

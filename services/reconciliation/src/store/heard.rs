@@ -1,92 +1,129 @@
-use domain::{Institution, Money, Position, RunNo};
-use events::{ClearingTold, ResultsApplied};
+use std::collections::{BTreeMap, HashSet};
+
+use domain::{ChunkNo, EndToEndId, Institution, LineNo, Money, Part, RunNo};
+use events::{AppliedResult, ClearingTold, ResultsApplied};
 use sqlx::PgConnection;
 
 use crate::Error;
+use crate::matching::Place;
 
-/// An instructed line as it is kept.
+/// What one message instructs of a chunk, as it is kept.
 pub(crate) struct Instructed {
-    pub position: Position,
+    pub institution: Institution,
+    pub run: RunNo,
+    pub chunk: ChunkNo,
+    pub lines: Vec<InstructedLine>,
+}
+
+pub(crate) struct InstructedLine {
+    pub line: LineNo,
     pub amount: Money,
     pub account_index: Option<Vec<u8>>,
 }
 
-/// Keeps lines of one institution; what is there already is left alone.
+/// Keeps what was instructed in one partition, a row a message.
 pub(crate) async fn insert_instructions(
     tx: &mut PgConnection,
-    institution: Institution,
-    lines: &[Instructed],
+    part: Part,
+    told: &mut [Instructed],
 ) -> Result<(), Error> {
+    if told.is_empty() {
+        return Ok(());
+    }
+    for it in &mut *told {
+        it.lines.sort_unstable_by_key(|it| it.line);
+    }
+    refuse_instructed_again(tx, part, told).await?;
     let mut copied = bulk::Rows::into(
-        "COPY reconciliation.instructions (run_no, part, chunk, line, institution, amount,
-            account_index) FROM STDIN (FORMAT binary)",
+        "COPY reconciliation.instructed_chunks (run_no, part, chunk, institution, lines, amounts,
+            account_indexes) FROM STDIN (FORMAT binary)",
         7,
     );
-    for line in lines {
-        let at = line.position;
+    for it in told.iter().filter(|it| !it.lines.is_empty()) {
+        let lines: Vec<i32> = it.lines.iter().map(|it| it.line.0).collect();
+        let amounts: Vec<Money> = it.lines.iter().map(|it| it.amount).collect();
+        let indexes = it.lines.iter().map(|it| it.account_index.as_deref());
+        let indexes: Vec<Option<&[u8]>> = indexes.collect();
         copied
             .row()
-            .with(at.run.0)
-            .with(at.part.number())
-            .with(at.chunk.0)
-            .with(at.line.0)
-            .with(institution.number())
-            .with(line.amount)
-            .with(line.account_index.as_deref())
+            .with(it.run.0)
+            .with(part.number())
+            .with(it.chunk.0)
+            .with(it.institution.number())
+            .with(lines)
+            .with(amounts)
+            .with(indexes)
             .end();
     }
     copied.send(tx).await?;
-    let mut named: Vec<i64> = lines.iter().map(|it| it.position.run.0).collect();
-    named.sort_unstable();
-    named.dedup();
+    insert_chunks(tx, part, told).await?;
+    count_instructed(tx, part, told).await
+}
+
+/// Whose the chunks are, and that their runs are open.
+async fn insert_chunks(
+    tx: &mut PgConnection,
+    part: Part,
+    told: &[Instructed],
+) -> Result<(), Error> {
+    let institutions: Vec<i32> = told.iter().map(|it| it.institution.number()).collect();
+    let runs: Vec<i64> = told.iter().map(|it| it.run.0).collect();
+    let chunks: Vec<i32> = told.iter().map(|it| it.chunk.0).collect();
     sqlx::query!(
         r#"
-        INSERT INTO reconciliation.runs (run_no) SELECT unnest($1::bigint[])
+        INSERT INTO reconciliation.runs (run_no)
+        SELECT DISTINCT r.run_no FROM unnest($1::bigint[]) AS r (run_no) ORDER BY r.run_no
         ON CONFLICT DO NOTHING
         "#,
-        &named,
+        &runs,
     )
     .execute(&mut *tx)
     .await?;
-    count_instructed(tx, institution, lines).await
+    sqlx::query!(
+        r#"
+        INSERT INTO reconciliation.chunks (institution, part, run_no, chunk)
+        SELECT DISTINCT c.institution, $1::smallint, c.run_no, c.chunk
+        FROM unnest($2::integer[], $3::bigint[], $4::integer[]) AS c (institution, run_no, chunk)
+        ON CONFLICT DO NOTHING
+        "#,
+        part.number(),
+        &institutions,
+        &runs,
+        &chunks,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 async fn count_instructed(
     tx: &mut PgConnection,
-    institution: Institution,
-    lines: &[Instructed],
+    part: Part,
+    told: &[Instructed],
 ) -> Result<(), Error> {
-    let parts: Vec<i16> = lines.iter().map(|it| it.position.part.number()).collect();
-    let amounts: Vec<Money> = lines.iter().map(|it| it.amount).collect();
-    let runs: Vec<i64> = lines.iter().map(|it| it.position.run.0).collect();
-    let chunks: Vec<i32> = lines.iter().map(|it| it.position.chunk.0).collect();
-    sqlx::query!(
-        r#"
-        INSERT INTO reconciliation.chunks (institution, part, run_no, chunk)
-        SELECT DISTINCT $1::integer, c.*
-        FROM unnest($2::smallint[], $3::bigint[], $4::integer[]) AS c
-        ON CONFLICT DO NOTHING
-        "#,
-        institution.number(),
-        &parts,
-        &runs,
-        &chunks,
-    )
-    .execute(&mut *tx)
-    .await?;
+    let mut sums = BTreeMap::<Institution, (i64, Money)>::new();
+    for it in told {
+        let (lines, total) = sums.entry(it.institution).or_default();
+        *lines += count(&it.lines);
+        let amounts = it.lines.iter().map(|it| it.amount);
+        *total = Money::sum(amounts.chain([*total]));
+    }
+    let institutions: Vec<i32> = sums.keys().map(|it| it.number()).collect();
+    let (lines, totals): (Vec<i64>, Vec<Money>) = sums.into_values().unzip();
     sqlx::query!(
         r#"
         INSERT INTO reconciliation.tallies AS t
             (institution, part, instructed_lines, instructed_total)
-        SELECT $1, part, count(*), sum(amount)
-        FROM unnest($2::smallint[], $3::numeric[]) AS l (part, amount) GROUP BY part ORDER BY part
+        SELECT s.institution, $1, s.lines, s.total
+        FROM unnest($2::integer[], $3::bigint[], $4::numeric[]) AS s (institution, lines, total)
         ON CONFLICT (institution, part) DO UPDATE
         SET instructed_lines = t.instructed_lines + excluded.instructed_lines,
             instructed_total = t.instructed_total + excluded.instructed_total
         "#,
-        institution.number(),
-        &parts,
-        &amounts as &[Money],
+        part.number(),
+        &institutions,
+        &lines,
+        &totals as &[Money],
     )
     .execute(tx)
     .await?;
@@ -104,30 +141,44 @@ pub(crate) async fn close_run(tx: &mut PgConnection, run_no: RunNo) -> Result<()
     Ok(())
 }
 
-/// Keeps results that took effect; what is there already is left alone.
+/// Keeps results that took effect, a row for each chunk and what is said the same of its lines.
 pub(crate) async fn insert_results(
     tx: &mut PgConnection,
     results: &ResultsApplied,
 ) -> Result<(), Error> {
+    refuse_answered_again(tx, results).await?;
+    let mut alike = BTreeMap::<_, Vec<&AppliedResult>>::new();
+    for it in &results.lines {
+        let what = (it.run_no, it.chunk, it.status, it.booked_on);
+        alike.entry(what).or_default().push(it);
+    }
     let mut copied = bulk::Rows::into(
-        "COPY reconciliation.results (run_no, part, chunk, line, institution, status, amount,
-            booked_on) FROM STDIN (FORMAT binary)",
+        "COPY reconciliation.answered_chunks (run_no, part, chunk, institution, status, booked_on,
+            lines, amounts) FROM STDIN (FORMAT binary)",
         8,
     );
-    for line in &results.lines {
+    for ((run, chunk, status, booked_on), mut lines) in alike {
+        lines.sort_unstable_by_key(|it| it.line);
+        let numbers: Vec<i32> = lines.iter().map(|it| it.line.0).collect();
+        let amounts: Vec<Money> = lines.iter().map(|it| it.amount).collect();
         copied
             .row()
-            .with(line.run_no.0)
+            .with(run.0)
             .with(results.part.number())
-            .with(line.chunk.0)
-            .with(line.line.0)
+            .with(chunk.0)
             .with(results.institution.number())
-            .with(line.status)
-            .with(line.amount)
-            .with(line.booked_on)
+            .with(status)
+            .with(booked_on)
+            .with(numbers)
+            .with(amounts)
             .end();
     }
     copied.send(tx).await?;
+    count_answered(tx, results).await?;
+    insert_contradictions(tx, results).await
+}
+
+async fn count_answered(tx: &mut PgConnection, results: &ResultsApplied) -> Result<(), Error> {
     let amounts = results.lines.iter().map(|it| it.amount);
     sqlx::query!(
         r#"
@@ -139,12 +190,16 @@ pub(crate) async fn insert_results(
         "#,
         results.institution.number(),
         results.part.number(),
-        i64::try_from(results.lines.len()).expect("a message fits in memory"),
+        count(&results.lines),
         Money::sum(amounts) as Money,
     )
-    .execute(&mut *tx)
+    .execute(tx)
     .await?;
-    insert_contradictions(tx, results).await
+    Ok(())
+}
+
+fn count<T>(lines: &[T]) -> i64 {
+    i64::try_from(lines.len()).expect("a message fits in memory")
 }
 
 /// Keeps how the clearing accounts stand, beside what the institution had answered by then.
@@ -181,6 +236,9 @@ async fn insert_contradictions(
     results: &ResultsApplied,
 ) -> Result<(), Error> {
     let refused = &results.refused;
+    if refused.is_empty() {
+        return Ok(());
+    }
     let at = || refused.iter().map(|it| it.end_to_end_id);
     let runs: Vec<i64> = at().map(|it| it.run.0).collect();
     let chunks: Vec<i32> = at().map(|it| it.chunk.0).collect();
@@ -206,5 +264,130 @@ async fn insert_contradictions(
     )
     .execute(tx)
     .await?;
+    Ok(())
+}
+
+/// Lines of a chunk that are kept.
+struct Kept {
+    run_no: RunNo,
+    chunk: ChunkNo,
+    lines: Vec<i32>,
+}
+
+/// From which to which line of each chunk something is told.
+#[derive(Default)]
+struct Stretches {
+    runs: Vec<i64>,
+    chunks: Vec<i32>,
+    firsts: Vec<i32>,
+    lasts: Vec<i32>,
+}
+
+impl Stretches {
+    fn of(told: impl Iterator<Item = Place>) -> Stretches {
+        let mut ends = BTreeMap::<(RunNo, ChunkNo), (i32, i32)>::new();
+        for (run, chunk, LineNo(line)) in told {
+            let (first, last) = ends.entry((run, chunk)).or_insert((line, line));
+            (*first, *last) = ((*first).min(line), (*last).max(line));
+        }
+        let mut stretches = Stretches::default();
+        for ((run, chunk), (first, last)) in ends {
+            stretches.runs.push(run.0);
+            stretches.chunks.push(chunk.0);
+            stretches.firsts.push(first);
+            stretches.lasts.push(last);
+        }
+        stretches
+    }
+}
+
+/// A line is instructed once. The key of a row holds its first line only, so that no other stands in an
+/// earlier row is seen to here; whoever hears a partition has its cursor, and hears it alone.
+async fn refuse_instructed_again(
+    tx: &mut PgConnection,
+    part: Part,
+    told: &[Instructed],
+) -> Result<(), Error> {
+    let places = || {
+        let chunks = told.iter();
+        chunks.flat_map(|of| of.lines.iter().map(|it| (of.run, of.chunk, it.line)))
+    };
+    let asked = Stretches::of(places());
+    let kept = sqlx::query_as!(
+        Kept,
+        r#"
+        SELECT k.run_no AS "run_no: RunNo", k.chunk AS "chunk: ChunkNo", k.lines
+        FROM unnest($2::bigint[], $3::integer[], $4::integer[], $5::integer[])
+            AS n (run_no, chunk, first, last)
+        CROSS JOIN LATERAL (
+            SELECT i.run_no, i.chunk, i.lines FROM reconciliation.instructed_chunks i
+            WHERE (i.run_no, i.part, i.chunk) = (n.run_no, $1, n.chunk)
+                AND i.first_line <= n.last AND i.lines[cardinality(i.lines)] >= n.first
+            OFFSET 0
+        ) k
+        "#,
+        part.number(),
+        &asked.runs,
+        &asked.chunks,
+        &asked.firsts,
+        &asked.lasts,
+    )
+    .fetch_all(tx)
+    .await?;
+    refuse_again(kept, places(), part)
+}
+
+/// A line is answered once, as it is instructed once.
+async fn refuse_answered_again(
+    tx: &mut PgConnection,
+    results: &ResultsApplied,
+) -> Result<(), Error> {
+    let places = || {
+        let lines = results.lines.iter();
+        lines.map(|it| (it.run_no, it.chunk, it.line))
+    };
+    let asked = Stretches::of(places());
+    let kept = sqlx::query_as!(
+        Kept,
+        r#"
+        SELECT k.run_no AS "run_no: RunNo", k.chunk AS "chunk: ChunkNo", k.lines
+        FROM unnest($2::bigint[], $3::integer[], $4::integer[], $5::integer[])
+            AS n (run_no, chunk, first, last)
+        CROSS JOIN LATERAL (
+            SELECT a.run_no, a.chunk, a.lines FROM reconciliation.answered_chunks a
+            WHERE (a.run_no, a.part, a.chunk) = (n.run_no, $1, n.chunk)
+                AND a.first_line <= n.last AND a.lines[cardinality(a.lines)] >= n.first
+            OFFSET 0
+        ) k
+        "#,
+        results.part.number(),
+        &asked.runs,
+        &asked.chunks,
+        &asked.firsts,
+        &asked.lasts,
+    )
+    .fetch_all(tx)
+    .await?;
+    refuse_again(kept, places(), results.part)
+}
+
+fn refuse_again(
+    kept: Vec<Kept>,
+    told: impl Iterator<Item = Place>,
+    part: Part,
+) -> Result<(), Error> {
+    let lines = |it: Kept| (it.lines.into_iter()).map(move |no| (it.run_no, it.chunk, LineNo(no)));
+    let mut seen: HashSet<Place> = kept.into_iter().flat_map(lines).collect();
+    for (run, chunk, line) in told {
+        if !seen.insert((run, chunk, line)) {
+            let line = EndToEndId {
+                run,
+                part,
+                chunk,
+                line,
+            };
+            return Err(Error::ToldAgain(line));
+        }
+    }
     Ok(())
 }

@@ -1,8 +1,9 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{ChunkNo, Institution, LineNo, Money, Part, RunNo};
-use events::{Break, BreakKind, EntryKind, MatchedRun, ResultStatus};
+use events::{Break, BreakKind, EntryKind, ResultStatus};
 use sqlx::{PgConnection, PgPool};
 
+use super::joins::{join_by_hash, look_up_by_key};
 use crate::Error;
 use crate::matching::{Compared, FoundLine, RuleHits};
 
@@ -79,131 +80,6 @@ pub(crate) async fn claim_part(
     Ok(open)
 }
 
-/// The first entry from `entry_no` on that may still get its instruction or its result.
-pub(crate) async fn first_open_entry(
-    tx: &mut PgConnection,
-    statement: &Received,
-    part: Part,
-    entry_no: i64,
-) -> Result<Option<i64>, Error> {
-    Ok(sqlx::query_scalar!(
-        r#"
-        SELECT e.entry_no FROM reconciliation.entries e
-        LEFT JOIN reconciliation.instructions i
-            ON (i.run_no, i.part, i.chunk, i.line) = (e.run_no, e.part, e.chunk, e.line)
-        LEFT JOIN reconciliation.results r
-            ON (r.run_no, r.part, r.chunk, r.line) = (e.run_no, e.part, e.chunk, e.line)
-        WHERE e.part = $1 AND e.institution = $2 AND e.statement_no = $3 AND e.entry_no >= $4
-            AND e.run_no > 0 AND e.entry_kind = 'payment'
-            -- What another institution was instructed to pay is settled: it is none of this one's.
-            AND (i.institution IS NULL OR (i.institution = e.institution AND r.status IS NULL))
-        ORDER BY e.entry_no LIMIT 1
-        "#,
-        part.number(),
-        statement.institution.number(),
-        statement.statement_no,
-        entry_no,
-    )
-    .fetch_optional(tx)
-    .await?)
-}
-
-/// Looks rows up by their keys. A table that has just grown has no statistics, and a plan made
-/// without them would read all of it for each partition.
-pub(crate) async fn look_up_by_key(tx: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!(
-        r#"
-        SELECT set_config('enable_hashjoin', 'off', true) AS "hash",
-            set_config('enable_mergejoin', 'off', true) AS "merge"
-        "#
-    )
-    .fetch_one(tx)
-    .await?;
-    Ok(())
-}
-
-/// What agreed.
-#[derive(Default)]
-pub(crate) struct Settled {
-    pub runs: Vec<MatchedRun>,
-    /// Numbers of the entries.
-    pub entries: Vec<i64>,
-    /// Lines that are for another day than the bank's result said.
-    pub other_day: Vec<FoundLine>,
-}
-
-/// Settles every payment of the partition on which id, amount, account, institution and status
-/// agree, the entry with the lowest number first.
-pub(crate) async fn settle_exact(
-    tx: &mut PgConnection,
-    statement: &Received,
-    part: Part,
-) -> Result<Settled, Error> {
-    let rows = sqlx::query!(
-        r#"
-        WITH settled AS (
-            INSERT INTO reconciliation.matches (run_no, part, chunk, line, institution,
-                statement_no, entry_no, amount, other_day)
-            SELECT e.run_no, e.part, e.chunk, e.line, e.institution, e.statement_no, e.entry_no,
-                e.amount, coalesce(e.booked_on <> r.booked_on, false)
-            FROM reconciliation.entries e
-            JOIN reconciliation.instructions i
-                ON (i.run_no, i.part, i.chunk, i.line) = (e.run_no, e.part, e.chunk, e.line)
-                AND (i.institution, i.amount) = (e.institution, e.amount)
-                AND i.account_index IS NOT DISTINCT FROM e.account_index
-            JOIN reconciliation.results r
-                ON (r.run_no, r.part, r.chunk, r.line) = (e.run_no, e.part, e.chunk, e.line)
-                AND r.status = 'credited'
-            WHERE e.part = $1 AND e.institution = $2 AND e.statement_no = $3
-                AND e.entry_kind = 'payment'
-            ORDER BY e.entry_no
-            ON CONFLICT DO NOTHING
-            RETURNING run_no, chunk, line, entry_no, amount, other_day
-        )
-        SELECT s.run_no AS "run_no!: RunNo", NULL::integer AS "chunk: ChunkNo",
-            NULL::integer AS "line: LineNo", NULL::bigint AS entry_no, count(*) AS "lines!",
-            sum(s.amount) AS "total!: Money", array_agg(s.entry_no) AS entries,
-            count(b.unsettled) AS "found_lines!",
-            coalesce(sum(b.unsettled), 0) AS "found_total!: Money"
-        FROM settled s
-        LEFT JOIN reconciliation.breaks b
-            ON (b.run_no, b.part, b.chunk, b.line) = (s.run_no, $1, s.chunk, s.line)
-            AND b.unsettled IS NOT NULL
-        GROUP BY s.run_no
-        UNION ALL
-        SELECT run_no, chunk, line, entry_no, 1, amount, NULL, 0, 0 FROM settled WHERE other_day
-        "#,
-        part.number(),
-        statement.institution.number(),
-        statement.statement_no,
-    )
-    .fetch_all(tx)
-    .await?;
-    let mut settled = Settled::default();
-    for it in rows {
-        let (run_no, total) = (it.run_no, it.total);
-        if let Some((chunk, line)) = it.chunk.zip(it.line) {
-            settled.other_day.push(FoundLine {
-                run_no,
-                chunk,
-                line,
-                entry_no: it.entry_no,
-                amount: total,
-            });
-        } else {
-            settled.entries.extend(it.entries.unwrap_or_default());
-            settled.runs.push(MatchedRun {
-                run_no,
-                lines: it.lines,
-                total,
-                found_lines: it.found_lines,
-                found_total: it.found_total,
-            });
-        }
-    }
-    Ok(settled)
-}
-
 /// The next entries after `entry_no` that are not among those settled, beside what is known of their
 /// lines: those that bring money back, or the others.
 pub(crate) async fn compare(
@@ -214,7 +90,8 @@ pub(crate) async fn compare(
     (returns, entry_no): (bool, i64),
     limit: i64,
 ) -> Result<Vec<Compared>, Error> {
-    Ok(sqlx::query_as!(
+    join_by_hash(tx).await?;
+    let compared = sqlx::query_as!(
         Compared,
         r#"
         WITH odd AS MATERIALIZED (
@@ -223,6 +100,19 @@ pub(crate) async fn compare(
                 AND (e.entry_kind = 'return') = $5
                 AND e.entry_no NOT IN (SELECT unnest($7::bigint[]))
             ORDER BY e.entry_no LIMIT $6
+        ), named AS MATERIALIZED (
+            SELECT DISTINCT run_no, chunk FROM odd WHERE run_no > 0
+        ), instructed AS MATERIALIZED (
+            SELECT n.run_no, n.chunk, i.institution, unnest(i.lines) AS line,
+                unnest(i.amounts) AS amount, unnest(i.account_indexes) AS account_index
+            FROM named n CROSS JOIN LATERAL (
+                SELECT * FROM reconciliation.instructed_chunks i
+                WHERE (i.run_no, i.part, i.chunk) = (n.run_no, $1, n.chunk) OFFSET 0) i
+        ), answered AS MATERIALIZED (
+            SELECT n.run_no, n.chunk, a.status, unnest(a.lines) AS line
+            FROM named n CROSS JOIN LATERAL (
+                SELECT * FROM reconciliation.answered_chunks a
+                WHERE (a.run_no, a.part, a.chunk) = (n.run_no, $1, n.chunk) OFFSET 0) a
         )
         SELECT e.entry_no, e.run_no AS "run_no: RunNo", e.chunk AS "chunk: ChunkNo",
             e.line AS "line: LineNo", e.entry_kind AS "kind: EntryKind",
@@ -240,10 +130,8 @@ pub(crate) async fn compare(
                 (b.run_no, b.part, b.chunk, b.line) = (e.run_no, e.part, e.chunk, e.line)
                 AND b.unsettled IS NOT NULL) AS "unsettled!"
         FROM odd e
-        LEFT JOIN reconciliation.instructions i
-            ON (i.run_no, i.part, i.chunk, i.line) = (e.run_no, e.part, e.chunk, e.line)
-        LEFT JOIN reconciliation.results r
-            ON (r.run_no, r.part, r.chunk, r.line) = (e.run_no, e.part, e.chunk, e.line)
+        LEFT JOIN instructed i USING (run_no, chunk, line)
+        LEFT JOIN answered r USING (run_no, chunk, line)
         ORDER BY e.entry_no
         "#,
         part.number(),
@@ -254,8 +142,10 @@ pub(crate) async fn compare(
         limit,
         settled,
     )
-    .fetch_all(tx)
-    .await?)
+    .fetch_all(&mut *tx)
+    .await?;
+    look_up_by_key(tx).await?;
+    Ok(compared)
 }
 
 /// What a statement says of a partition.

@@ -54,24 +54,26 @@ pub(crate) async fn missing(
     Ok(sqlx::query_as!(
         FoundLine,
         r#"
-        SELECT r.run_no AS "run_no: RunNo", r.chunk AS "chunk: ChunkNo", r.line AS "line: LineNo",
-            NULL::bigint AS entry_no, r.amount AS "amount: Money"
+        SELECT c.run_no AS "run_no: RunNo", c.chunk AS "chunk: ChunkNo", l.line AS "line!: LineNo",
+            NULL::bigint AS entry_no, l.amount AS "amount!: Money"
         FROM reconciliation.chunks c
-        -- A chunk's rows lie together on both sides: reading them is less than looking each up.
+        -- A chunk's lines are held against its matches at once: less than looking each up.
         CROSS JOIN LATERAL (
-            SELECT r.line FROM reconciliation.results r
-            WHERE (r.run_no, r.part, r.chunk) = (c.run_no, c.part, c.chunk)
-                AND r.institution = c.institution AND r.status = 'credited'
-                AND r.booked_on <= $4 AND (r.booked_on < $4 OR r.run_no = ANY($5))
-            EXCEPT
-            SELECT m.line FROM reconciliation.matches m
-            WHERE (m.run_no, m.part, m.chunk) = (c.run_no, c.part, c.chunk)
+            SELECT s.line, max(s.amount) AS amount FROM (
+                SELECT unnest(a.lines) AS line, unnest(a.amounts) AS amount, false AS is_settled
+                FROM reconciliation.answered_chunks a
+                WHERE (a.run_no, a.part, a.chunk) = (c.run_no, c.part, c.chunk)
+                    AND a.institution = c.institution AND a.status = 'credited'
+                    AND a.booked_on <= $4 AND (a.booked_on < $4 OR a.run_no = ANY($5))
+                UNION ALL
+                SELECT m.line, NULL, true FROM reconciliation.matches m
+                WHERE (m.run_no, m.part, m.chunk) = (c.run_no, c.part, c.chunk)
+            ) s
+            GROUP BY s.line HAVING NOT bool_or(s.is_settled)
         ) l
-        JOIN reconciliation.results r
-            ON (r.run_no, r.part, r.chunk, r.line) = (c.run_no, c.part, c.chunk, l.line)
         WHERE c.run_no = ANY($1) AND c.part = $2 AND c.institution = $3
             AND NOT EXISTS (SELECT FROM reconciliation.breaks b WHERE
-                (b.run_no, b.part, b.chunk, b.line) = (r.run_no, r.part, r.chunk, r.line)
+                (b.run_no, b.part, b.chunk, b.line) = (c.run_no, c.part, c.chunk, l.line)
                 AND b.unsettled IS NOT NULL)
         "#,
         &all,

@@ -16,6 +16,9 @@ enum Of {
     Person,
     /// Those of kept people's lines, by the column of the line's number.
     Line(&'static str),
+    /// All rows, in whose arrays are only kept people's lines: by those of the lines' numbers, and beside
+    /// them.
+    Lines(&'static [&'static str]),
     /// What was said, from when the run was opened.
     Said,
 }
@@ -39,8 +42,14 @@ const TABLES: [(&str, Of); 25] = [
     ("accounts.runs", Of::Run),
     ("accounts.ways", Of::Person),
     ("reconciliation.runs", Of::Run),
-    ("reconciliation.instructions", Of::Line("line")),
-    ("reconciliation.results", Of::Line("line")),
+    (
+        "reconciliation.instructed_chunks",
+        Of::Lines(&["lines", "amounts", "account_indexes"]),
+    ),
+    (
+        "reconciliation.answered_chunks",
+        Of::Lines(&["lines", "amounts"]),
+    ),
     ("reconciliation.chunks", Of::Run),
     ("reconciliation.pages", Of::Run),
     ("reconciliation.entries", Of::Line("line")),
@@ -88,7 +97,7 @@ pub(in super::super) async fn set_aside(
     for (table, of) in TABLES {
         let kept = match of {
             Of::Run if table == "ledger.journals" => format!("t.run_no = {}", run.0),
-            Of::Run => "true".to_owned(),
+            Of::Run | Of::Lines(_) => "true".to_owned(),
             Of::Person => format!("t.person_no IN (SELECT person_no FROM {SCHEMA}.kept)"),
             Of::Line(line) => format!(
                 "(t.part, t.chunk, t.{line}) IN (SELECT part, chunk, line FROM {SCHEMA}.kept)"
@@ -98,12 +107,36 @@ pub(in super::super) async fn set_aside(
         let name = set_aside_name(table);
         let copy = format!("CREATE TABLE {name} AS SELECT t.* FROM {table} t WHERE {kept}");
         sqlx::raw_sql(AssertSqlSafe(copy)).execute(owner).await?;
+        if let Of::Lines(arrays) = of {
+            let leave = leaving(&name, arrays);
+            sqlx::raw_sql(AssertSqlSafe(leave)).execute(owner).await?;
+        }
     }
     let kept: i64 =
         sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {SCHEMA}.kept")))
             .fetch_one(owner)
             .await?;
     Ok(kept.unsigned_abs())
+}
+
+/// What leaves only kept people's lines in the arrays of rows that are set aside, the first of which has
+/// the lines' numbers; rows without any go.
+fn leaving(name: &str, arrays: &[&str]) -> String {
+    let each = |form: &str| {
+        let columns: Vec<String> = arrays.iter().map(|it| form.replace("{}", it)).collect();
+        columns.join(", ")
+    };
+    let line = arrays[0];
+    format!(
+        "UPDATE {name} t SET ({}) = (
+            SELECT {} FROM unnest({}) AS u ({})
+            JOIN {SCHEMA}.kept k ON (k.part, k.chunk, k.line) = (t.part, t.chunk, u.{line}));
+        DELETE FROM {name} WHERE {line} IS NULL",
+        each("{}"),
+        each(&format!("array_agg(u.{{}} ORDER BY u.{line})")),
+        each("t.{}"),
+        each("{}"),
+    )
 }
 
 fn set_aside_name(table: &str) -> String {
