@@ -125,7 +125,7 @@ fn happened(told: &LifeEventTold) -> Result<Word, Refusal> {
 }
 
 /// An opened run freezes its partition: whoever is enrolled now is determined by the law of now,
-/// nobody and nothing later. The first people are at once, the workers go on with the others.
+/// nobody and nothing later.
 async fn on_run_opened(
     tx: &mut PgConnection,
     laws: &Laws,

@@ -9,7 +9,7 @@ use rules::{Bench, Law};
 use serde_json::value::RawValue;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::Notify;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::determination::{decide, inputs_json, overlapping};
 use crate::law::{LawInForce, Laws};
@@ -22,6 +22,9 @@ use crate::{Error, reconsider};
 pub(crate) const WORKERS: usize = 4;
 /// People determined in one transaction.
 const BATCH: i64 = 5000;
+/// In how small a partition all people are determined in the transaction that freezes it. Those of
+/// several partitions are side by side, and more of them than workers: large ones would crowd.
+const FEW: i64 = 100;
 /// How long a run whose law is missing is put off.
 const LAW_RETRY: TimeDelta = TimeDelta::seconds(30);
 const IDLE: Duration = Duration::from_millis(500);
@@ -66,15 +69,12 @@ async fn step(ctx: &Context, laws: &Laws, now: DateTime<Utc>) -> Result<bool, Er
     let Some(freeze) = store::take_freeze(&mut tx, now).await? else {
         return Ok(false);
     };
-    let span = tracing::info_span!(
-        "determine",
-        otel.name = "eligibility determines",
-        service = crate::SERVICE,
-        run = freeze.run_no.0,
-        part = freeze.part.number(),
-    );
+    let span = span_of(&freeze);
     messaging::follow_trace(&span, freeze.trace.as_deref());
-    let determined = determine_batch(&mut tx, freeze.clone(), laws, now)
+    let persons = next_people(&mut tx, &freeze, BATCH).await?;
+    let is_last = i64::try_from(persons.len()).is_ok_and(|it| it < BATCH);
+    let next = (&persons[..], is_last);
+    let determined = determine_people(&mut tx, freeze.clone(), next, laws, now)
         .instrument(span)
         .await;
     if let Err(error @ Error::Undecided(_)) = determined {
@@ -89,17 +89,33 @@ async fn step(ctx: &Context, laws: &Laws, now: DateTime<Utc>) -> Result<bool, Er
     Ok(true)
 }
 
-/// Determines the first people of a partition in the transaction that freezes it: of a small programme
-/// these are all, and a step of its own would only be waited for. What the law does not decide is left
-/// to the workers, who put it off.
+fn span_of(freeze: &Freeze) -> Span {
+    tracing::info_span!(
+        "determine",
+        otel.name = "eligibility determines",
+        service = crate::SERVICE,
+        run = freeze.run_no.0,
+        part = freeze.part.number(),
+    )
+}
+
+/// Determines a small partition in the transaction that freezes it: a step of its own would only be
+/// waited for. A large one is left to the workers, and so is what the law does not decide: they put it
+/// off.
 pub(crate) async fn begin(
     tx: &mut PgConnection,
     freeze: Freeze,
     laws: &Laws,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    let persons = next_people(tx, &freeze, FEW).await?;
+    if i64::try_from(persons.len()).is_ok_and(|it| it >= FEW) {
+        return Ok(());
+    }
+    let span = span_of(&freeze);
     let mut inner = tx.begin().await?;
-    match determine_batch(&mut inner, freeze, laws, now).await {
+    let determined = determine_people(&mut inner, freeze, (&persons, true), laws, now);
+    match determined.instrument(span).await {
         Ok(()) => inner.commit().await?,
         Err(error @ (Error::Database(_) | Error::Messaging(_))) => return Err(error),
         Err(_) => inner.rollback().await?,
@@ -107,20 +123,29 @@ pub(crate) async fn begin(
     Ok(())
 }
 
-async fn determine_batch(
+async fn next_people(
+    tx: &mut PgConnection,
+    freeze: &Freeze,
+    limit: i64,
+) -> Result<Vec<i64>, Error> {
+    let key = (freeze.part, freeze.programme);
+    store::next_people(tx, key, freeze.last_person, freeze.frozen_at, limit).await
+}
+
+/// Determines the next people of a partition; with the last of them it is done.
+async fn determine_people(
     tx: &mut PgConnection,
     mut freeze: Freeze,
+    (persons, is_last): (&[i64], bool),
     laws: &Laws,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let in_force = laws.numbered(tx, freeze.law_no).await?;
     let law = &in_force.law;
-    let (key, after) = ((freeze.part, freeze.programme), freeze.last_person);
-    let persons = store::next_people(tx, key, after, freeze.frozen_at, BATCH).await?;
-    let (decided, withdrawn) = decided(tx, &freeze, laws, law, &persons).await?;
+    let (decided, withdrawn) = decided(tx, &freeze, laws, law, persons).await?;
     store::insert_determinations(tx, &freeze, &decided).await?;
     let mut said = entitlements(&mut freeze, decided, law, now)?;
-    freeze.done = i64::try_from(persons.len()).is_ok_and(|it| it < BATCH);
+    freeze.done = is_last;
     if let Some(last) = persons.last() {
         freeze.last_person = PersonNo(*last);
     }
