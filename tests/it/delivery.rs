@@ -1,5 +1,7 @@
 //! Effects exactly once over delivery at least once: gaps, lost tails, events that fail.
 
+mod joined;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -12,8 +14,8 @@ use domain::Part;
 use events::Event;
 use futures::StreamExt;
 use messaging::{
-    Delivered, Handler, Judged, Leases, Relay, Subscription, Verdict, Wires, append, consume,
-    register,
+    Delivered, Handler, Judged, Leases, Manner, Relay, Subscription, Verdict, Wires, append,
+    consume, register,
 };
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -98,6 +100,14 @@ impl Handler for Listener {
         Ok(())
     }
 
+    fn manner(&self, subject: &str) -> Manner {
+        match subject.rsplit('.').nth(1) {
+            Some("joint") => Manner::Joined,
+            Some("later") => Manner::Later,
+            _ => Manner::Alone,
+        }
+    }
+
     fn applied(&self) {
         // Most tests do not listen.
         let _ = self.told.try_send(());
@@ -149,7 +159,7 @@ impl Talk {
             id: Uuid::now_v7(),
             speaker: SPEAKER.to_owned(),
             part,
-            subject: format!("{SPEAKER}.{part}.said.v1"),
+            subject: format!("{SPEAKER}.{part}.{}.v1", manner(body)),
             body: body.as_bytes().to_vec(),
         };
         let mut tx = self.wires.pool.begin().await?;
@@ -238,6 +248,14 @@ impl Talk {
 
 fn relay_with(wires: Wires) -> JoinHandle<()> {
     tokio::spawn(Relay::new(wires, vec![SPEAKER.to_owned()]).run())
+}
+
+/// By its first word.
+fn manner(body: &str) -> &str {
+    match body.split(',').next() {
+        Some(it @ ("joint" | "later")) => it,
+        _ => "said",
+    }
 }
 
 fn part(number: i16) -> Part {

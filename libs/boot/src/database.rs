@@ -23,6 +23,11 @@ const SESSION: [(&str, &str); 3] = [
 /// that sleeps, and other instances wait for the locks that it holds.
 const ASLEEP: [(&str, &str); 1] = [("idle_in_transaction_session_timeout", "5s")];
 
+/// How a service's statements are planned: once, for whatever values. They are few, look rows up by
+/// keys or go through sets, and planned anew each time would cost more than they do. Compiling is for
+/// reports.
+const PLANNED_ONCE: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("jit", "off")];
+
 /// Ends a transaction that a former borrower left open; does nothing, and says nothing, when there
 /// is none.
 ///
@@ -60,7 +65,9 @@ pub async fn connect_instance(
     (role, instance): (&str, Uuid),
     connections: u32,
 ) -> Result<PgPool, BootError> {
-    let options = options(url, Some(role))?.options(ASLEEP);
+    let options = options(url, Some(role))?
+        .options(ASLEEP)
+        .options(PLANNED_ONCE);
     let named = options.application_name(&format!("{role} {instance}"));
     pool(named, connections).await
 }

@@ -121,6 +121,12 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// Whether what has this subject tells such a fact.
+pub fn tells<F: Fact>(subject: &str) -> bool {
+    let before = subject.strip_suffix(F::NAME);
+    before.is_some_and(|it| it.ends_with('.'))
+}
+
 fn kind_of<F: Fact>() -> String {
     format!("vn.ansinh.{}", F::NAME)
 }

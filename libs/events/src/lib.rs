@@ -29,7 +29,7 @@ pub use eligibility::{
     PersonsRegistered, RateCited, RegisteredPerson, WithdrawnLine,
 };
 pub use enquiry::{Enquiries, Enquiry, StandingAtBank, StandingLine, Standings, bank_in_standings};
-pub use envelope::{CONTENT_TYPE, Envelope, Event, Fact, MalformedEvent};
+pub use envelope::{CONTENT_TYPE, Envelope, Event, Fact, MalformedEvent, tells};
 pub use payments::{
     AppliedResult, ClearingTold, FailedWay, RefusedResult, ReissueLine, ReissuesOpened,
     ResultsApplied, RunClosed, RunOpened,

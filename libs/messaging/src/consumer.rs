@@ -12,7 +12,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use sqlx::PgConnection;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::delivered::Delivered;
 use crate::leases::Claim;
@@ -61,6 +61,29 @@ pub enum Verdict {
     Halt,
 }
 
+/// How an event is applied beside those of other partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Manner {
+    /// The listener does nothing with it: only its cursor moves, some time, with others.
+    Later,
+    /// Small ones share a transaction: each alone would wait for a commit of its own. Only where what
+    /// it locks beside its partition is locked by nobody who waits for another partition.
+    Joined,
+    /// By a transaction of its partition.
+    Alone,
+}
+
+impl Manner {
+    /// How long others are waited for.
+    fn patience(self) -> Duration {
+        match self {
+            Manner::Later => Duration::from_millis(50),
+            Manner::Joined => Duration::from_millis(2),
+            Manner::Alone => Duration::ZERO,
+        }
+    }
+}
+
 /// An error that says what to do next.
 pub trait Judged: std::error::Error + From<sqlx::Error> + Send {
     fn verdict(&self) -> Verdict;
@@ -77,6 +100,11 @@ pub trait Handler: Send + Sync + 'static {
         batch: &[Delivered],
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// How an event with this subject is applied.
+    fn manner(&self, _subject: &str) -> Manner {
+        Manner::Alone
+    }
 
     /// What was applied is committed: who waits for it may look.
     fn applied(&self) {}
@@ -202,12 +230,7 @@ impl<'a, H: Handler> Ear<'a, H> {
                     let Some(first) = next.map_err(|it| nats(&it))? else {
                         return Err(Error::Nats("the pull ended".to_owned()));
                     };
-                    let mut taken = vec![first];
-                    while taken.len() < self.pull_max()
-                        && let Some(Ok(Some(more))) = messages.try_next().now_or_never()
-                    {
-                        taken.push(more);
-                    }
+                    let taken = self.gather(first, &mut messages).await;
                     self.take(taken).await;
                 }
                 Some(mut told) = watermarks.next() => {
@@ -219,6 +242,28 @@ impl<'a, H: Handler> Ear<'a, H> {
                 }
             }
         }
+    }
+
+    /// What is here, and what comes soon where it would be applied together.
+    async fn gather(&self, first: Message, messages: &mut pull::Stream) -> Vec<Message> {
+        let mut manner = self.handler.manner(&first.subject);
+        let mut taken = vec![first];
+        while taken.len() < self.pull_max() {
+            let more = match messages.try_next().now_or_never() {
+                Some(more) => more,
+                None => match timeout(manner.patience(), messages.try_next()).await {
+                    Ok(more) => more,
+                    Err(_) => break,
+                },
+            };
+            // What fails here fails again when it is asked for next.
+            let Ok(Some(more)) = more else {
+                break;
+            };
+            manner = manner.max(self.handler.manner(&more.subject));
+            taken.push(more);
+        }
+        taken
     }
 
     async fn pull(&self) -> Result<pull::Stream, Error> {

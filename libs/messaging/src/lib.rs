@@ -35,7 +35,7 @@ mod trace;
 mod turns;
 
 pub use command::{Answer, Command, CommandError, CommandHandler, Problem, ask, serve};
-pub use consumer::{Handler, Judged, Subscription, Verdict, consume, consume_as_bank};
+pub use consumer::{Handler, Judged, Manner, Subscription, Verdict, consume, consume_as_bank};
 pub use delivered::Delivered;
 pub use error::Error;
 pub use evidence::{SignedMessage, each_message};

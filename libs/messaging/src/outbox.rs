@@ -83,9 +83,7 @@ pub async fn append_signed(
             (head.seq, head.hash) = (seq, hash);
         }
     }
-    store::insert_outbox(tx, &rows, now).await?;
-    store::move_heads(tx, &heads).await?;
-    store::wake_relays(tx, &heads).await
+    store::insert_outbox(tx, &rows, &heads, now).await
 }
 
 /// By the sender, over all that the event is and where it stands.

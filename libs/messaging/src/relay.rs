@@ -167,6 +167,7 @@ impl Relay {
         if let Some(role) = &self.wires.role {
             store::set_role(&mut connection, role).await?;
         }
+        store::keep_plans(&mut connection).await?;
         let mut listener = PgListener::connect(&self.wires.database_url).await?;
         listener.listen(store::WAKE).await?;
         let mut redrives = futures::stream::SelectAll::new();

@@ -10,7 +10,7 @@ mod outbox;
 pub(crate) use evidence::{Kept, Refused, each_kept, insert_refused, receive};
 pub use evidence::{RefusedRow, refused};
 pub use files::{BankFile, insert_file};
-pub(crate) use inbox::{Place, cursors, lock_cursor, move_cursor, open_cursors, park};
+pub(crate) use inbox::{Place, cursors, lock_cursors, move_cursors, open_cursors, park};
 pub use inbox::{caught_up, parked};
 pub use keys::{KeyRow, organisation_key, organisation_keys};
 pub(crate) use keys::{insert_key_confirmation, insert_key_end, insert_organisation_key};
@@ -19,8 +19,8 @@ pub(crate) use leases::{
     Standing, announce, bury, dead, give_back_leases, leave, lock_session, standings, take_leases,
 };
 pub(crate) use outbox::{
-    Moved, OutboxRow, Outgoing, WAKE, insert_heads, insert_outbox, lock_heads, move_heads,
-    move_published, open_published, outgoing, pending, set_role, wake_relays, woken,
+    Moved, OutboxRow, Outgoing, WAKE, insert_heads, insert_outbox, keep_plans, lock_heads,
+    move_published, open_published, outgoing, pending, set_role, woken,
 };
 
 use chrono::{DateTime, Utc};

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::{Part, Refusal};
-use events::{Envelope, LifeEventTold, LifeEventsTold, RunOpened};
-use messaging::{Delivered, Handler};
+use events::{Envelope, LifeEventTold, LifeEventsTold, RunOpened, tells};
+use messaging::{Delivered, Handler, Manner};
 use rules::EventKind;
 use sqlx::PgConnection;
 
@@ -11,8 +11,8 @@ use crate::law::Laws;
 use crate::life_event::{Told, Word};
 use crate::residence::Place;
 use crate::store::Freeze;
-use crate::work::Work;
-use crate::{Error, life_event, reconsider, store, work};
+use crate::work::{self, Work};
+use crate::{Error, life_event, reconsider};
 
 pub(crate) struct OnPayments {
     pub work: Work,
@@ -32,7 +32,7 @@ impl Handler for OnPayments {
         for event in batch {
             let envelope = Envelope::parse(&event.body)?;
             if envelope.is::<RunOpened>() {
-                on_run_opened(tx, &self.laws, &envelope.read()?, now).await?;
+                on_run_opened(tx, (&self.laws, &self.work), &envelope.read()?, now).await?;
             }
         }
         Ok(())
@@ -40,6 +40,14 @@ impl Handler for OnPayments {
 
     fn applied(&self) {
         self.work.wake();
+    }
+
+    fn manner(&self, subject: &str) -> Manner {
+        if tells::<RunOpened>(subject) {
+            Manner::Joined
+        } else {
+            Manner::Later
+        }
     }
 }
 
@@ -128,12 +136,11 @@ fn happened(told: &LifeEventTold) -> Result<Word, Refusal> {
 /// nobody and nothing later.
 async fn on_run_opened(
     tx: &mut PgConnection,
-    laws: &Laws,
+    (laws, work): (&Laws, &Work),
     opened: &RunOpened,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let law_no = laws.in_force(tx).await?.law_no;
     let freeze = Freeze::of(opened, law_no, messaging::current_trace(), now);
-    store::insert_freeze(tx, &freeze).await?;
-    work::begin(tx, freeze, laws, now).await
+    work::begin(tx, freeze, (laws, work), now).await
 }

@@ -48,6 +48,9 @@ pub(crate) async fn people_of_part(
     persons: &[i64],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    if persons.is_empty() {
+        return Ok(());
+    }
     let mut programmes: BTreeMap<Programme, Vec<i64>> = BTreeMap::new();
     for (programme, person_no) in store::programmes_of(tx, part, persons).await? {
         programmes.entry(programme).or_default().push(person_no);

@@ -89,8 +89,9 @@ pub(crate) async fn insert_freeze(tx: &mut PgConnection, freeze: &Freeze) -> Res
     sqlx::query!(
         r#"
         INSERT INTO eligibility.freezes
-            (run_no, part, programme, period, business_date, frozen_at, trace, law_no)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            (run_no, part, programme, period, business_date, frozen_at, trace, law_no,
+            last_person, chunks, lines, total, not_owed, done)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         "#,
         freeze.run_no.0,
         freeze.part.number(),
@@ -100,6 +101,12 @@ pub(crate) async fn insert_freeze(tx: &mut PgConnection, freeze: &Freeze) -> Res
         freeze.frozen_at,
         freeze.trace.as_deref(),
         freeze.law_no,
+        freeze.last_person.0,
+        freeze.chunks,
+        freeze.lines,
+        freeze.total as Money,
+        freeze.not_owed,
+        freeze.done,
     )
     .execute(tx)
     .await?;

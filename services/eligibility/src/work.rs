@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use boot::Context;
@@ -31,20 +32,42 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// Wakes the workers when there is something to determine.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Work(Arc<Notify>);
+pub(crate) struct Work(Arc<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    left: AtomicBool,
+    woken: Notify,
+}
 
 impl Work {
-    /// After the commit of what there is.
-    pub(crate) fn wake(&self) {
-        self.0.notify_waiters();
+    /// What is being frozen is more than its own transaction determines.
+    fn leave(&self) {
+        self.0.left.store(true, Ordering::Release);
     }
+
+    /// After a commit, where something may have been left. What two commits left is found by whom the
+    /// first of them wakes, or by its next look of its own.
+    pub(crate) fn wake(&self) {
+        if self.0.left.swap(false, Ordering::AcqRel) {
+            self.0.woken.notify_waiters();
+        }
+    }
+}
+
+/// The next people of a partition.
+struct Next<'a> {
+    persons: &'a [i64],
+    is_last: bool,
+    /// The partition's freeze is in the database already.
+    is_frozen: bool,
 }
 
 /// Determines frozen partitions, a few thousand people a transaction, until the process stops.
 pub(crate) async fn determine(ctx: Context, laws: Laws, work: Work) {
     while !ctx.stop.is_cancelled() {
         // Before the look: what is committed after it wakes.
-        let woken = work.0.notified();
+        let woken = work.0.woken.notified();
         match step(&ctx, &laws, Utc::now()).await {
             Ok(true) => {}
             Ok(false) => tokio::select! {
@@ -72,8 +95,11 @@ async fn step(ctx: &Context, laws: &Laws, now: DateTime<Utc>) -> Result<bool, Er
     let span = span_of(&freeze);
     messaging::follow_trace(&span, freeze.trace.as_deref());
     let persons = next_people(&mut tx, &freeze, BATCH).await?;
-    let is_last = i64::try_from(persons.len()).is_ok_and(|it| it < BATCH);
-    let next = (&persons[..], is_last);
+    let next = Next {
+        persons: &persons,
+        is_last: i64::try_from(persons.len()).is_ok_and(|it| it < BATCH),
+        is_frozen: true,
+    };
     let determined = determine_people(&mut tx, freeze.clone(), next, laws, now)
         .instrument(span)
         .await;
@@ -99,27 +125,33 @@ fn span_of(freeze: &Freeze) -> Span {
     )
 }
 
-/// Determines a small partition in the transaction that freezes it: a step of its own would only be
-/// waited for. A large one is left to the workers, and so is what the law does not decide: they put it
-/// off.
+/// Freezes a partition and, where it is small, determines it in the same transaction: a step of its own
+/// would only be waited for. A large one is left to the workers, and so is what the law does not decide:
+/// they put it off.
 pub(crate) async fn begin(
     tx: &mut PgConnection,
     freeze: Freeze,
-    laws: &Laws,
+    (laws, work): (&Laws, &Work),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let persons = next_people(tx, &freeze, FEW).await?;
-    if i64::try_from(persons.len()).is_ok_and(|it| it >= FEW) {
-        return Ok(());
+    if i64::try_from(persons.len()).is_ok_and(|it| it < FEW) {
+        let next = Next {
+            persons: &persons,
+            is_last: true,
+            is_frozen: false,
+        };
+        let span = span_of(&freeze);
+        let mut inner = tx.begin().await?;
+        let determined = determine_people(&mut inner, freeze.clone(), next, laws, now);
+        match determined.instrument(span).await {
+            Ok(()) => return Ok(inner.commit().await?),
+            Err(error @ (Error::Database(_) | Error::Messaging(_))) => return Err(error),
+            Err(_) => inner.rollback().await?,
+        }
     }
-    let span = span_of(&freeze);
-    let mut inner = tx.begin().await?;
-    let determined = determine_people(&mut inner, freeze, (&persons, true), laws, now);
-    match determined.instrument(span).await {
-        Ok(()) => inner.commit().await?,
-        Err(error @ (Error::Database(_) | Error::Messaging(_))) => return Err(error),
-        Err(_) => inner.rollback().await?,
-    }
+    store::insert_freeze(tx, &freeze).await?;
+    work.leave();
     Ok(())
 }
 
@@ -136,17 +168,17 @@ async fn next_people(
 async fn determine_people(
     tx: &mut PgConnection,
     mut freeze: Freeze,
-    (persons, is_last): (&[i64], bool),
+    next: Next<'_>,
     laws: &Laws,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let in_force = laws.numbered(tx, freeze.law_no).await?;
     let law = &in_force.law;
-    let (decided, withdrawn) = decided(tx, &freeze, laws, law, persons).await?;
+    let (decided, withdrawn) = decided(tx, &freeze, laws, law, next.persons).await?;
     store::insert_determinations(tx, &freeze, &decided).await?;
     let mut said = entitlements(&mut freeze, decided, law, now)?;
-    freeze.done = is_last;
-    if let Some(last) = persons.last() {
+    freeze.done = next.is_last;
+    if let Some(last) = next.persons.last() {
         freeze.last_person = PersonNo(*last);
     }
     if freeze.done {
@@ -160,7 +192,11 @@ async fn determine_people(
         };
         said.push(Event::of(&determined, now));
     }
-    store::update_freeze(tx, &freeze).await?;
+    if next.is_frozen {
+        store::update_freeze(tx, &freeze).await?;
+    } else {
+        store::insert_freeze(tx, &freeze).await?;
+    }
     messaging::append(tx, said, now).await?;
     reconsider::say(tx, freeze.part, &withdrawn, now).await?;
     if freeze.done {

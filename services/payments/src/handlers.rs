@@ -29,9 +29,9 @@ use chrono::{DateTime, Utc};
 use domain::{Institution, Part};
 use events::{
     BreaksResolved, ClearingTold, Envelope, Event, PartResolved, PayeesResolved, PayeesWithdrawn,
-    Results, StatementMatched,
+    Results, StatementMatched, tells,
 };
-use messaging::{Delivered, Handler};
+use messaging::{Delivered, Handler, Manner};
 use sqlx::PgConnection;
 
 use crate::{Error, breaker, posting, store};
@@ -65,6 +65,17 @@ impl Handler for OnAccounts {
             ledger::post(tx, part, &journals, now).await?;
         }
         Ok(())
+    }
+
+    /// What is prepared belongs to a run that nobody works on yet.
+    fn manner(&self, subject: &str) -> Manner {
+        if tells::<PayeesResolved>(subject) || tells::<PartResolved>(subject) {
+            Manner::Joined
+        } else if tells::<PayeesWithdrawn>(subject) {
+            Manner::Alone
+        } else {
+            Manner::Later
+        }
     }
 }
 

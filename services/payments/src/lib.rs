@@ -129,10 +129,10 @@ pub async fn start(ctx: &boot::Context) -> Result<(), Error> {
         );
     }
     let work = Work::default();
-    for _ in 0..work::WORKERS {
+    for number in 0..work::WORKERS {
         ctx.spawn(
             "reserve and release",
-            work::reserve_and_release(ctx.clone(), work.clone()),
+            work::reserve_and_release(ctx.clone(), work.clone(), number == 0),
         );
     }
     ctx.spawn("overdue", work::watch_overdue(ctx.clone()));

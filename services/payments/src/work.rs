@@ -23,7 +23,10 @@ use crate::{Error, posting};
 pub(crate) const WORKERS: usize = 3;
 /// Chunks in one transaction.
 const CHUNKS: i64 = 5;
-const IDLE: Duration = Duration::from_millis(100);
+/// How often the first worker looks for what became due by itself, a wave or a limit: it wakes the
+/// others. How often those look whatever happens.
+const LOOK: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_secs(2);
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// Chunks looked at in one round of the watch.
 const OVERDUE_CHUNKS: i64 = 100;
@@ -40,15 +43,23 @@ impl Work {
 }
 
 /// Reserves approved runs and releases those that may go, until the process stops.
-pub(crate) async fn reserve_and_release(ctx: Context, work: Work) {
+pub(crate) async fn reserve_and_release(ctx: Context, work: Work, is_first: bool) {
+    let idle = if is_first { LOOK } else { IDLE };
+    let mut has_waited = false;
     let wait_max = ctx.settings.proof.wait_max_ms;
     let wait_max = TimeDelta::from_std(Duration::from_millis(wait_max)).unwrap_or(TimeDelta::MAX);
     while !ctx.stop.is_cancelled() {
         // Before the look: what is committed after it wakes.
         let woken = work.0.notified();
         let pause = match work_once(&ctx.pool, &ctx.keys, wait_max, Utc::now()).await {
-            Ok(true) => continue,
-            Ok(false) => IDLE,
+            Ok(true) => {
+                if has_waited {
+                    work.wake();
+                }
+                has_waited = false;
+                continue;
+            }
+            Ok(false) => idle,
             Err(error) => {
                 tracing::error!(error = %error, "Reserving and releasing wait");
                 AFTER_ERROR
@@ -57,7 +68,7 @@ pub(crate) async fn reserve_and_release(ctx: Context, work: Work) {
         tokio::select! {
             () = ctx.stop.cancelled() => {}
             () = woken => {}
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(pause) => has_waited = is_first,
         }
     }
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, Institution, LineNo, Part, Position, RunNo};
 use events::{
-    ClearingTold, Envelope, Fact, Instructions, ResultsApplied, RunClosed, StatementPage,
+    ClearingTold, Envelope, Fact, Instructions, ResultsApplied, RunClosed, StatementPage, tells,
 };
-use messaging::{Delivered, Handler};
+use messaging::{Delivered, Handler, Manner};
 use privacy::{ExchangeKey, Field, Keys, PrivacyError, Sealed};
 use sqlx::PgConnection;
 use tokio::sync::Notify;
@@ -77,6 +77,17 @@ impl Handler for ResultsHeard {
         }
         self.news.notify_one();
         Ok(())
+    }
+
+    fn manner(&self, subject: &str) -> Manner {
+        let is_heard = tells::<ResultsApplied>(subject)
+            || tells::<RunClosed>(subject)
+            || tells::<ClearingTold>(subject);
+        if is_heard {
+            Manner::Alone
+        } else {
+            Manner::Later
+        }
     }
 }
 

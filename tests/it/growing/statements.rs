@@ -108,7 +108,7 @@ const ON_COORDINATOR: [Excused; 9] = [
         "libs/messaging/src/store/outbox.rs",
         &[
             "lock_heads",
-            "move_heads",
+            "insert_outbox",
             "open_published",
             "pending",
             "outgoing",
@@ -118,8 +118,14 @@ const ON_COORDINATOR: [Excused; 9] = [
     ),
     (
         "libs/messaging/src/store/inbox.rs",
-        &["cursors", "caught_up", "parked"],
-        "how far a consumer is in all that it hears",
+        &[
+            "cursors",
+            "lock_cursors",
+            "move_cursors",
+            "caught_up",
+            "parked",
+        ],
+        "how far a consumer is in all that it hears, and small events of several partitions at once",
     ),
     (
         "services/reconciliation/src/store/matching.rs",

@@ -7,11 +7,11 @@ use domain::Part;
 use futures::StreamExt;
 use sqlx::PgConnection;
 use tokio::time::{Instant, sleep};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::{
-    BACKOFF, BACKOFF_MAX, Ear, Handler, Judged, LARGE, Message, PARTS_AT_ONCE, Subscription,
-    TURNS_OF_LARGE, Verdict, acknowledge, give_back,
+    BACKOFF, BACKOFF_MAX, Ear, Handler, Judged, LARGE, Manner, Message, PARTS_AT_ONCE,
+    Subscription, TURNS_OF_LARGE, Verdict, acknowledge, give_back,
 };
 use crate::delivered::{
     Continued, Delivered, Signed, continue_from, fingerprint, headers_text, is_of_another_sequence,
@@ -25,6 +25,13 @@ use crate::{Error, follow_trace, meter};
 const BATCH_MAX: usize = 5;
 /// Tries of a transaction before its messages are given back to JetStream.
 const TRIES_MAX: u32 = 8;
+
+/// What came of one partition, in order.
+struct Batch {
+    part: Part,
+    events: Vec<Delivered>,
+    messages: Vec<Message>,
+}
 
 /// How a transaction ended.
 enum Outcome {
@@ -50,13 +57,21 @@ impl<H: Handler> Ear<'_, H> {
                 Err(why) => self.put_aside(&message, why).await,
             }
         }
-        futures::stream::iter(parts)
-            .for_each_concurrent(PARTS_AT_ONCE, |(part, mut batch)| async move {
-                let _turn = self.at_once.acquire_many(turns_of(&batch)).await;
-                batch.sort_by_key(|(it, _)| it.seq);
-                let (events, messages): (Vec<Delivered>, Vec<Message>) = batch.into_iter().unzip();
-                let applied = self.settle(part, &events).await;
-                for message in &messages {
+        let batches = parts.into_iter().map(|(part, mut batch)| {
+            batch.sort_by_key(|(it, _)| it.seq);
+            let (events, messages) = batch.into_iter().unzip();
+            Batch {
+                part,
+                events,
+                messages,
+            }
+        });
+        let alone = self.settle_joined(batches.collect()).await;
+        futures::stream::iter(alone)
+            .for_each_concurrent(PARTS_AT_ONCE, |batch| async move {
+                let _turn = self.at_once.acquire_many(turns_of(&batch.events)).await;
+                let applied = self.settle(batch.part, &batch.events).await;
+                for message in &batch.messages {
                     if applied {
                         acknowledge(message).await;
                     } else {
@@ -67,25 +82,61 @@ impl<H: Handler> Ear<'_, H> {
             .await;
     }
 
+    /// Applies small batches of several partitions in one transaction. Gives back those that are to be applied alone, among them all where one could
+    /// not be applied.
+    async fn settle_joined(&self, batches: Vec<Batch>) -> Vec<Batch> {
+        let (joined, mut alone): (Vec<_>, Vec<_>) =
+            batches.into_iter().partition(|it| self.joins(&it.events));
+        let mut by_trace: BTreeMap<Option<String>, Vec<Batch>> = BTreeMap::new();
+        for batch in joined {
+            let trace = batch.events[0].trace_id().map(str::to_owned);
+            by_trace.entry(trace).or_default().push(batch);
+        }
+        for joined in by_trace.into_values() {
+            if joined.len() > 1 && self.apply_joined(&joined).await {
+                for message in joined.iter().flat_map(|it| &it.messages) {
+                    acknowledge(message).await;
+                }
+            } else {
+                alone.extend(joined);
+            }
+        }
+        alone
+    }
+
+    fn joins(&self, events: &[Delivered]) -> bool {
+        events.len() <= BATCH_MAX
+            && turns_of(events) == 1
+            && events.iter().all(|it| {
+                it.signed.is_none()
+                    && it.trace_id() == events[0].trace_id()
+                    && self.handler.manner(&it.subject) != Manner::Alone
+            })
+    }
+
+    async fn apply_joined(&self, joined: &[Batch]) -> bool {
+        let _turn = self.at_once.acquire().await;
+        let batches = joined.iter().map(|it| (it.part, &it.events[..]));
+        let batches: Vec<(Part, &[Delivered])> = batches.collect();
+        match self.transact(&batches).await {
+            Ok(Outcome::Settled) => true,
+            // Alone each finds out the same, and is given back.
+            Ok(Outcome::Fenced) => false,
+            Err(error) => {
+                let Subscription { consumer, speaker } = self.subscription;
+                tracing::warn!(consumer, speaker, error = %error, "Trying each partition alone");
+                false
+            }
+        }
+    }
+
     /// Applies events of one partition, a few in a transaction. False: JetStream shall bring
     /// them again.
     async fn settle(&self, part: Part, events: &[Delivered]) -> bool {
         // One transaction belongs to one trace: what it says goes on in the trace that it heard.
         let of_one_trace = events.chunk_by(|a, b| a.trace_id() == b.trace_id());
         for batch in of_one_trace.flat_map(|it| it.chunks(BATCH_MAX)) {
-            let span = tracing::info_span!(
-                "consume",
-                otel.name = format!(
-                    "{} hears {}",
-                    self.subscription.consumer, self.subscription.speaker
-                ),
-                service = self.subscription.consumer,
-                messaging.system = "nats",
-                messaging.destination.name = batch[0].subject,
-                messaging.batch.message_count = batch.len(),
-                part = part.number(),
-            );
-            follow_trace(&span, batch[0].trace.as_deref());
+            let span = self.span_of(part, batch);
             if !self.insist(part, batch).instrument(span).await {
                 return false;
             }
@@ -93,11 +144,28 @@ impl<H: Handler> Ear<'_, H> {
         true
     }
 
+    fn span_of(&self, part: Part, batch: &[Delivered]) -> Span {
+        let span = tracing::info_span!(
+            "consume",
+            otel.name = format!(
+                "{} hears {}",
+                self.subscription.consumer, self.subscription.speaker
+            ),
+            service = self.subscription.consumer,
+            messaging.system = "nats",
+            messaging.destination.name = batch[0].subject,
+            messaging.batch.message_count = batch.len(),
+            part = part.number(),
+        );
+        follow_trace(&span, batch[0].trace.as_deref());
+        span
+    }
+
     async fn insist(&self, part: Part, batch: &[Delivered]) -> bool {
         let Subscription { consumer, speaker } = self.subscription;
         let mut backoff = BACKOFF;
         for tries in 1..=TRIES_MAX {
-            let error = match self.transact(part, batch).await {
+            let error = match self.transact(&[(part, batch)]).await {
                 Ok(Outcome::Settled) => return true,
                 Ok(Outcome::Fenced) => {
                     self.fenced();
@@ -148,75 +216,100 @@ impl<H: Handler> Ear<'_, H> {
         false
     }
 
-    /// Effects and cursor in one transaction; what was applied before is left out, and so is what
+    /// Effects and cursors in one transaction; what was applied before is left out, and so is what
     /// is not its sender's.
-    async fn transact(&self, part: Part, batch: &[Delivered]) -> Result<Outcome, H::Error> {
+    async fn transact(&self, batches: &[(Part, &[Delivered])]) -> Result<Outcome, H::Error> {
         let Subscription { consumer, speaker } = self.subscription;
         let mut tx = self.wires.pool.begin().await?;
         let now = Utc::now();
-        let Some(continued) = claimed(self.judge(&mut tx, part, batch, now).await)? else {
+        let Some(continued) = claimed(self.judge(&mut tx, batches, now).await)? else {
             tx.rollback().await?;
             return Ok(Outcome::Fenced);
         };
-        if continued.fresh.is_empty() {
+        let fresh: usize = continued.iter().map(|(_, it)| it.fresh.len()).sum();
+        if fresh == 0 {
             tx.rollback().await?;
         } else {
             // What was heard is evidence before it has effects.
-            claimed(self.move_on(&mut tx, part, &continued, now).await)?;
-            self.handler
-                .apply(&mut tx, part, &continued.fresh, now)
-                .await?;
+            claimed(self.move_on(&mut tx, &continued, now).await)?;
+            for (part, it) in continued.iter().filter(|(_, it)| !it.fresh.is_empty()) {
+                let applied = self.handler.apply(&mut tx, *part, &it.fresh, now);
+                if batches.len() > 1 {
+                    applied.instrument(self.span_of(*part, &it.fresh)).await?;
+                } else {
+                    applied.await?;
+                }
+            }
             tx.commit().await?;
             self.handler.applied();
-            meter::applied(consumer, speaker, continued.fresh.len());
+            meter::applied(consumer, speaker, fresh);
         }
-        for (event, why) in &continued.refused {
-            let signed = event.signed.as_ref();
-            let headers = signed.map_or("", |it| &it.headers);
-            claimed(
-                self.refuse(*why, &event.subject, headers, &event.body)
-                    .await,
-            )?;
-        }
-        if continued.gap {
-            self.ask_redrive(part, continued.place.seq).await;
+        for (part, it) in &continued {
+            for (event, why) in &it.refused {
+                let signed = event.signed.as_ref();
+                let headers = signed.map_or("", |it| &it.headers);
+                claimed(
+                    self.refuse(*why, &event.subject, headers, &event.body)
+                        .await,
+                )?;
+            }
+            if it.gap {
+                self.ask_redrive(*part, it.place.seq).await;
+            }
         }
         Ok(Outcome::Settled)
     }
 
-    /// What of a batch follows, locked until the transaction ends; `None` where the partition is
+    /// What of each batch follows, locked until the transaction ends; `None` where a partition is
     /// another's by now. Whoever wants to be its next owner waits for the lock.
     async fn judge<'a>(
         &self,
         tx: &mut PgConnection,
-        part: Part,
-        batch: &'a [Delivered],
+        batches: &[(Part, &'a [Delivered])],
         now: DateTime<Utc>,
-    ) -> Result<Option<Continued<'a>>, Error> {
+    ) -> Result<Option<Vec<(Part, Continued<'a>)>>, Error> {
         let Subscription { consumer, speaker } = self.subscription;
-        let signed = batch.iter().filter_map(|it| it.signed.as_ref());
-        let key_nos: Vec<i64> = signed.map(|it| it.signature.key_no).collect();
-        let (sequence, epoch) = ((&speaker[..], part), self.epoch());
-        let locked = store::lock_cursor(tx, consumer, sequence, epoch, &key_nos).await?;
-        Ok(locked.map(|(place, keys)| continue_from(place, batch, |it| it.verify(&keys, now))))
+        let events = batches.iter().flat_map(|(_, it)| it.iter());
+        let key_nos: Vec<i64> = events.filter_map(Delivered::key_no).collect();
+        let parts: Vec<i16> = batches.iter().map(|(part, _)| part.number()).collect();
+        let whose = (*consumer, &speaker[..]);
+        let locked = store::lock_cursors(tx, whose, &parts, self.epoch(), &key_nos).await?;
+        let Some((places, keys)) = locked else {
+            return Ok(None);
+        };
+        let continued = batches.iter().map(|(part, batch)| {
+            let place = places[part];
+            (
+                *part,
+                continue_from(place, batch, |it| it.verify(&keys, now)),
+            )
+        });
+        Ok(Some(continued.collect()))
     }
 
     async fn move_on(
         &self,
         tx: &mut PgConnection,
-        part: Part,
-        continued: &Continued<'_>,
+        continued: &[(Part, Continued<'_>)],
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
         let Subscription { consumer, speaker } = self.subscription;
-        let (place, fresh) = (continued.place, continued.fresh.iter());
-        let signed: Vec<(&Delivered, &Signed)> = fresh
-            .filter_map(|it| Some((it, it.signed.as_ref()?)))
-            .collect();
-        if signed.is_empty() {
-            return store::move_cursor(tx, consumer, speaker, part, place).await;
+        let mut unsigned = Vec::with_capacity(continued.len());
+        for (part, it) in continued {
+            let signed = it.fresh.iter();
+            let signed: Vec<(&Delivered, &Signed)> = signed
+                .filter_map(|it| Some((it, it.signed.as_ref()?)))
+                .collect();
+            if signed.is_empty() {
+                unsigned.push((*part, it.place));
+            } else {
+                store::receive(tx, (consumer, speaker, *part), it.place, &signed, now).await?;
+            }
         }
-        store::receive(tx, (consumer, speaker, part), place, &signed, now).await
+        if unsigned.is_empty() {
+            return Ok(());
+        }
+        store::move_cursors(tx, (consumer, speaker), &unsigned).await
     }
 
     async fn park(&self, event: &Delivered, error: &H::Error) -> Result<Outcome, Error> {
@@ -226,13 +319,13 @@ impl<H: Handler> Ear<'_, H> {
             "Parked an event that cannot be applied"
         );
         let mut tx = self.wires.pool.begin().await?;
-        let (now, batch) = (Utc::now(), std::slice::from_ref(event));
-        let Some(continued) = self.judge(&mut tx, event.part, batch, now).await? else {
+        let (now, batch) = (Utc::now(), [(event.part, std::slice::from_ref(event))]);
+        let Some(continued) = self.judge(&mut tx, &batch, now).await? else {
             return Ok(Outcome::Fenced);
         };
-        if !continued.fresh.is_empty() {
+        if continued.iter().any(|(_, it)| !it.fresh.is_empty()) {
             store::park(&mut tx, consumer, event, &error.to_string(), now).await?;
-            self.move_on(&mut tx, event.part, &continued, now).await?;
+            self.move_on(&mut tx, &continued, now).await?;
         }
         tx.commit().await?;
         meter::parked(consumer, speaker);
@@ -287,8 +380,8 @@ impl<H: Handler> Ear<'_, H> {
 }
 
 /// How much of what may be done at the same time a partition's batch takes.
-fn turns_of(batch: &[(Delivered, Message)]) -> u32 {
-    let bytes: usize = batch.iter().map(|(it, _)| it.body.len()).sum();
+fn turns_of(events: &[Delivered]) -> u32 {
+    let bytes: usize = events.iter().map(|it| it.body.len()).sum();
     if bytes > LARGE { TURNS_OF_LARGE } else { 1 }
 }
 

@@ -1,5 +1,7 @@
 //! How far each consumer has applied, and what it could not.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::Part;
 use sqlx::{PgConnection, PgPool};
@@ -63,70 +65,78 @@ pub(crate) async fn cursors(
     Ok(rows.into_iter().map(|it| (it.part, it.seq)).collect())
 }
 
-/// Where a sequence stands, and the keys that its next messages name; `None` where a later owner than
-/// that of the epoch has raised the fence.
-pub(crate) async fn lock_cursor(
+/// Where sequences of a speaker stand, in the order of their partitions, and the keys that their next
+/// messages name; `None` where a later owner than that of the epoch has raised the fence of one.
+pub(crate) async fn lock_cursors(
     tx: &mut PgConnection,
-    consumer: &str,
-    (speaker, part): (&str, Part),
+    (consumer, speaker): (&str, &str),
+    parts: &[i16],
     epoch: Option<i64>,
     key_nos: &[i64],
-) -> Result<Option<(Place, Vec<OrganisationKey>)>, Error> {
+) -> Result<Option<(BTreeMap<Part, Place>, Vec<OrganisationKey>)>, Error> {
     let rows = sqlx::query!(
         r#"
-        SELECT c.seq, c.hash, k.key_no AS "key_no?", k.organisation AS "organisation?",
-            k.public_key AS "public_key?", k.valid_from AS "valid_from?", k.confirmed_by,
-            k.ended_at
+        SELECT c.part AS "part: Part", c.seq, c.hash, k.key_no AS "key_no?",
+            k.organisation AS "organisation?", k.public_key AS "public_key?",
+            k.valid_from AS "valid_from?", k.confirmed_by, k.ended_at
         FROM messaging.cursors c LEFT JOIN messaging.keys k ON k.key_no = ANY ($4)
-        WHERE c.consumer = $1 AND c.speaker = $2 AND c.part = $3
+        WHERE c.consumer = $1 AND c.speaker = $2 AND c.part = ANY ($3)
             AND ($5::bigint IS NULL OR c.epoch = $5)
+        ORDER BY c.part
         FOR NO KEY UPDATE OF c
         "#,
         consumer,
         speaker,
-        part.number(),
+        parts,
         key_nos,
         epoch,
     )
     .fetch_all(tx)
     .await?;
-    let Some(first) = rows.first() else {
+    let place = |seq, hash: &[u8]| Place {
+        seq,
+        hash: hash_of(hash),
+    };
+    let places = rows.iter().map(|it| (it.part, place(it.seq, &it.hash)));
+    let places: BTreeMap<Part, Place> = places.collect();
+    if places.len() < parts.len() {
         return Ok(None);
-    };
-    let place = Place {
-        seq: first.seq,
-        hash: hash_of(&first.hash),
-    };
+    }
+    // Each key comes once for each partition.
     let keys = rows.into_iter().filter_map(|it| {
-        Some(OrganisationKey {
+        let key = OrganisationKey {
             key_no: it.key_no?,
             organisation: it.organisation?,
             public_key: it.public_key?,
             valid_from: it.valid_from?,
             is_confirmed: it.confirmed_by.is_some(),
             ended_at: it.ended_at,
-        })
+        };
+        Some((key.key_no, key))
     });
-    Ok(Some((place, keys.collect())))
+    let keys: BTreeMap<i64, OrganisationKey> = keys.collect();
+    Ok(Some((places, keys.into_values().collect())))
 }
 
-pub(crate) async fn move_cursor(
+pub(crate) async fn move_cursors(
     tx: &mut PgConnection,
-    consumer: &str,
-    speaker: &str,
-    part: Part,
-    place: Place,
+    (consumer, speaker): (&str, &str),
+    places: &[(Part, Place)],
 ) -> Result<(), Error> {
+    let parts: Vec<i16> = places.iter().map(|(part, _)| part.number()).collect();
+    let seqs: Vec<i64> = places.iter().map(|(_, it)| it.seq).collect();
+    let hashes: Vec<&[u8]> = places.iter().map(|(_, it)| &it.hash[..]).collect();
     sqlx::query!(
         r#"
-        UPDATE messaging.cursors SET seq = $4, hash = $5
-        WHERE consumer = $1 AND speaker = $2 AND part = $3
+        UPDATE messaging.cursors c SET seq = n.seq, hash = n.hash
+        FROM unnest($3::smallint[], $4::bigint[], $5::bytea[]) AS n (part, seq, hash)
+        WHERE c.consumer = $1 AND c.speaker = $2 AND c.part = n.part
         "#,
         consumer,
         speaker,
-        part.number(),
-        place.seq,
-        &place.hash[..],
+        &parts,
+        &seqs,
+        &hashes as &[&[u8]],
     )
     .execute(tx)
     .await?;

@@ -128,33 +128,19 @@ pub(crate) async fn lock_heads(
         .collect())
 }
 
-pub(crate) async fn move_heads(tx: &mut PgConnection, heads: &Heads) -> Result<(), Error> {
-    let speakers: Vec<String> = heads.keys().map(|(speaker, _)| speaker.clone()).collect();
-    let parts: Vec<i16> = heads.keys().map(|(_, part)| part.number()).collect();
-    let seqs: Vec<i64> = heads.values().map(|it| it.seq).collect();
-    let hashes: Vec<Vec<u8>> = heads.values().map(|it| it.hash.to_vec()).collect();
-    sqlx::query!(
-        r#"
-        UPDATE messaging.heads h SET seq = k.seq, hash = k.hash
-        FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bytea[])
-            AS k (speaker, part, seq, hash)
-        WHERE (h.speaker, h.part) = (k.speaker, k.part)
-        "#,
-        &speakers,
-        &parts,
-        &seqs,
-        &hashes,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
+/// Writes what is said, moves the sequences to its end, and tells relays in which of them something was
+/// said once the transaction commits: one statement, as each waits for its answer.
 pub(crate) async fn insert_outbox(
     tx: &mut PgConnection,
     rows: &[OutboxRow],
+    heads: &Heads,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    let moved: Vec<String> = heads.keys().map(|(speaker, _)| speaker.clone()).collect();
+    let moved_parts: Vec<i16> = heads.keys().map(|(_, part)| part.number()).collect();
+    let moved_to: Vec<i64> = heads.values().map(|it| it.seq).collect();
+    let moved_hashes: Vec<&[u8]> = heads.values().map(|it| &it.hash[..]).collect();
+    let woken: Vec<String> = heads.keys().map(woken_by).collect();
     let speakers: Vec<String> = rows.iter().map(|it| it.event.speaker.clone()).collect();
     let parts: Vec<i16> = rows.iter().map(|it| it.event.part.number()).collect();
     let seqs: Vec<i64> = rows.iter().map(|it| it.seq).collect();
@@ -169,12 +155,21 @@ pub(crate) async fn insert_outbox(
     let signatures: Vec<Option<Vec<u8>>> = signatures.map(|it| Some(it?.bytes.clone())).collect();
     sqlx::query!(
         r#"
-        INSERT INTO messaging.outbox
-            (speaker, part, seq, event_id, subject, body, trace, prev_hash, hash, key_no,
-            signature, recorded_at)
-        SELECT o.*, $12
-        FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::uuid[], $5::text[],
-            $6::bytea[], $7::text[], $8::bytea[], $9::bytea[], $10::bigint[], $11::bytea[]) AS o
+        WITH said AS (
+            INSERT INTO messaging.outbox
+                (speaker, part, seq, event_id, subject, body, trace, prev_hash, hash, key_no,
+                signature, recorded_at)
+            SELECT o.*, $12
+            FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::uuid[], $5::text[],
+                $6::bytea[], $7::text[], $8::bytea[], $9::bytea[], $10::bigint[],
+                $11::bytea[]) AS o
+        ), moved AS (
+            UPDATE messaging.heads h SET seq = k.seq, hash = k.hash
+            FROM unnest($13::text[], $14::smallint[], $15::bigint[], $16::bytea[])
+                AS k (speaker, part, seq, hash)
+            WHERE (h.speaker, h.part) = (k.speaker, k.part)
+        )
+        SELECT pg_notify($17, woken) FROM unnest($18::text[]) AS woken
         "#,
         &speakers,
         &parts,
@@ -188,19 +183,12 @@ pub(crate) async fn insert_outbox(
         &key_nos as &[Option<i64>],
         &signatures as &[Option<Vec<u8>>],
         now,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Tells relays in which sequences something was said, once the transaction commits.
-pub(crate) async fn wake_relays(tx: &mut PgConnection, heads: &Heads) -> Result<(), Error> {
-    let said: Vec<String> = heads.keys().map(woken_by).collect();
-    sqlx::query!(
-        "SELECT pg_notify($1, said) FROM unnest($2::text[]) AS said",
+        &moved,
+        &moved_parts,
+        &moved_to,
+        &moved_hashes as &[&[u8]],
         WAKE,
-        &said,
+        &woken,
     )
     .execute(tx)
     .await?;
@@ -265,6 +253,14 @@ pub(crate) async fn pending(
 /// Acts as the service's role; a role's name is ours and no input.
 pub(crate) async fn set_role(connection: &mut PgConnection, role: &str) -> Result<(), Error> {
     sqlx::query!("SELECT set_config('role', $1, false)", role)
+        .fetch_one(connection)
+        .await?;
+    Ok(())
+}
+
+/// Plans each statement once: these are few, and the same ones over and over.
+pub(crate) async fn keep_plans(connection: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!("SELECT set_config('plan_cache_mode', 'force_generic_plan', false)")
         .fetch_one(connection)
         .await?;
     Ok(())

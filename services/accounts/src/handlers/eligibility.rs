@@ -6,7 +6,7 @@ use events::{
     EntitlementLine, EntitlementsDetermined, EntitlementsWithdrawn, Envelope, Event, FailedWay,
     PartDetermined, PartResolved, PayeeLine, PayeesResolved, PayeesWithdrawn, PersonsRegistered,
 };
-use messaging::{Delivered, Handler};
+use messaging::{Delivered, Handler, Manner};
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -44,6 +44,10 @@ impl Handler for OnEligibility {
         }
         messaging::append(tx, said, now).await?;
         Ok(())
+    }
+
+    fn manner(&self, _subject: &str) -> Manner {
+        Manner::Joined
     }
 }
 

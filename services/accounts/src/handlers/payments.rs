@@ -1,9 +1,9 @@
 use chrono::{DateTime, Utc};
 use domain::Part;
 use events::{
-    Envelope, Event, PartResolved, PayeeLine, PayeesResolved, ReissueLine, ReissuesOpened,
+    Envelope, Event, PartResolved, PayeeLine, PayeesResolved, ReissueLine, ReissuesOpened, tells,
 };
-use messaging::{Delivered, Handler};
+use messaging::{Delivered, Handler, Manner};
 use sqlx::PgConnection;
 
 use super::eligibility::{Asked, ways_of};
@@ -33,6 +33,14 @@ impl Handler for OnPayments {
         }
         messaging::append(tx, said, now).await?;
         Ok(())
+    }
+
+    fn manner(&self, subject: &str) -> Manner {
+        if tells::<ReissuesOpened>(subject) {
+            Manner::Joined
+        } else {
+            Manner::Later
+        }
     }
 }
 

@@ -268,7 +268,7 @@ async fn insert_contradictions(
 }
 
 /// Lines of a chunk that are kept.
-struct Kept {
+struct Recorded {
     run_no: RunNo,
     chunk: ChunkNo,
     lines: Vec<i32>,
@@ -314,7 +314,7 @@ async fn refuse_instructed_again(
     };
     let asked = Stretches::of(places());
     let kept = sqlx::query_as!(
-        Kept,
+        Recorded,
         r#"
         SELECT k.run_no AS "run_no: RunNo", k.chunk AS "chunk: ChunkNo", k.lines
         FROM unnest($2::bigint[], $3::integer[], $4::integer[], $5::integer[])
@@ -348,7 +348,7 @@ async fn refuse_answered_again(
     };
     let asked = Stretches::of(places());
     let kept = sqlx::query_as!(
-        Kept,
+        Recorded,
         r#"
         SELECT k.run_no AS "run_no: RunNo", k.chunk AS "chunk: ChunkNo", k.lines
         FROM unnest($2::bigint[], $3::integer[], $4::integer[], $5::integer[])
@@ -372,11 +372,12 @@ async fn refuse_answered_again(
 }
 
 fn refuse_again(
-    kept: Vec<Kept>,
+    kept: Vec<Recorded>,
     told: impl Iterator<Item = Place>,
     part: Part,
 ) -> Result<(), Error> {
-    let lines = |it: Kept| (it.lines.into_iter()).map(move |no| (it.run_no, it.chunk, LineNo(no)));
+    let lines =
+        |it: Recorded| (it.lines.into_iter()).map(move |no| (it.run_no, it.chunk, LineNo(no)));
     let mut seen: HashSet<Place> = kept.into_iter().flat_map(lines).collect();
     for (run, chunk, line) in told {
         if !seen.insert((run, chunk, line)) {

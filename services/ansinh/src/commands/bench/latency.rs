@@ -28,6 +28,8 @@ const WARM_UP: u32 = 5;
 /// Between two looks at where the payment is: a stage seems longer by half of it, and looking takes its
 /// time from the two cores that pay.
 const LOOK: Duration = Duration::from_millis(4);
+/// Between two looks whether all is done of the payment before.
+const LOOK_FOR_REST: Duration = Duration::from_millis(20);
 const STEP_MAX: Duration = Duration::from_mins(1);
 /// What one payment may take through the whole chain, in milliseconds.
 const TARGET: [(u32, u64); 2] = [(50, 150), (99, 500)];
@@ -118,6 +120,7 @@ async fn measure(
                 year = payout.business_date.year();
                 payout.appropriate(&PROGRAMMES).await?;
             }
+            until_rest(&pool).await?;
             all.push(one_payment(&mut payout).await?);
             if at % 50 == 49 {
                 say(&format!("{} payments …", at + 1));
@@ -133,7 +136,7 @@ async fn measure(
     measured
 }
 
-/// Opens, approves, releases and waits for the end, without a pause.
+/// Opens, approves, releases and waits for the end, without a pause in between.
 async fn one_payment(payout: &mut Payout) -> anyhow::Result<Sample> {
     payout.runs.clear();
     let begun = Instant::now();
@@ -165,6 +168,18 @@ async fn one_payment(payout: &mut Payout) -> anyhow::Result<Sample> {
     ])
 }
 
+/// The one payment's own partition is matched before the others are.
+async fn until_rest(pool: &PgPool) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < STEP_MAX {
+        if store::is_at_rest(pool).await? {
+            return Ok(());
+        }
+        sleep(LOOK_FOR_REST).await;
+    }
+    bail!("work is left after {} s", STEP_MAX.as_secs())
+}
+
 async fn until(
     pool: &PgPool,
     run_no: RunNo,
@@ -172,8 +187,9 @@ async fn until(
     done: fn(&Stand) -> bool,
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
+    let mut connection = pool.acquire().await?;
     while begun.elapsed() < STEP_MAX {
-        if done(&store::stand(pool, run_no).await?) {
+        if done(&store::stand(&mut connection, run_no).await?) {
             return Ok(());
         }
         sleep(LOOK).await;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use domain::{ChunkNo, LineNo, Part, Position, RunNo};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::{elapsed, per_second};
 
@@ -148,7 +148,7 @@ pub(super) async fn sample(
 }
 
 /// By a look that costs next to nothing.
-pub(super) async fn stand(pool: &PgPool, run: RunNo) -> anyhow::Result<Stand> {
+pub(super) async fn stand(connection: &mut PgConnection, run: RunNo) -> anyhow::Result<Stand> {
     Ok(sqlx::query_as(
         "SELECT r.state, t.* FROM payments.runs r
         CROSS JOIN LATERAL (
@@ -161,6 +161,19 @@ pub(super) async fn stand(pool: &PgPool, run: RunNo) -> anyhow::Result<Stand> {
         WHERE r.run_no = $1",
     )
     .bind(run)
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Whether everybody has heard all that was said, and all statements are matched.
+pub(super) async fn is_at_rest(pool: &PgPool) -> anyhow::Result<bool> {
+    Ok(sqlx::query_scalar(
+        "SELECT NOT EXISTS (
+                SELECT FROM messaging.cursors c JOIN messaging.heads h USING (speaker, part)
+                WHERE c.seq < h.seq)
+            AND NOT EXISTS (
+                SELECT FROM reconciliation.statements WHERE state IN ('arriving', 'received'))",
+    )
     .fetch_one(pool)
     .await?)
 }
