@@ -1,5 +1,6 @@
 //! Effects exactly once over delivery at least once: gaps, lost tails, events that fail.
 
+mod batched;
 mod joined;
 
 use std::collections::BTreeMap;

@@ -1,25 +1,23 @@
 mod ownership;
+mod publishing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::PublishAckFuture;
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::{Client, HeaderMap};
 use domain::Part;
 use futures::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgConnection};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::organisation::{Organisation, Route};
-use crate::signature::created_text;
-use crate::store::{self, Moved, Outgoing};
+use crate::store;
 use crate::stream::ensure_audience;
 use crate::turns::Turns;
-use crate::{Error, Wires, meter};
+use crate::{Error, Wires};
 use ownership::Claims;
 
 pub(crate) const PART: &str = "Ansinh-Part";
@@ -36,8 +34,6 @@ pub(crate) const TRACEPARENT: &str = "traceparent";
 const WINDOW_SEQUENCES: usize = 16;
 /// Events of one sequence in a window, so that no partition starves another.
 const WINDOW_OF_ONE: i64 = 4;
-/// For all acknowledgements of a window together: those that a server took with it never come.
-const ACKS_MAX: Duration = Duration::from_secs(3);
 /// Notifications that are heeded before the next window is published.
 const WAKES_AT_ONCE: usize = 4096;
 /// How often all sequences are looked at, whatever was notified.
@@ -237,62 +233,6 @@ impl Relay {
         Ok(is_some)
     }
 
-    /// Publishes in order and awaits the acknowledgements; a sequence stops at its first failure.
-    async fn publish(
-        &self,
-        session: &mut Session,
-        events: Vec<Outgoing>,
-    ) -> Result<Vec<Moved>, Error> {
-        let mut waiting: Vec<(Sequence, i64, PublishAckFuture)> = Vec::with_capacity(events.len());
-        let mut failed: BTreeSet<Sequence> = BTreeSet::new();
-        let mut moved: BTreeMap<Sequence, i64> = BTreeMap::new();
-        for event in events {
-            let sequence = (event.speaker.clone(), event.part);
-            let (seq, subject) = (event.seq, event.subject.clone());
-            let drive = session.progress[&sequence].drive;
-            match self
-                .jetstream(&sequence.0)
-                .send_publish(subject, message(event, drive))
-                .await
-            {
-                Ok(ack) => waiting.push((sequence, seq, ack)),
-                Err(error) => {
-                    tracing::warn!(speaker = sequence.0, seq, error = %error, "Could not publish");
-                    session.turns.extend([sequence.clone()]);
-                    failed.insert(sequence);
-                }
-            }
-        }
-        let deadline = Instant::now() + ACKS_MAX;
-        for (sequence, seq, ack) in waiting {
-            // No answer is no failure: the message may be stored. Published again under the same
-            // id it is dropped as a duplicate, and the consumer's cursor would drop it as well.
-            let acked = matches!(timeout_at(deadline, ack).await, Ok(Ok(_)));
-            if failed.contains(&sequence) || !acked {
-                session.turns.extend([sequence.clone()]);
-                failed.insert(sequence);
-            } else if let Some(progress) = session.progress.get_mut(&sequence) {
-                progress.after = seq;
-                meter::published(&sequence.0);
-                moved.insert(sequence, seq);
-            }
-        }
-        for speaker in failed
-            .iter()
-            .map(|(speaker, _)| speaker)
-            .collect::<BTreeSet<_>>()
-        {
-            self.ensure_audience(speaker).await?;
-        }
-        let moved = moved.into_iter().map(|((speaker, part), seq)| Moved {
-            epoch: session.owned.get(&speaker).copied().unwrap_or_default(),
-            speaker,
-            part,
-            seq,
-        });
-        Ok(moved.collect())
-    }
-
     /// Tells consumers how far each sequence is, so that a lost tail shows too.
     async fn tell_watermark(&self, session: &mut Session) -> Result<(), Error> {
         if Instant::now() < session.watermark_at {
@@ -407,32 +347,4 @@ fn progress_columns(progress: &BTreeMap<Sequence, Progress>) -> (Vec<String>, Ve
         columns.2.push(progress.after);
     }
     columns
-}
-
-fn message(event: Outgoing, drive: u64) -> PublishMessage {
-    let mut headers = HeaderMap::new();
-    headers.insert("Content-Type", events::CONTENT_TYPE);
-    headers.insert(SPEAKER, event.speaker.as_str());
-    headers.insert(PART, event.part.number().to_string());
-    headers.insert(SEQ, event.seq.to_string());
-    headers.insert(PREV, hex::encode(event.prev_hash));
-    headers.insert(HASH, hex::encode(event.hash));
-    if let (Some(key_no), Some(signature)) = (event.key_no, event.signature) {
-        headers.insert(CREATED, created_text(event.recorded_at));
-        headers.insert(KEY, key_no.to_string());
-        headers.insert(SIGNATURE, hex::encode(signature));
-    }
-    if let Some(trace) = event.trace {
-        headers.insert(TRACEPARENT, trace);
-    }
-    let id = if drive == 0 {
-        event.event_id.to_string()
-    } else {
-        // Unlike any earlier id, also one of a relay that ran before this one.
-        format!("{}.{drive}.{}", event.event_id, uuid::Uuid::now_v7())
-    };
-    PublishMessage::build()
-        .payload(event.body.into())
-        .headers(headers)
-        .message_id(id)
 }

@@ -148,14 +148,15 @@ async fn ensure_stream(jetstream: &Context, speaker: &str, replicas: usize) -> R
     let found = found.map_err(|it| nats(&it))?.cached_info().config.clone();
     refuse_unsafe(&name, &found)?;
     // Never fewer: whoever was told of fewer must not undo what the others were promised.
-    if found.num_replicas < replicas {
+    if found.num_replicas < replicas || !found.allow_atomic_publish {
         tracing::info!(
             stream = name,
             replicas,
-            "Spreading {name} to {replicas} servers"
+            "Spreading {name} to {replicas} servers, with atomic batches"
         );
         let wider = Config {
-            num_replicas: replicas,
+            num_replicas: found.num_replicas.max(replicas),
+            allow_atomic_publish: true,
             ..found
         };
         jetstream
@@ -179,6 +180,7 @@ fn stream_config(name: &str, speaker: &str, replicas: usize) -> Config {
         compression: Some(Compression::S2),
         deny_delete: true,
         deny_purge: true,
+        allow_atomic_publish: true,
         num_replicas: replicas,
         ..Config::default()
     }
