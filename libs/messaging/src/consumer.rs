@@ -1,9 +1,10 @@
 mod settling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_nats::Subject;
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::consumer::pull;
 use chrono::{DateTime, Utc};
@@ -77,7 +78,7 @@ impl Manner {
     /// How long others are waited for.
     fn patience(self) -> Duration {
         match self {
-            Manner::Later => Duration::from_millis(50),
+            Manner::Later => Duration::from_millis(250),
             Manner::Joined => Duration::from_millis(2),
             Manner::Alone => Duration::ZERO,
         }
@@ -244,13 +245,18 @@ impl<'a, H: Handler> Ear<'a, H> {
         }
     }
 
-    /// What is here, and what comes soon where it would be applied together.
+    /// What is here, and what comes soon where it would be applied together: until something is here of
+    /// as many partitions as there are.
     async fn gather(&self, first: Message, messages: &mut pull::Stream) -> Vec<Message> {
         let mut manner = self.handler.manner(&first.subject);
+        let parts = self.share.parts().count();
+        let mut heard: BTreeSet<Subject> = BTreeSet::new();
+        heard.insert(first.subject.clone());
         let mut taken = vec![first];
         while taken.len() < self.pull_max() {
             let more = match messages.try_next().now_or_never() {
                 Some(more) => more,
+                None if manner == Manner::Joined && heard.len() >= parts => break,
                 None => match timeout(manner.patience(), messages.try_next()).await {
                     Ok(more) => more,
                     Err(_) => break,
@@ -261,6 +267,7 @@ impl<'a, H: Handler> Ear<'a, H> {
                 break;
             };
             manner = manner.max(self.handler.manner(&more.subject));
+            heard.insert(more.subject.clone());
             taken.push(more);
         }
         taken

@@ -23,8 +23,8 @@ use crate::{Error, posting};
 pub(crate) const WORKERS: usize = 3;
 /// Chunks in one transaction.
 const CHUNKS: i64 = 5;
-/// How often the first worker looks for what became due by itself, a wave or a limit: it wakes the
-/// others. How often those look whatever happens.
+/// How often the first worker looks for what became due by itself, a wave or a limit, and how often
+/// the others do.
 const LOOK: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(2);
 const AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -36,27 +36,22 @@ const OVERDUE_CHUNKS: i64 = 100;
 pub struct Work(Arc<Notify>);
 
 impl Work {
-    /// After the commit of what there is.
+    /// After the commit of what there may be. One worker looks, and wakes the next where it finds
+    /// something.
     pub(crate) fn wake(&self) {
-        self.0.notify_waiters();
+        self.0.notify_one();
     }
 }
 
 /// Reserves approved runs and releases those that may go, until the process stops.
 pub(crate) async fn reserve_and_release(ctx: Context, work: Work, is_first: bool) {
     let idle = if is_first { LOOK } else { IDLE };
-    let mut has_waited = false;
     let wait_max = ctx.settings.proof.wait_max_ms;
     let wait_max = TimeDelta::from_std(Duration::from_millis(wait_max)).unwrap_or(TimeDelta::MAX);
     while !ctx.stop.is_cancelled() {
-        // Before the look: what is committed after it wakes.
-        let woken = work.0.notified();
         let pause = match work_once(&ctx.pool, &ctx.keys, wait_max, Utc::now()).await {
             Ok(true) => {
-                if has_waited {
-                    work.wake();
-                }
-                has_waited = false;
+                work.wake();
                 continue;
             }
             Ok(false) => idle,
@@ -67,8 +62,9 @@ pub(crate) async fn reserve_and_release(ctx: Context, work: Work, is_first: bool
         };
         tokio::select! {
             () = ctx.stop.cancelled() => {}
-            () = woken => {}
-            () = tokio::time::sleep(pause) => has_waited = is_first,
+            // What was committed during the look has left a permit.
+            () = work.0.notified() => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::signing::OfficerKey;
 
 /// How long a step of a run may take before it counts as stuck.
 const STEP_MAX: Duration = Duration::from_mins(30);
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The runs of one month's pay day.
 pub(super) struct Payout {

@@ -363,17 +363,16 @@ pub(crate) async fn finish_preparation(
     part: Part,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    sqlx::query!(
-        "UPDATE payments.run_parts SET prepared = true WHERE run_no = $1 AND part = $2",
-        run_no.0,
-        part.number(),
-    )
-    .execute(&mut *tx)
-    .await?;
     // Two partitions that finish together take turns here, so that the second sees the first.
     sqlx::query!(
-        "SELECT run_no FROM payments.runs WHERE run_no = $1 FOR NO KEY UPDATE",
-        run_no.0
+        r#"
+        WITH prepared AS (
+            UPDATE payments.run_parts SET prepared = true WHERE run_no = $1 AND part = $2
+        )
+        SELECT run_no FROM payments.runs WHERE run_no = $1 FOR NO KEY UPDATE
+        "#,
+        run_no.0,
+        part.number(),
     )
     .fetch_one(&mut *tx)
     .await?;
