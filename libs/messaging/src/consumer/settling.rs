@@ -82,8 +82,8 @@ impl<H: Handler> Ear<'_, H> {
             .await;
     }
 
-    /// Applies small batches of several partitions in one transaction. Gives back those that are to be applied alone, among them all where one could
-    /// not be applied.
+    /// Applies small batches of several partitions in one transaction. Gives back those that are to be
+    /// applied alone, among them all where one could not be applied.
     async fn settle_joined(&self, batches: Vec<Batch>) -> Vec<Batch> {
         let (joined, mut alone): (Vec<_>, Vec<_>) =
             batches.into_iter().partition(|it| self.joins(&it.events));

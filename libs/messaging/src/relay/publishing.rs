@@ -29,7 +29,6 @@ const ACKS_MAX: Duration = Duration::from_secs(3);
 const BATCH_BYTES: usize = 1 << 20;
 
 /// An event made ready for its stream.
-#[derive(Clone)]
 struct Ready {
     sequence: Sequence,
     seq: i64,
@@ -75,27 +74,16 @@ impl Relay {
         Ok(moved.collect())
     }
 
-    /// Gives back what is to be published alone: what has no company, what a bank says over its own
-    /// connection, and all of a stream from the first batch on that was not accepted. A batch is
-    /// refused as a whole where one of its messages is there already, as after a re-drive; alone, only
-    /// that one is dropped.
+    /// Gives back all of a stream from the first batch on that was not accepted: to be published
+    /// message by message. A batch is refused as a whole where one of its messages is there already, as
+    /// after a restart; alone, only that one is dropped.
     async fn publish_batches(&self, ready: Vec<Ready>, reached: &mut Reached) -> Vec<Ready> {
         let mut alone = Vec::new();
         let mut sent: Vec<(String, Vec<Ready>, Option<PublishAckFuture>)> = Vec::new();
-        for batch in batches(ready) {
-            let speaker = &batch[0].sequence.0;
-            if batch.len() == 1 || self.banks.contains_key(speaker) {
-                let stream = stream_name(speaker);
-                // Behind a batch that fails it would be out of its order.
-                if sent.iter().any(|(it, ..)| *it == stream) {
-                    sent.push((stream, batch, None));
-                } else {
-                    alone.extend(batch);
-                }
-                continue;
-            }
+        // What a bank says goes through its own account, message by message.
+        for batch in batches(ready, |speaker| self.banks.contains_key(speaker)) {
             let ack = self.send_batch(&batch).await.ok();
-            sent.push((stream_name(speaker), batch, ack));
+            sent.push((stream_name(&batch[0].sequence.0), batch, ack));
         }
         let deadline = Instant::now() + ACKS_MAX;
         let mut broken: BTreeSet<String> = BTreeSet::new();
@@ -117,7 +105,7 @@ impl Relay {
         alone
     }
 
-    /// The last message asks for the acknowledgement of all.
+    /// The last message asks for the acknowledgement of all; one alone is no batch.
     async fn send_batch(&self, batch: &[Ready]) -> Result<PublishAckFuture, Error> {
         let nats = |it: &dyn std::fmt::Display| Error::Nats(it.to_string());
         let speaker = &batch[0].sequence.0;
@@ -130,8 +118,11 @@ impl Relay {
                 .await
                 .map_err(|it| nats(&it))?;
         }
-        let mut headers = last.in_batch(&id, batch.len());
-        headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
+        let mut headers = last.headers.clone();
+        if !others.is_empty() {
+            headers = last.in_batch(&id, batch.len());
+            headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
+        }
         let commit = PublishMessage::build()
             .payload(last.body.clone())
             .headers(headers);
@@ -174,13 +165,15 @@ impl Relay {
 }
 
 /// Cuts what is said into what goes to one stream together, in order.
-fn batches(ready: Vec<Ready>) -> Vec<Vec<Ready>> {
+fn batches(ready: Vec<Ready>, is_alone: impl Fn(&String) -> bool) -> Vec<Vec<Ready>> {
     let mut batches: Vec<Vec<Ready>> = Vec::new();
     let (mut stream, mut bytes) = (String::new(), 0);
     for it in ready {
         let (to, length) = (stream_name(&it.sequence.0), it.body.len());
         match batches.last_mut() {
-            Some(batch) if to == stream && bytes + length <= BATCH_BYTES => {
+            Some(batch)
+                if to == stream && bytes + length <= BATCH_BYTES && !is_alone(&it.sequence.0) =>
+            {
                 bytes += length;
                 batch.push(it);
             }
