@@ -7,7 +7,7 @@ use std::time::Duration;
 use ansinh::servers::Nats;
 use anyhow::{Context, ensure};
 use async_nats::jetstream;
-use async_nats::jetstream::stream::{ClusterInfo, Config, DiscardPolicy};
+use async_nats::jetstream::stream::{ClusterInfo, Compression, Config, DiscardPolicy};
 use boot::Health;
 use domain::Programme;
 use futures::TryStreamExt;
@@ -184,6 +184,8 @@ async fn all_lies_on_three_servers(
         let stream = context.get_stream(name).await?;
         let info = stream.cached_info();
         ensure!(info.config.num_replicas == SERVERS, "{name}: {info:?}");
+        let is_compressed = info.config.compression == Some(Compression::S2);
+        ensure!(!is_compressed, "{name} does not come back after a kill");
         on_three_servers(name, info.cluster.as_ref())?;
         let mut heard = stream.consumers();
         while let Some(it) = heard.try_next().await? {

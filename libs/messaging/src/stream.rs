@@ -15,6 +15,11 @@ use crate::share::Share;
 /// After which a message that nobody acknowledged is delivered again.
 const ACK_WAIT: Duration = Duration::from_secs(30);
 
+/// One of several servers that was killed does not get a compressed stream back: as it starts it shortens
+/// its last block, which fails where that is compressed, and goes on without a copy (2.15.1). A stream that
+/// is compressed is changed, and its blocks to come are not.
+const NOT_COMPRESSED: Compression = Compression::None;
+
 /// The stream that carries a speaker: one a service, two a bank (out and in).
 pub fn stream_name(speaker: &str) -> String {
     let mut tokens = speaker.split('.');
@@ -137,9 +142,9 @@ pub(crate) fn given_consumer(jetstream: &Context, speaker: &str) -> PullConsumer
     PullConsumer::new(config, info, jetstream.clone())
 }
 
-/// Creates the speaker's stream where it is missing (a wiped store heals so), spreads one that lies
-/// on fewer servers than it should, and refuses one that would forget or thin out what it
-/// acknowledged. Its consumers lie on the same servers.
+/// Creates the speaker's stream where it is missing (a wiped store heals so), brings one up that lies
+/// on fewer servers than it should or was made otherwise before, and refuses one that would forget or
+/// thin out what it acknowledged. Its consumers lie on the same servers.
 async fn ensure_stream(jetstream: &Context, speaker: &str, replicas: usize) -> Result<(), Error> {
     let name = stream_name(speaker);
     let nats = |it: &dyn std::fmt::Display| Error::Nats(format!("stream {name}: {it}"));
@@ -148,19 +153,21 @@ async fn ensure_stream(jetstream: &Context, speaker: &str, replicas: usize) -> R
     let found = found.map_err(|it| nats(&it))?.cached_info().config.clone();
     refuse_unsafe(&name, &found)?;
     // Never fewer: whoever was told of fewer must not undo what the others were promised.
-    if found.num_replicas < replicas || !found.allow_atomic_publish {
-        tracing::info!(
-            stream = name,
-            replicas,
-            "Spreading {name} to {replicas} servers, with atomic batches"
-        );
-        let wider = Config {
+    let is_compressed = found.compression == Some(Compression::S2);
+    if found.num_replicas < replicas || !found.allow_atomic_publish || is_compressed {
+        let wanted = Config {
             num_replicas: found.num_replicas.max(replicas),
             allow_atomic_publish: true,
+            compression: Some(NOT_COMPRESSED),
             ..found
         };
+        tracing::info!(
+            stream = name,
+            replicas = wanted.num_replicas,
+            "Changing {name}: servers, atomic batches, no compression"
+        );
         jetstream
-            .update_stream(wider)
+            .update_stream(wanted)
             .await
             .map_err(|it| nats(&it))?;
     }
@@ -177,7 +184,7 @@ fn stream_config(name: &str, speaker: &str, replicas: usize) -> Config {
         max_age: Duration::from_hours(35 * 24),
         duplicate_window: Duration::from_mins(2),
         max_message_size: 8 << 20,
-        compression: Some(Compression::S2),
+        compression: Some(NOT_COMPRESSED),
         deny_delete: true,
         deny_purge: true,
         allow_atomic_publish: true,
