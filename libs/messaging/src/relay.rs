@@ -203,12 +203,12 @@ impl Relay {
         Ok(())
     }
 
-    /// Publishes at most a window of events; false where there was nothing to publish.
+    /// Publishes at most a window of events; false where nothing more is to be looked at.
     async fn publish_window(&self, session: &mut Session, claims: &Claims) -> Result<bool, Error> {
         let mut asked = session.turns.take(WINDOW_SEQUENCES);
         asked.retain(|it| session.progress.contains_key(it));
         if asked.is_empty() {
-            return Ok(false);
+            return Ok(!session.turns.is_empty());
         }
         let mut columns = (Vec::new(), Vec::new(), Vec::new());
         for (speaker, part) in &asked {
@@ -230,7 +230,7 @@ impl Relay {
         }
         // Whose window was full may have more to say, behind all others.
         session.turns.extend(full);
-        Ok(is_some)
+        Ok(is_some || !session.turns.is_empty())
     }
 
     /// Tells consumers how far each sequence is, so that a lost tail shows too.

@@ -20,6 +20,10 @@ impl Turns {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// The next ones, which wait no more.
     pub(crate) fn take(&mut self, at_most: usize) -> Vec<Sequence> {
         let taken = at_most.min(self.waiting.len());
@@ -47,8 +51,9 @@ mod tests {
         let mut turns = Turns::default();
         turns.extend(of(&["a", "b", "a", "c"]));
         assert_eq!(turns.take(2), of(&["a", "b"]));
+        assert!(!turns.is_empty(), "c waits");
         turns.extend(of(&["a", "c", "d"]));
         assert_eq!(turns.take(9), of(&["c", "a", "d"]));
-        assert_eq!(turns.take(9), of(&[]));
+        assert!(turns.is_empty());
     }
 }

@@ -1,12 +1,14 @@
 //! What is said to a stream together goes there in one batch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 
 use super::{Duration, Instant, SPEAKER, Talk, bail, ensure, part, sleep};
 
 const PARTS: i16 = 4;
+/// More than a batch takes.
+const LARGE: usize = 5 << 18;
 
 impl Talk {
     /// Waits until all was published, however often before.
@@ -28,18 +30,30 @@ impl Talk {
         bail!("not published up to {seq}")
     }
 
-    /// The batches in which messages of the stream came.
-    async fn batch_ids(&self) -> anyhow::Result<BTreeSet<String>> {
+    /// What is in the stream, in its order.
+    async fn messages(&self) -> anyhow::Result<Vec<Published>> {
         let stream = messaging::stream_name(SPEAKER);
         let stream = self.wires.jetstream.get_stream(stream).await?;
-        let mut ids = BTreeSet::new();
+        let mut messages = Vec::new();
         for number in 1..=self.stored().await? {
             let message = stream.get_raw_message(number).await?;
-            let id = message.headers.get("Nats-Batch-Id");
-            ids.insert(id.context("of no batch")?.to_string());
+            let header = |name: &str| message.headers.get(name).map(ToString::to_string);
+            messages.push(Published {
+                part: header("Ansinh-Part").context("of no partition")?,
+                seq: header("Ansinh-Seq").context("of no place")?.parse()?,
+                batch: header("Nats-Batch-Id"),
+                length: message.payload.len(),
+            });
         }
-        Ok(ids)
+        Ok(messages)
     }
+}
+
+struct Published {
+    part: String,
+    seq: i64,
+    batch: Option<String>,
+    length: usize,
 }
 
 #[tokio::test]
@@ -51,8 +65,12 @@ async fn what_is_said_at_once_comes_in_one_batch_and_is_not_doubled_after_a_rest
     }
     let relay = talk.relay();
     talk.until_published(2).await?;
-    let ids = talk.batch_ids().await?;
-    ensure!(ids.len() == 1, "{ids:?}");
+    let messages = talk.messages().await?;
+    let batches: BTreeSet<Option<String>> = messages.into_iter().map(|it| it.batch).collect();
+    ensure!(
+        batches.len() == 1 && !batches.contains(&None),
+        "{batches:?}"
+    );
 
     // One that believes that nothing is out: the server refuses the whole batch, as each of its
     // messages is there already, with one that is new.
@@ -69,5 +87,33 @@ async fn what_is_said_at_once_comes_in_one_batch_and_is_not_doubled_after_a_rest
         talk.until_heard(part(number), &["one", "two", "three"])
             .await?;
     }
+    talk.end().await
+}
+
+/// What is too large for a batch is published by itself, and nothing of its partition before its turn.
+#[tokio::test]
+async fn a_large_event_goes_alone_and_in_its_turn() -> anyhow::Result<()> {
+    let talk = Talk::new().await?;
+    let large = "large".repeat(LARGE / 5);
+    for number in 0..PARTS {
+        let bodies = [&large[..], "two", "three", &large, "five"];
+        talk.say(part(number), &bodies).await?;
+    }
+    talk.relay();
+    talk.until_published(5).await?;
+    let mut turns: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for it in talk.messages().await? {
+        ensure!(
+            it.batch.is_none() || it.length < LARGE,
+            "{} in a batch",
+            it.seq
+        );
+        turns.entry(it.part).or_default().push(it.seq);
+    }
+    ensure!(turns.len() == usize::try_from(PARTS)?, "{turns:?}");
+    ensure!(
+        turns.values().all(|it| it[..] == [1, 2, 3, 4, 5]),
+        "{turns:?}"
+    );
     talk.end().await
 }

@@ -25,8 +25,10 @@ use crate::{Error, meter};
 
 /// For all acknowledgements of a window together: those that a server took with it never come.
 const ACKS_MAX: Duration = Duration::from_secs(3);
-/// Bytes of a batch, which the server keeps aside until it is complete; a larger event goes alone.
-const BATCH_BYTES: usize = 1 << 20;
+/// Bytes of a batch; a larger event goes alone. The server keeps a batch aside in a dozen files of its own
+/// until it is complete, and writes it once more then: for many small events that is less than a write to
+/// disk for each, for large ones it is more.
+const BATCH_BYTES: usize = 1 << 16;
 
 /// An event made ready for its stream.
 struct Ready {
@@ -89,7 +91,13 @@ impl Relay {
         let mut broken: BTreeSet<String> = BTreeSet::new();
         for (stream, batch, ack) in sent {
             let accepted = match ack {
-                Some(ack) => matches!(timeout_at(deadline, ack).await, Ok(Ok(_))),
+                // Of a batch the server says how many messages are there: the last alone is not enough.
+                Some(ack) => match timeout_at(deadline, ack).await {
+                    Ok(Ok(ack)) => {
+                        batch.len() == 1 || ack.batch_size == u64::try_from(batch.len()).ok()
+                    }
+                    _ => false,
+                },
                 None => false,
             };
             if accepted && !broken.contains(&stream) {
