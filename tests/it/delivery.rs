@@ -101,7 +101,7 @@ impl Handler for Listener {
         Ok(())
     }
 
-    fn manner(&self, subject: &str) -> Manner {
+    fn manner(&self, subject: &str, _: &[u8]) -> Manner {
         match subject.rsplit('.').nth(1) {
             Some("joint") => Manner::Joined,
             Some("later") => Manner::Later,

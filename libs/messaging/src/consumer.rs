@@ -102,8 +102,8 @@ pub trait Handler: Send + Sync + 'static {
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// How an event with this subject is applied.
-    fn manner(&self, _subject: &str) -> Manner {
+    /// How an event is applied.
+    fn manner(&self, _subject: &str, _body: &[u8]) -> Manner {
         Manner::Alone
     }
 
@@ -248,7 +248,8 @@ impl<'a, H: Handler> Ear<'a, H> {
     /// What is here, and what comes soon where it would be applied together: until something is here of
     /// as many partitions as there are.
     async fn gather(&self, first: Message, messages: &mut pull::Stream) -> Vec<Message> {
-        let mut manner = self.handler.manner(&first.subject);
+        let manner = |it: &Message| self.handler.manner(&it.subject, &it.payload);
+        let mut strictest = manner(&first);
         let parts = self.share.parts().count();
         let mut heard: BTreeSet<Subject> = BTreeSet::new();
         heard.insert(first.subject.clone());
@@ -256,8 +257,8 @@ impl<'a, H: Handler> Ear<'a, H> {
         while taken.len() < self.pull_max() {
             let more = match messages.try_next().now_or_never() {
                 Some(more) => more,
-                None if manner == Manner::Joined && heard.len() >= parts => break,
-                None => match timeout(manner.patience(), messages.try_next()).await {
+                None if strictest == Manner::Joined && heard.len() >= parts => break,
+                None => match timeout(strictest.patience(), messages.try_next()).await {
                     Ok(more) => more,
                     Err(_) => break,
                 },
@@ -266,7 +267,7 @@ impl<'a, H: Handler> Ear<'a, H> {
             let Ok(Some(more)) = more else {
                 break;
             };
-            manner = manner.max(self.handler.manner(&more.subject));
+            strictest = strictest.max(manner(&more));
             heard.insert(more.subject.clone());
             taken.push(more);
         }

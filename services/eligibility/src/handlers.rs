@@ -1,7 +1,8 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::{Part, Refusal};
+use domain::{Part, PersonNo, Refusal};
 use events::{Envelope, LifeEventTold, LifeEventsTold, RunOpened, tells};
 use messaging::{Delivered, Handler, Manner};
 use rules::EventKind;
@@ -42,7 +43,7 @@ impl Handler for OnPayments {
         self.work.wake();
     }
 
-    fn manner(&self, subject: &str) -> Manner {
+    fn manner(&self, subject: &str, _: &[u8]) -> Manner {
         if tells::<RunOpened>(subject) {
             Manner::Joined
         } else {
@@ -65,23 +66,27 @@ impl Handler for OnPopulation {
         batch: &[Delivered],
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
+        let mut news = BTreeSet::new();
         for event in batch {
             let envelope = Envelope::parse(&event.body)?;
             if envelope.is::<LifeEventsTold>() {
-                on_life_events_told(tx, &self.laws, envelope.read()?, now).await?;
+                news.extend(on_life_events_told(tx, envelope.read()?, now).await?);
             }
         }
-        Ok(())
+        // Of all events at once: people are of any partition, and each is locked once, in order.
+        let news: Vec<(Part, PersonNo)> = news.into_iter().collect();
+        let law = self.laws.in_force(tx).await?;
+        reconsider::people(tx, &law, &news, now).await
     }
 }
 
-/// What happened in lives: kept, and what was obligated for those people is decided again.
+/// What happened in lives is kept; gives back of whom something became known, whose obligations are to
+/// be decided again.
 async fn on_life_events_told(
     tx: &mut PgConnection,
-    laws: &Laws,
     told: LifeEventsTold,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<Vec<(Part, PersonNo)>, Error> {
     let source: Arc<str> = format!("population {}", told.message_id).into();
     let (mut words, mut strange) = (Vec::with_capacity(told.events.len()), 0_u64);
     for it in told.events {
@@ -112,8 +117,7 @@ async fn on_life_events_told(
             "Life events that nothing came of"
         );
     }
-    let law = laws.in_force(tx).await?;
-    reconsider::people(tx, &law, &recorded.news, now).await
+    Ok(recorded.news)
 }
 
 fn happened(told: &LifeEventTold) -> Result<Word, Refusal> {

@@ -26,8 +26,8 @@ const BATCH: i64 = 5000;
 /// In how small a partition all people are determined in the transaction that freezes it. Those of
 /// several partitions are side by side, and more of them than workers: large ones would crowd.
 const FEW: i64 = 100;
-/// How long a run whose law is missing is put off.
-const LAW_RETRY: TimeDelta = TimeDelta::seconds(30);
+/// How long what cannot be determined is put off.
+const RETRY: TimeDelta = TimeDelta::seconds(30);
 const IDLE: Duration = Duration::from_millis(500);
 
 /// Wakes the workers when there is something to determine.
@@ -103,15 +103,17 @@ async fn step(ctx: &Context, laws: &Laws, now: DateTime<Utc>) -> Result<bool, Er
     let determined = determine_people(&mut tx, freeze.clone(), next, laws, now)
         .instrument(span)
         .await;
-    if let Err(error @ Error::Undecided(_)) = determined {
-        // The law is missing, not the machine: this run waits for it, the others do not.
-        tx.rollback().await?;
-        tracing::error!(run = freeze.run_no.0, error = %error, "A run waits for its law");
-        store::put_off(&ctx.pool, &freeze, &error.to_string(), now + LAW_RETRY).await?;
-        return Ok(true);
+    match determined {
+        Ok(()) => tx.commit().await?,
+        Err(error @ (Error::Database(_) | Error::Messaging(_))) => return Err(error),
+        // A law is missing, or a partition is broken, not the machine: it waits, the others do not.
+        Err(error) => {
+            tx.rollback().await?;
+            let (run, part) = (freeze.run_no.0, freeze.part.number());
+            tracing::error!(run, part, error = %error, "A partition cannot be determined");
+            store::put_off(&ctx.pool, &freeze, &error.to_string(), now + RETRY).await?;
+        }
     }
-    determined?;
-    tx.commit().await?;
     Ok(true)
 }
 
@@ -197,6 +199,10 @@ async fn determine_people(
     } else {
         store::insert_freeze(tx, &freeze).await?;
     }
+    if freeze.done || !withdrawn.is_empty() {
+        // Before the sequence: who hears news takes them in this order.
+        store::lock_news(tx, freeze.part).await?;
+    }
     messaging::append(tx, said, now).await?;
     reconsider::say(tx, freeze.part, &withdrawn, now).await?;
     if freeze.done {
@@ -271,14 +277,13 @@ async fn decided(
     Ok((decided, found.withdrawn))
 }
 
-/// What became known of people while their partition was being determined.
+/// What became known of people while their partition, whose news are locked, was being determined.
 async fn catch_up(
     tx: &mut PgConnection,
     freeze: &Freeze,
     law: &LawInForce,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    store::lock_news(tx, freeze.part).await?;
     let everybody = (PersonNo(0), PersonNo(i64::MAX));
     let key = (freeze.part, freeze.programme);
     // Later than `now`: who heard the news and waited for the lock has a later clock.

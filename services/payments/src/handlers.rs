@@ -68,15 +68,24 @@ impl Handler for OnAccounts {
     }
 
     /// What is prepared belongs to a run that nobody works on yet.
-    fn manner(&self, subject: &str) -> Manner {
-        if tells::<PayeesResolved>(subject) || tells::<PartResolved>(subject) {
+    fn manner(&self, subject: &str, body: &[u8]) -> Manner {
+        if tells::<PayeesResolved>(subject) || tells::<PartResolved>(subject) && is_short(body) {
             Manner::Joined
-        } else if tells::<PayeesWithdrawn>(subject) {
+        } else if tells::<PartResolved>(subject) || tells::<PayeesWithdrawn>(subject) {
             Manner::Alone
         } else {
             Manner::Later
         }
     }
+}
+
+/// Lines of a partition that are read, with the run's row locked, while others of the run wait.
+const SHORT: i64 = 1_000;
+
+/// Whether a partition has few lines: at its end all of them are read.
+fn is_short(body: &[u8]) -> bool {
+    let resolved = Envelope::parse(body).and_then(|it| it.read::<PartResolved>());
+    resolved.is_ok_and(|it| it.lines <= SHORT)
 }
 
 pub(crate) struct OnBank {

@@ -79,7 +79,7 @@ impl Handler for ResultsHeard {
         Ok(())
     }
 
-    fn manner(&self, subject: &str) -> Manner {
+    fn manner(&self, subject: &str, _: &[u8]) -> Manner {
         let is_heard = tells::<ResultsApplied>(subject)
             || tells::<RunClosed>(subject)
             || tells::<ClearingTold>(subject);

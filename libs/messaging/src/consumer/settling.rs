@@ -110,7 +110,7 @@ impl<H: Handler> Ear<'_, H> {
             && events.iter().all(|it| {
                 it.signed.is_none()
                     && it.trace_id() == events[0].trace_id()
-                    && self.handler.manner(&it.subject) != Manner::Alone
+                    && self.handler.manner(&it.subject, &it.body) != Manner::Alone
             })
     }
 

@@ -5,6 +5,7 @@ use domain::{Channel, Money, Part, PersonNo, Programme};
 use events::{
     EntitlementLine, EntitlementsDetermined, EntitlementsWithdrawn, Envelope, Event, FailedWay,
     PartDetermined, PartResolved, PayeeLine, PayeesResolved, PayeesWithdrawn, PersonsRegistered,
+    tells,
 };
 use messaging::{Delivered, Handler, Manner};
 use sqlx::PgConnection;
@@ -46,8 +47,13 @@ impl Handler for OnEligibility {
         Ok(())
     }
 
-    fn manner(&self, _subject: &str) -> Manner {
-        Manner::Joined
+    /// Who writes people down locks those of all partitions.
+    fn manner(&self, subject: &str, _: &[u8]) -> Manner {
+        if tells::<PersonsRegistered>(subject) {
+            Manner::Alone
+        } else {
+            Manner::Joined
+        }
     }
 }
 

@@ -35,7 +35,7 @@ impl Handler for OnPayments {
         Ok(())
     }
 
-    fn manner(&self, subject: &str) -> Manner {
+    fn manner(&self, subject: &str, _: &[u8]) -> Manner {
         if tells::<ReissuesOpened>(subject) {
             Manner::Joined
         } else {
