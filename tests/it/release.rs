@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Money, Programme, RunNo};
 use ledger::Account;
 use messaging::Problem;
-use payments::OpenReissue;
+use payments::{OpenReissue, Work};
 use serde_json::{Value, json, to_value};
 
 use crate::world::{
@@ -66,7 +66,8 @@ async fn until_told(world: &World, expected: [usize; 3]) -> anyhow::Result<()> {
 /// Lets go whatever may go at that time; how many transactions did something.
 async fn work_at(world: &World, now: DateTime<Utc>) -> anyhow::Result<usize> {
     let (keys, mut worked) = (world.target.keys()?, 0);
-    while payments::work_once(&world.pool, &keys, TimeDelta::MAX, now).await? {
+    let work = Work::default();
+    while work.once(&world.pool, &keys, TimeDelta::MAX, now).await? {
         worked += 1;
     }
     Ok(worked)
@@ -116,6 +117,35 @@ async fn a_pilot_goes_to_every_bank_and_the_rest_when_an_officer_lets_it() -> an
     world.until_state(run_no, "released").await?;
     let late = refused(&world, "continue-run", &go_on(RELEASER)).await?;
     assert_eq!(late, (409, "illegal_transition".to_owned()));
+    answer_all(&world).await?;
+    world.close().await
+}
+
+/// Who cannot be paid keeps nobody else waiting, in partitions after their own or in later runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_cannot_be_paid_stops_no_other() -> anyhow::Result<()> {
+    let (world, run_no) = reserved(&BANKS.map(Some)).await?;
+    let set = async |seal: &str| -> anyhow::Result<()> {
+        let change = format!(
+            "ALTER TABLE payments.lines DISABLE TRIGGER append_only;
+            UPDATE payments.lines SET account_sealed = {seal}
+                WHERE part = (SELECT min(part) FROM payments.lines);
+            ALTER TABLE payments.lines ENABLE TRIGGER append_only"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(change))
+            .execute(&world.pool)
+            .await?;
+        Ok(())
+    };
+    let flipped = "set_bit(account_sealed, 200, 1 - get_bit(account_sealed, 200))";
+    set(flipped).await?;
+    world.release(run_no).await?;
+    until_told(&world, [0, 1, 1]).await?;
+    assert_eq!(world.summary(run_no).await?.state, "releasing");
+
+    set(flipped).await?;
+    work_at(&world, Utc::now()).await?;
+    until_told(&world, [1, 1, 1]).await?;
     answer_all(&world).await?;
     world.close().await
 }

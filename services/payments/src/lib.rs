@@ -1,14 +1,15 @@
 //! Runs, approvals, instructions to banks, results; the only writer of the ledger.
 //!
 //! Owns schemas `payments` and `ledger`. Hears accounts: `payees-resolved`, `part-resolved`,
-//! `payees-withdrawn`; each bank: `results`, `standings`; reconciliation: `statement-matched`. Takes `payments.do.appropriate`,
+//! `payees-withdrawn`; each bank: `results`, `standings`; reconciliation: `statement-matched`,
+//! `breaks-resolved`. Takes `payments.do.appropriate`,
 //! `open-run`, `open-reissue`, `fund-run`, `close-year`, `approve-closing`, `hold-line`, `free-line`, `approve-run`,
 //! `send-back-run`, `submit-run`, `release-run`, `release-late`, `release-in-waves`, `continue-run`, `pause`, `resume`,
 //! `stop`, `limit-institution`, `approve-limit`, `take-cash`, `move-cash`, `cash-return`, `age-cash`, `settle-unknown`,
 //! `decide-unknown`, `close-run`, `plan-schedule`, `order-schedule`, `approve-order`, `register-key`, `end-key`,
 //! `register-organisation-key`, `confirm-organisation-key`, `end-organisation-key`, `propose`, `decide-proposal`,
 //! `end-delegation`. Says `run-opened`, `reissues-opened`, `results-applied`,
-//! `run-closed`, and to each bank `instructions` and `enquiries`.
+//! `clearing-told`, `run-closed`, and to each bank `instructions` and `enquiries`.
 
 mod breaker;
 mod cash;
@@ -38,7 +39,6 @@ mod withdrawal;
 mod work;
 mod year_end;
 
-pub use work::work_once;
 pub use year_end::Surplus;
 
 pub use cash::CashStatement;

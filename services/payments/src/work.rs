@@ -1,13 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use boot::Context;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ChunkNo, Money, Part, Position, Province};
+use domain::{ChunkNo, Money, Part, Position, Province, RunNo};
 use events::{Event, Instruction, Instructions};
 use ledger::{Journal, merkle_root};
-use messaging::Signers;
+use messaging::{Judged, Signers, Verdict};
 use privacy::{Field, Keys, Secret};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
@@ -31,15 +31,37 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// Chunks looked at in one round of the watch.
 const OVERDUE_CHUNKS: i64 = 100;
 
+/// How long a partition that cannot be paid is put off, so that it keeps nobody else waiting.
+const PUT_OFF: TimeDelta = TimeDelta::seconds(30);
+
 /// Wakes the workers when a command has given them something to do.
 #[derive(Debug, Clone, Default)]
-pub struct Work(Arc<Notify>);
+pub struct Work(Arc<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    woken: Notify,
+    /// Partitions that could not be paid, and until when they are left alone.
+    put_off: Mutex<BTreeMap<(RunNo, Part), DateTime<Utc>>>,
+}
 
 impl Work {
     /// After the commit of what there may be. One worker looks, and wakes the next where it finds
     /// something.
     pub(crate) fn wake(&self) {
-        self.0.notify_one();
+        self.0.woken.notify_one();
+    }
+
+    fn put_off(&self, (run_no, part): (RunNo, Part), until: DateTime<Utc>) {
+        let mut put_off = self.0.put_off.lock().expect("nobody panics with it");
+        put_off.insert((run_no, part), until);
+    }
+
+    /// What is put off still.
+    fn left_alone(&self, now: DateTime<Utc>) -> Vec<(RunNo, Part)> {
+        let mut put_off = self.0.put_off.lock().expect("nobody panics with it");
+        put_off.retain(|_, until| *until > now);
+        put_off.keys().copied().collect()
     }
 }
 
@@ -49,7 +71,7 @@ pub(crate) async fn reserve_and_release(ctx: Context, work: Work, is_first: bool
     let wait_max = ctx.settings.proof.wait_max_ms;
     let wait_max = TimeDelta::from_std(Duration::from_millis(wait_max)).unwrap_or(TimeDelta::MAX);
     while !ctx.stop.is_cancelled() {
-        let pause = match work_once(&ctx.pool, &ctx.keys, wait_max, Utc::now()).await {
+        let pause = match work.once(&ctx.pool, &ctx.keys, wait_max, Utc::now()).await {
             Ok(true) => {
                 work.wake();
                 continue;
@@ -63,52 +85,80 @@ pub(crate) async fn reserve_and_release(ctx: Context, work: Work, is_first: bool
         tokio::select! {
             () = ctx.stop.cancelled() => {}
             // What was committed during the look has left a permit.
-            () = work.0.notified() => {}
+            () = work.0.woken.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-/// One transaction of the next partition that has something to do; false where there is none, or
-/// where evidence has waited longer than `wait_max` to be kept: no money goes out then.
-///
-/// # Errors
-/// What the database says, and what keeps a partition from being paid.
-pub async fn work_once(
-    pool: &PgPool,
+impl Work {
+    /// One transaction of the next partition that has something to do; false where there is none, or
+    /// where evidence has waited longer than `wait_max` to be kept: no money goes out then. A partition
+    /// that cannot be paid is left alone for a while.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn once(
+        &self,
+        pool: &PgPool,
+        keys: &Keys,
+        wait_max: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        let mut tx = pool.begin().await?;
+        let Some(work) = store::take_part(&mut tx, &self.left_alone(now), now).await? else {
+            return Ok(false);
+        };
+        if work.state != State::Approved && is_without_evidence(&mut tx, wait_max, now).await? {
+            return Ok(false);
+        }
+        match pay(&mut tx, keys, &work, now).await {
+            Err(error) if error.verdict() != Verdict::Retry => {
+                tx.rollback().await?;
+                self.put_off((work.run_no, work.part), now + PUT_OFF);
+                Ok(true)
+            }
+            done => {
+                let done = done?;
+                tx.commit().await?;
+                Ok(done)
+            }
+        }
+    }
+}
+
+/// Reserves a partition's next chunks, or releases them.
+async fn pay(
+    tx: &mut PgConnection,
     keys: &Keys,
-    wait_max: TimeDelta,
+    work: &PartWork,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
-    let mut tx = pool.begin().await?;
-    let Some(work) = store::take_part(&mut tx, now).await? else {
-        return Ok(false);
-    };
-    if work.state != State::Approved && is_without_evidence(&mut tx, wait_max, now).await? {
-        return Ok(false);
-    }
     let doing = if work.state == State::Approved {
         "reserve"
     } else {
         "release"
     };
+    let (run, part) = (work.run_no.0, work.part.number());
     let span = tracing::info_span!(
         "work",
         otel.name = format!("payments {doing}"),
         service = crate::SERVICE,
-        run = work.run_no.0,
-        part = work.part.number(),
+        run,
+        part,
     );
     messaging::follow_trace(&span, work.trace.as_deref());
     let done = async {
-        match work.state {
-            State::Approved => reserve(&mut tx, &work, now).await,
-            _ => release(&mut tx, keys, &work, now).await,
+        let done = match work.state {
+            State::Approved => reserve(tx, work, now).await,
+            _ => release(tx, keys, work, now).await,
+        };
+        if let Err(error) = &done {
+            tracing::error!(run, part, error = %error, "A partition cannot be paid");
         }
+        done
     };
-    let done = done.instrument(span).await?;
-    tx.commit().await?;
-    Ok(done)
+    done.instrument(span).await
 }
 
 /// Whether what was recorded is not sealed in time: then nobody could show later what went out.

@@ -49,11 +49,17 @@ pub(crate) struct OverdueChunk {
     pub institution: Institution,
 }
 
-/// The first partition of a run in which something is to be reserved, or may go out now.
+/// The first partition of a run in which something is to be reserved, or may go out now, but for those
+/// that are left alone.
 pub(crate) async fn take_part(
     tx: &mut PgConnection,
+    left_alone: &[(RunNo, Part)],
     now: DateTime<Utc>,
 ) -> Result<Option<PartWork>, Error> {
+    let (run_nos, parts): (Vec<i64>, Vec<i16>) = left_alone
+        .iter()
+        .map(|(run_no, part)| (run_no.0, part.number()))
+        .unzip();
     let row = sqlx::query!(
         r#"
         SELECT p.run_no AS "run_no: RunNo", p.part AS "part: Part", r.programme, r.business_date,
@@ -69,18 +75,22 @@ pub(crate) async fn take_part(
             SELECT step, rule FROM payments.fundings f WHERE f.run_no = r.run_no
             ORDER BY step DESC LIMIT 1
         ) f ON true
-        WHERE r.state = 'approved' AND p.reserved < p.chunks
+        WHERE (r.state = 'approved' AND p.reserved < p.chunks
             OR r.state = 'releasing' AND EXISTS (
                 SELECT FROM payments.chunks c
                 WHERE c.run_no = p.run_no AND c.part = p.part AND c.standing = 'waiting'
                     AND (c.stopped_by IS NOT NULL OR c.wave <= r.wave
                         AND NOT payments.is_paused(c.run_no, c.institution, r.programme)
                         AND NOT EXISTS (SELECT FROM payments.rate_buckets b
-                            WHERE b.institution = c.institution AND b.next_at > $1)))
+                            WHERE b.institution = c.institution AND b.next_at > $1))))
+            AND NOT EXISTS (SELECT FROM unnest($2::bigint[], $3::smallint[]) AS a (run_no, part)
+                WHERE a.run_no = p.run_no AND a.part = p.part)
         ORDER BY p.run_no, p.part LIMIT 1
         FOR NO KEY UPDATE OF p SKIP LOCKED
         "#,
         now,
+        &run_nos,
+        &parts,
     )
     .fetch_optional(tx)
     .await?;
