@@ -5,7 +5,8 @@
 //!
 //! Hears
 //! * `bank.<code>.out` of each connected institution: the very instructions that the bank gets;
-//! * `payments`: results that took effect (`results-applied.v1`);
+//! * `payments`: results that took effect (`results-applied.v1`), how clearing accounts stand
+//!   (`clearing-told.v1`), and a run's ends (`run-closed.v1`);
 //! * `bank.<code>.in.statement`: the pages of the bank's statements.
 //!
 //! Says `statement-matched.v1`, for each accepted statement once a partition, and

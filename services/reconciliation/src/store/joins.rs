@@ -11,17 +11,18 @@ use crate::Error;
 pub(crate) async fn look_up_by_key(tx: &mut PgConnection) -> Result<(), Error> {
     let set =
         "SET LOCAL jit = off; SET LOCAL enable_nestloop = on; SET LOCAL enable_hashjoin = off;
-        SET LOCAL enable_mergejoin = off";
+        SET LOCAL enable_mergejoin = off; SET LOCAL plan_cache_mode = force_generic_plan";
     sqlx::raw_sql(set).execute(tx).await?;
     Ok(())
 }
 
-/// Holds all lines of chunks against one another at once. The planner takes an array for ten lines and
-/// would go through all thousand of a chunk for each entry.
+/// Holds all lines of chunks against one another at once. The planner takes an array it does not know for
+/// ten lines and would go through all thousand of a chunk for each entry, so it is shown the arrays: a plan
+/// is made for each statement, and not kept from a time when the tables were small.
 pub(crate) async fn join_by_hash(tx: &mut PgConnection) -> Result<(), Error> {
     let set =
         "SET LOCAL jit = off; SET LOCAL enable_nestloop = off; SET LOCAL enable_hashjoin = on;
-        SET LOCAL enable_mergejoin = off";
+        SET LOCAL enable_mergejoin = off; SET LOCAL plan_cache_mode = force_custom_plan";
     sqlx::raw_sql(set).execute(tx).await?;
     Ok(())
 }
