@@ -296,6 +296,9 @@ async fn keys_of_a_demo_guard_nobody_and_are_refused() -> anyhow::Result<()> {
     let named = [refused[0], ("ANSINH_KEYS__FILE", file)];
     let (code, _, told) = ansinh(&ground, &["keys", "status"], &named).await?;
     assert_eq!(code, Some(0), "{told}");
+    let (code, _, told) = ansinh(&ground, &["serve", "sandbox"], &named).await?;
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("sandbox_refused: "), "{told}");
     for arguments in [&["rotate"][..], &["show", "--output", "json"]] {
         let arguments = [&["keys"], arguments, &["--file", file]].concat();
         let (code, said, told) = ansinh(&ground, &arguments, &named).await?;

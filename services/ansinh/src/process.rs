@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use boot::{Context, Doorway, Health, Settings};
+use anyhow::ensure;
+use boot::{Context, Doorway, Health, Settings, keys};
+use privacy::KeyPurpose;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ServiceName;
@@ -55,7 +57,7 @@ pub async fn start_some(
         register_relay_check(health, &ctx);
         Ok(ctx)
     };
-    if wanted(ServiceName::Sandbox) {
+    if has_sandbox(which, settings)? {
         let ctx = connect("sandbox").await?;
         sandbox::start(&ctx).await?;
         services.contexts.push(ctx);
@@ -82,6 +84,9 @@ pub async fn start_some(
     }
     // With all the others it runs where the settings name a folder for it.
     let logged = settings.proof.log_dir.is_some();
+    if which.contains(&ServiceName::All) && !logged {
+        tracing::warn!("Without proof.log_dir nothing is sealed, and so no money is released");
+    }
     if which.contains(&ServiceName::Audit) || wanted(ServiceName::Audit) && logged {
         let ctx = Context::connect("audit", settings.clone(), health.clone(), stop.clone()).await?;
         audit::start(&ctx).await?;
@@ -95,6 +100,21 @@ pub async fn start_some(
         services.door = Some(door);
     }
     Ok(services)
+}
+
+/// What is made up never stands beside what is real: with all the others the sandbox runs where the keys
+/// are for development, and by its name it is refused where they are not.
+fn has_sandbox(which: &[ServiceName], settings: &Settings) -> anyhow::Result<bool> {
+    let by_name = which.contains(&ServiceName::Sandbox);
+    if !by_name && !which.contains(&ServiceName::All) {
+        return Ok(false);
+    }
+    let made_up = keys::read(settings)?.purpose() == KeyPurpose::Development;
+    ensure!(
+        made_up || !by_name,
+        "sandbox_refused: these keys are for production, and all that the sandbox says is made up"
+    );
+    Ok(made_up)
 }
 
 /// A relay that falls behind is not ready: what was decided does not reach the others.

@@ -38,8 +38,8 @@ pub use connection::{Connection, running};
 pub use error::ServersError;
 pub use nats::Nats;
 pub use nats_users::{
-    BankUser, NatsUsers, banks_dir, change_nats_users, issue_nkey, make_folder, nats_users,
-    state_nkey_file,
+    BankUser, Heeded, NatsUsers, banks_dir, change_nats_users, issue_nkey, let_state_in,
+    make_folder, nats_users, state_nkey_file,
 };
 pub use postgres::Postgres;
 

@@ -79,6 +79,8 @@ async fn use_the_door(world: &World, browser: &Browser) -> anyhow::Result<[Strin
 async fn nothing_of_a_citizen_is_in_the_log() -> anyhow::Result<()> {
     let world = World::new().await?;
     let settings = [
+        // The door has no database.
+        ("DATABASE_URL", ""),
         ("ANSINH_CONSOLE__LISTEN", "127.0.0.1:0"),
         ("ANSINH_IDENTITY__ISSUER", &world.provider.issuer),
         ("ANSINH_LOG__FILTER", FILTER),

@@ -12,8 +12,13 @@ pub const FILE_VARIABLE: &str = "ANSINH_CONFIG";
 
 const PREFIX: &str = "ANSINH_";
 
-/// Where the embedded servers' programs are looked for; read by those who start them.
-const PROGRAMS: [&str; 2] = ["ANSINH_PG_BIN", "ANSINH_NATS_BIN"];
+/// Read by those who start the embedded servers, and by tests whose programs inherit them.
+const NO_SETTINGS: [&str; 4] = [
+    "ANSINH_PG_BIN",
+    "ANSINH_NATS_BIN",
+    "ANSINH_XSD",
+    "ANSINH_GOLDEN",
+];
 
 /// Variables that other programs know as well, and the keys they stand for.
 const SHARED: [(&str, &str); 4] = [
@@ -42,7 +47,7 @@ pub fn variables<K: Into<OsString>, V: Into<OsString>>(
         let known = SHARED.iter().find(|(it, _)| *it == name);
         let (layer, key) = match (known, name.strip_prefix(PREFIX)) {
             (Some((_, key)), _) => (&mut shared, (*key).to_owned()),
-            (None, Some(rest)) if name != FILE_VARIABLE && !PROGRAMS.contains(&&name[..]) => {
+            (None, Some(rest)) if name != FILE_VARIABLE && !NO_SETTINGS.contains(&&name[..]) => {
                 (&mut own, rest.replace("__", ".").to_lowercase())
             }
             _ => continue,

@@ -10,7 +10,7 @@ use super::{By, Deciding};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bank {
     /// Let a bank in: issue by what it logs in and signs, into a folder for the bank alone
-    #[command(before_help = "Example:  ansinh bank add --institution 970422 --out mb/ --by le.an")]
+    #[command(before_help = "Example:  ansinh bank add --institution 970436 --out vcb/ --by le.an")]
     Add(Issue),
     /// Issue a bank's next credentials; those that it has go on until they are revoked
     #[command(
@@ -38,13 +38,13 @@ pub(crate) enum Bank {
     /// Read a file of a bank that sends no messages, pain.002, camt.053 or MT940: it is signed with
     /// the key that stands for the bank and said as its messages; a file once
     #[command(
-        before_help = "Example:  ansinh bank import day.xml --institution 970422 --key mb/signing.key --by le.an"
+        before_help = "Example:  ansinh bank import day.xml --institution 970436 --key vcb/signing.key --by le.an"
     )]
     Import(Import),
     /// At a bank that takes files: hear what the state tells it and write its orders as pain.001, each
     /// once, until all that was said is there
     #[command(
-        before_help = "Example:  ansinh bank receive --institution 970422 --credentials mb/ \
+        before_help = "Example:  ansinh bank receive --institution 970436 --credentials vcb/ \
                        --nats-url nats://127.0.0.1:4222 --debtor-account 3713.0.1 --out orders/"
     )]
     Receive(Receive),

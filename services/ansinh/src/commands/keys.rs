@@ -1,5 +1,6 @@
 mod store;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use privacy::{Keys, PrivacyError};
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 use crate::cli::{KeyRing, Output, Shared};
 use crate::output::{Failure, grouped, print, say, show, table};
+use crate::servers;
 use crate::target::Target;
 
 /// What a file holds; there is no way from here to a key.
@@ -54,6 +56,7 @@ pub(super) async fn keys(command: KeyRing, shared: &Shared) -> Result<ExitCode, 
             show_ring(&keys, shared.output)
         }
         KeyRing::Show(it) => show_ring(&Keys::from_file(&it.file).map_err(refused)?, shared.output),
+        KeyRing::Nats => let_state_in(shared).await,
         KeyRing::Status => status(shared).await,
     }
 }
@@ -87,6 +90,34 @@ fn show_ring(keys: &Keys, output: Output) -> Result<ExitCode, Failure> {
             ["signing (public)".to_owned(), it.signing.join("\n")],
         ];
         table(&["keys", ""], 2, rows)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// By which the state's services log in at NATS.
+#[derive(Serialize)]
+struct LoginView {
+    file: PathBuf,
+    nkey: String,
+}
+
+async fn let_state_in(shared: &Shared) -> Result<ExitCode, Failure> {
+    let Some((file, nkey)) = servers::let_state_in(&shared.home).await? else {
+        let text = format!(
+            "state_known: {} lets the state in already",
+            shared.home.display()
+        );
+        return Err(Failure::Refused(text));
+    };
+    say(
+        "Made. Services are told of the file by ANSINH_NATS__NKEY_FILE; the server reads the accounts.",
+    );
+    show(shared.output, &LoginView { file, nkey }, |it| {
+        let rows = [
+            ["seed".to_owned(), it.file.display().to_string()],
+            ["nkey (public)".to_owned(), it.nkey.clone()],
+        ];
+        table(&["login at NATS", ""], 2, rows)
     })?;
     Ok(ExitCode::SUCCESS)
 }

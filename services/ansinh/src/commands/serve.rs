@@ -16,7 +16,10 @@ const VNEID: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8085)
 const LOG: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8027);
 
 pub(super) async fn serve(service: ServiceName, shared: &Shared) -> Result<ExitCode, Failure> {
-    let target = Target::find(&shared.home)?;
+    let target = match service {
+        ServiceName::Console => Target::of_door(&shared.home)?,
+        _ => Target::find(&shared.home)?,
+    };
     serve_on(service, &target).await
 }
 

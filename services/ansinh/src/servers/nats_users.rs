@@ -91,22 +91,52 @@ pub fn nats_users(home: &Path) -> Result<NatsUsers, ServersError> {
     read(&Folder::at(home)?)
 }
 
-/// Changes who may log in, writes the accounts of it and makes a running server heed them: who
-/// may not any more is cut at once.
+/// Whether a server heeds what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heeded {
+    /// The embedded server does; who may not log in any more is cut.
+    Now,
+    /// None that we started runs there: whoever runs one has it read the files again.
+    WhenTold,
+}
+
+/// Changes who may log in, writes the accounts of it and makes the folder's own running server heed
+/// them.
 ///
 /// # Errors
 /// What `change` says, and [`ServersError::Silent`] where the server does not heed it.
 pub async fn change_nats_users<T>(
     home: &Path,
     change: impl FnOnce(&mut NatsUsers) -> Result<T, ServersError>,
-) -> Result<T, ServersError> {
+) -> Result<(T, Heeded), ServersError> {
     let folder = Folder::at(home)?;
     let _one_at_a_time = folder.claim(LOCK).await?;
     let mut users = read(&folder)?;
     let done = change(&mut users)?;
     write(&folder, &users)?;
-    reload(&folder).await?;
-    Ok(done)
+    let heeded = reload(&folder).await?;
+    Ok((done, heeded))
+}
+
+/// Lets the state's services in at a server that others run: a seed in a new file of the folder, and
+/// the accounts that the server includes. Gives back the file and the public half; `None` where the
+/// state was let in before.
+///
+/// # Errors
+/// [`ServersError::Io`] where a file cannot be read or written.
+pub async fn let_state_in(home: &Path) -> Result<Option<(PathBuf, String)>, ServersError> {
+    make_folder(home)?;
+    let file = state_nkey_file(home);
+    let let_in = change_nats_users(home, |users| {
+        if !users.state.is_empty() {
+            return Ok(None);
+        }
+        let nkey = issue_nkey(&file)?;
+        users.state = vec![nkey.clone()];
+        Ok(Some(nkey))
+    });
+    let (nkey, _) = let_in.await?;
+    Ok(nkey.map(|it| (file, it)))
 }
 
 /// Makes what a folder lacks: the state's user, and one of each bank where nobody was ever let in.
@@ -161,13 +191,13 @@ fn write(folder: &Folder, users: &NatsUsers) -> Result<(), ServersError> {
 }
 
 /// Tells a running server to read its configuration again, and waits until its log says so.
-async fn reload(folder: &Folder) -> Result<(), ServersError> {
+async fn reload(folder: &Folder) -> Result<Heeded, ServersError> {
     let pid_file = folder.path().join(PID_FILE);
     let pid = fs::read_to_string(&pid_file).ok();
     let pid = pid.and_then(|it| it.trim().parse::<i32>().ok());
     // A file that a killed server left behind may name another's process.
     let Some(pid) = pid.filter(|_| folder.is_claimed(nats::NAME)) else {
-        return Ok(());
+        return Ok(Heeded::WhenTold);
     };
     let reloads = || {
         let log = fs::read_to_string(folder.log_path(nats::NAME)).unwrap_or_default();
@@ -187,7 +217,7 @@ async fn reload(folder: &Folder) -> Result<(), ServersError> {
         }
         sleep(PAUSE).await;
     }
-    Ok(())
+    Ok(Heeded::Now)
 }
 
 impl NatsUsers {
@@ -368,6 +398,25 @@ mod tests {
     fn the_example_in_deploy_is_what_is_written() {
         let example = include_str!("../../../../deploy/nats/nats-accounts.conf");
         assert_eq!(sample().accounts(), example);
+    }
+
+    #[tokio::test]
+    async fn the_state_is_let_in_once_at_a_server_that_is_told_by_others() {
+        let home = Home::new();
+        let (file, nkey) = let_state_in(home.path()).await.unwrap().unwrap();
+        assert_eq!(file, state_nkey_file(home.path()));
+        let accounts = fs::read_to_string(home.path().join(ACCOUNTS)).unwrap();
+        assert!(accounts.contains(&nkey), "{accounts}");
+        assert_eq!(let_state_in(home.path()).await.unwrap(), None);
+
+        let bank = Institution::from_number(970_436).unwrap();
+        let user = BankUser {
+            nkey: nkey.clone(),
+            public_key: None,
+        };
+        let added = change_nats_users(home.path(), |it| it.add(bank, user));
+        assert_eq!(added.await.unwrap(), ((), Heeded::WhenTold));
+        assert_eq!(nats_users(home.path()).unwrap().state, [nkey]);
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::{By, Issue, Shared};
 use crate::output::{Failure, say, show, table};
-use crate::servers::{self, BankUser, NatsUsers};
+use crate::servers::{self, BankUser, Heeded, NatsUsers};
 use crate::target::Target;
 
 #[derive(Serialize)]
@@ -79,12 +79,18 @@ pub(super) async fn issue(
         nkey: nkey.clone(),
         public_key: Some(public_key.clone()),
     };
-    servers::change_nats_users(&shared.home, |it| it.add(institution, user)).await?;
+    let added = servers::change_nats_users(&shared.home, |it| it.add(institution, user));
+    let ((), heeded) = added.await?;
     say(&format!(
-        "{} is for the bank alone; it can log in now. Its signature stands when another officer \
+        "{} is for the bank alone; it can log in {}. Its signature stands when another officer \
          has seen whose key it is: ansinh bank confirm-key {key_no} --by …",
-        out.display()
+        out.display(),
+        match heeded {
+            Heeded::Now => "now",
+            Heeded::WhenTold => "when the servers have read that",
+        }
     ));
+    say_who_tells(heeded, &shared.home);
     let issued = Issued {
         institution,
         nkey,
@@ -112,7 +118,7 @@ pub(super) async fn revoke(
     by: &By,
 ) -> Result<ExitCode, Failure> {
     let gone = servers::change_nats_users(&shared.home, |it| Ok(it.revoke(institution, nkey)));
-    let gone = gone.await?;
+    let (gone, heeded) = gone.await?;
     if gone.is_empty() {
         let text = format!("credentials_unknown: {institution} has no such credentials");
         return Err(Failure::Refused(text));
@@ -132,8 +138,23 @@ pub(super) async fn revoke(
         };
         ask(target, "end-organisation-key", by, &body).await?;
     }
-    say("Cut. What was signed before stands.");
+    match heeded {
+        Heeded::Now => say("Cut. What was signed before stands."),
+        Heeded::WhenTold => say("Taken back, but NOT CUT yet. What was signed before stands."),
+    }
+    say_who_tells(heeded, &shared.home);
     show_users(shared, institution_users(institution, gone))
+}
+
+/// A server that we did not start goes on by what it read last.
+fn say_who_tells(heeded: Heeded, home: &Path) {
+    if heeded == Heeded::WhenTold {
+        say(&format!(
+            "No server that ansinh started runs in {home}. Have each of yours read {home}/nats-accounts.conf \
+             again: nats-server --signal reload=<its folder>/nats.pid",
+            home = home.display()
+        ));
+    }
 }
 
 pub(super) fn list(shared: &Shared) -> Result<ExitCode, Failure> {
