@@ -13,7 +13,7 @@ TRANSFERS ?= 50000
 TARGET := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cluster test-exports test-instances lint bench bench-accounts bench-history bench-peers prepare
+.PHONY: help setup demo test test-cluster test-exports test-instances lint lint-deploy bench bench-accounts bench-history bench-peers prepare
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -48,6 +48,9 @@ test-exports: ## Files of 2,000,001 rows in each format: complete, and memory st
 lint: ## Format and lints, as before a commit
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+lint-deploy: ## Units, Dockerfile and chart, by the linters that pip and Debian have
+	deploy/lint
 
 bench: setup ## Measure a payout, PEOPLE=100000, one payment, determining, DETERMINE=1000000, and matching
 	cargo build --release -p ansinh
