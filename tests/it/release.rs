@@ -121,7 +121,7 @@ async fn a_pilot_goes_to_every_bank_and_the_rest_when_an_officer_lets_it() -> an
     world.close().await
 }
 
-/// Who cannot be paid keeps nobody else waiting, in partitions after their own or in later runs.
+/// Who cannot be paid keeps nobody else waiting, and is looked at again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_that_cannot_be_paid_stops_no_other() -> anyhow::Result<()> {
     let (world, run_no) = reserved(&BANKS.map(Some)).await?;
@@ -143,8 +143,12 @@ async fn a_partition_that_cannot_be_paid_stops_no_other() -> anyhow::Result<()> 
     until_told(&world, [0, 1, 1]).await?;
     assert_eq!(world.summary(run_no).await?.state, "releasing");
 
+    let (keys, work, now) = (world.target.keys()?, Work::default(), Utc::now());
+    let once = async |now| work.once(&world.pool, &keys, TimeDelta::MAX, now).await;
+    assert!(once(now).await?, "it is put off");
     set(flipped).await?;
-    work_at(&world, Utc::now()).await?;
+    assert!(!once(now).await?, "nothing else waits");
+    assert!(once(now + TimeDelta::seconds(31)).await?);
     until_told(&world, [1, 1, 1]).await?;
     answer_all(&world).await?;
     world.close().await

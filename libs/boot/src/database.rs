@@ -169,6 +169,19 @@ impl Durability {
     }
 }
 
+/// Whether the database refuses what it was given, and would again: a value that cannot be (SQLSTATE class
+/// 22), a constraint (23), a trigger of ours (P0), or what is stored is not what was expected. All else is
+/// of the server or of others at work.
+pub fn is_about_data(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|it| ["22", "23", "P0"].iter().any(|class| it.starts_with(class))),
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => true,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,7 +85,9 @@ pub async fn start_some(
     // With all the others it runs where the settings name a folder for it.
     let logged = settings.proof.log_dir.is_some();
     if which.contains(&ServiceName::All) && !logged {
-        tracing::warn!("Without proof.log_dir nothing is sealed, and so no money is released");
+        tracing::warn!(
+            "Without proof.log_dir nothing is sealed here: where audit runs nowhere else, no money is released"
+        );
     }
     if which.contains(&ServiceName::Audit) || wanted(ServiceName::Audit) && logged {
         let ctx = Context::connect("audit", settings.clone(), health.clone(), stop.clone()).await?;

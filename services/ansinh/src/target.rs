@@ -34,6 +34,15 @@ impl Target {
         Target::with_keys(settings, home)
     }
 
+    /// As [`Target::find`], for who works on the database alone: nobody has to name NATS.
+    pub fn of_database(home: &Path) -> anyhow::Result<Target> {
+        let settings = Settings::load()?;
+        if settings.database.url.is_none() {
+            return Target::find(home);
+        }
+        Target::with_keys(settings, home)
+    }
+
     /// As [`Target::find`], for the door to citizens: it has no database, so nobody has to name one.
     pub fn of_door(home: &Path) -> anyhow::Result<Target> {
         let settings = Settings::load()?;

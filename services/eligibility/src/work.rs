@@ -105,7 +105,10 @@ async fn step(ctx: &Context, laws: &Laws, now: DateTime<Utc>) -> Result<bool, Er
         .await;
     match determined {
         Ok(()) => tx.commit().await?,
-        Err(error @ (Error::Database(_) | Error::Messaging(_))) => return Err(error),
+        Err(error @ Error::Messaging(_)) => return Err(error),
+        Err(Error::Database(error)) if !boot::database::is_about_data(&error) => {
+            return Err(error.into());
+        }
         // A law is missing, or a partition is broken, not the machine: it waits, the others do not.
         Err(error) => {
             tx.rollback().await?;

@@ -97,7 +97,7 @@ impl Work {
     /// that cannot be paid is left alone for a while.
     ///
     /// # Errors
-    /// What the database says.
+    /// What is away or in the way, and is of no partition.
     pub async fn once(
         &self,
         pool: &PgPool,
@@ -113,8 +113,10 @@ impl Work {
             return Ok(false);
         }
         match pay(&mut tx, keys, &work, now).await {
-            Err(error) if error.verdict() != Verdict::Retry => {
+            Err(error) if comes_again(&error) => {
                 tx.rollback().await?;
+                let (run, part) = (work.run_no.0, work.part.number());
+                tracing::error!(run, part, error = %error, "A partition cannot be paid");
                 self.put_off((work.run_no, work.part), now + PUT_OFF);
                 Ok(true)
             }
@@ -124,6 +126,16 @@ impl Work {
                 Ok(done)
             }
         }
+    }
+}
+
+/// Whether an error is the partition's own, and would come again at once.
+fn comes_again(error: &Error) -> bool {
+    match error {
+        Error::Database(error) | Error::Ledger(ledger::Error::Database(error)) => {
+            boot::database::is_about_data(error)
+        }
+        error => error.verdict() != Verdict::Retry,
     }
 }
 
@@ -139,24 +151,19 @@ async fn pay(
     } else {
         "release"
     };
-    let (run, part) = (work.run_no.0, work.part.number());
     let span = tracing::info_span!(
         "work",
         otel.name = format!("payments {doing}"),
         service = crate::SERVICE,
-        run,
-        part,
+        run = work.run_no.0,
+        part = work.part.number(),
     );
     messaging::follow_trace(&span, work.trace.as_deref());
     let done = async {
-        let done = match work.state {
+        match work.state {
             State::Approved => reserve(tx, work, now).await,
             _ => release(tx, keys, work, now).await,
-        };
-        if let Err(error) = &done {
-            tracing::error!(run, part, error = %error, "A partition cannot be paid");
         }
-        done
     };
     done.instrument(span).await
 }

@@ -8,7 +8,7 @@ use super::{Duration, Instant, SPEAKER, Talk, bail, ensure, part, sleep};
 
 const PARTS: i16 = 4;
 /// More than a batch takes.
-const LARGE: usize = 5 << 18;
+const LARGE: usize = 5 << 14;
 
 impl Talk {
     /// Waits until all was published, however often before.

@@ -47,7 +47,7 @@ impl Handler for OnEligibility {
         Ok(())
     }
 
-    /// Who writes people down locks those of all partitions.
+    /// Others lock people of several partitions together, before they say something.
     fn manner(&self, subject: &str, _: &[u8]) -> Manner {
         if tells::<PersonsRegistered>(subject) {
             Manner::Alone

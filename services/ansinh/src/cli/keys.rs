@@ -23,7 +23,7 @@ pub(crate) enum KeyRing {
     Show(KeyFile),
     /// Let the state's services in at a NATS server of your own: the seed that they log in by, and the
     /// accounts that the server's configuration includes. Once, before services and banks
-    #[command(before_help = "Example:  ansinh --home deploy/nats keys nats")]
+    #[command(before_help = "Example:  ansinh --home /etc/nats keys nats")]
     Nats,
     /// Count sealed values by the version they are sealed with; exit 8 where one is not held
     #[command(before_help = "Example:  ansinh keys status")]

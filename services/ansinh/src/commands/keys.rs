@@ -110,7 +110,7 @@ async fn let_state_in(shared: &Shared) -> Result<ExitCode, Failure> {
         return Err(Failure::Refused(text));
     };
     say(
-        "Made. Services are told of the file by ANSINH_NATS__NKEY_FILE; the server reads the accounts.",
+        "Made. Services are told of the file by ANSINH_NATS__NKEY_FILE; the server reads the accounts when it starts or is told.",
     );
     show(shared.output, &LoginView { file, nkey }, |it| {
         let rows = [

@@ -58,7 +58,7 @@ fn open_the_door(settings: &mut Settings) {
 }
 
 pub(super) async fn migrate(shared: &Shared) -> Result<ExitCode, Failure> {
-    Target::find(&shared.home)?.migrate().await?;
+    Target::of_database(&shared.home)?.migrate().await?;
     say("The schema is up.");
     Ok(ExitCode::SUCCESS)
 }

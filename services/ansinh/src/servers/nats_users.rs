@@ -144,6 +144,8 @@ pub(super) fn prepare(folder: &Folder) -> Result<(), ServersError> {
     let mut users = read(folder)?;
     if users.state.is_empty() {
         users.state = vec![issue_nkey(&folder.path().join(STATE_SEED))?];
+    }
+    if users.banks.is_empty() && !banks_dir(folder.path()).exists() {
         for it in Institution::connected() {
             let own = banks_dir(folder.path()).join(it.institution.to_string());
             make_folder(&own)?;
@@ -257,7 +259,7 @@ impl NatsUsers {
         }
         let state = users_of(&self.state, "");
         format!(
-            "# Written by `ansinh bank`. It holds public keys only.\n\
+            "# Written by `ansinh bank` and `ansinh keys nats`. It holds public keys only.\n\
              accounts {{\n  SYS {{}}\n  STATE {{\n    jetstream: enabled\n    users: [\n{state}    ]\n    \
              exports: [\n{exports}    ]\n  }}\n{banks}}}\nsystem_account: SYS\n"
         )

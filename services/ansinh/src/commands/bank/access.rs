@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::{By, Issue, Shared};
 use crate::output::{Failure, say, show, table};
-use crate::servers::{self, BankUser, Heeded, NatsUsers};
+use crate::servers::{self, BankUser, Heeded};
 use crate::target::Target;
 
 #[derive(Serialize)]
@@ -48,18 +48,7 @@ pub(super) async fn issue(
         by,
     } = issue;
     let institution = *institution;
-    let has_one = |it: &NatsUsers| it.banks.contains_key(&institution);
-    match (has_one(&servers::nats_users(&shared.home)?), is_next) {
-        (true, false) => {
-            let text = format!("bank_known: {institution} has credentials; rotate issues the next");
-            return Err(Failure::Refused(text));
-        }
-        (false, true) => {
-            let text = format!("bank_unknown: {institution} has no credentials; add lets it in");
-            return Err(Failure::Refused(text));
-        }
-        _ => {}
-    }
+    refuse_out_of_turn(shared, institution, is_next)?;
     servers::make_folder(out)?;
     let public_key = hex::encode(new_signing_key(&out.join("signing.key"))?);
     let keys = target.keys()?;
@@ -107,6 +96,32 @@ pub(super) async fn issue(
         table(&["credentials", ""], 2, rows)
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Credentials come after the state's own, the first before the next.
+fn refuse_out_of_turn(
+    shared: &Shared,
+    institution: Institution,
+    is_next: bool,
+) -> Result<(), Failure> {
+    let users = servers::nats_users(&shared.home)?;
+    if users.state.is_empty() {
+        let home = shared.home.display();
+        let text = format!("state_unknown: {home} lets no service in yet; first: ansinh keys nats");
+        return Err(Failure::Refused(text));
+    }
+    match (users.banks.contains_key(&institution), is_next) {
+        (true, false) => {
+            let text = format!("bank_known: {institution} has credentials; rotate issues the next");
+            return Err(Failure::Refused(text));
+        }
+        (false, true) => {
+            let text = format!("bank_unknown: {institution} has no credentials; add lets it in");
+            return Err(Failure::Refused(text));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 pub(super) async fn revoke(
