@@ -1,6 +1,7 @@
 //! Effects exactly once over delivery at least once: gaps, lost tails, events that fail.
 
 mod batched;
+mod begun;
 mod joined;
 
 use std::collections::BTreeMap;

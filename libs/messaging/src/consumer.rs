@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::Subject;
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::consumer::pull;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::Part;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -19,7 +19,7 @@ use crate::delivered::Delivered;
 use crate::leases::Claim;
 use crate::redrive::Redrives;
 use crate::relay::{Redrive, Watermark};
-use crate::share::Share;
+use crate::share::{Share, is_recorded_here};
 use crate::store;
 use crate::stream::{given_consumer, open_consumer};
 use crate::{Error, Wires, meter};
@@ -33,6 +33,9 @@ const PULL_SHARE_MAX: usize = 12;
 const PARTS_AT_ONCE: usize = 12;
 const LARGE: usize = 64 * 1024;
 const TURNS_OF_LARGE: u32 = 4;
+/// Of how long all partitions of a share are read again because one of them has stopped. One that stopped
+/// before misses what it asks to be driven again.
+const READ_AGAIN_MAX: TimeDelta = TimeDelta::days(1);
 const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
@@ -101,6 +104,22 @@ pub trait Handler: Send + Sync + 'static {
         batch: &[Delivered],
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// As [`Handler::apply`], for several partitions in one transaction: one after the other, where a
+    /// listener knows no shorter way.
+    fn apply_joined(
+        &self,
+        tx: &mut PgConnection,
+        joined: &[(Part, &[Delivered])],
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async move {
+            for (part, batch) in joined {
+                self.apply(tx, *part, batch, now).await?;
+            }
+            Ok(())
+        }
+    }
 
     /// How an event is applied.
     fn manner(&self, _subject: &str, _body: &[u8]) -> Manner {
@@ -216,6 +235,8 @@ impl<'a, H: Handler> Ear<'a, H> {
             .await;
         let mut watermarks = watermarks.map_err(|it| nats(&it))?;
         let mut messages = self.pull().await?;
+        // How many have not come yet.
+        let mut pending = 0;
         loop {
             tokio::select! {
                 // What is here comes first: only what is missing after that may be lost.
@@ -232,6 +253,7 @@ impl<'a, H: Handler> Ear<'a, H> {
                         return Err(Error::Nats("the pull ended".to_owned()));
                     };
                     let taken = self.gather(first, &mut messages).await;
+                    pending = taken.last().and_then(|it| it.info().ok()).map_or(0, |it| it.pending);
                     self.take(taken).await;
                 }
                 Some(mut told) = watermarks.next() => {
@@ -239,7 +261,9 @@ impl<'a, H: Handler> Ear<'a, H> {
                     while let Some(Some(newer)) = watermarks.next().now_or_never() {
                         told = newer;
                     }
-                    self.heed_watermark(&told.payload).await?;
+                    if pending == 0 {
+                        self.heed_watermark(&told.payload).await?;
+                    }
                 }
             }
         }
@@ -279,8 +303,16 @@ impl<'a, H: Handler> Ear<'a, H> {
         let jetstream = &self.wires.jetstream;
         let pull = match self.claim {
             Some(_) => {
-                let replicas = self.wires.replicas;
-                open_consumer(jetstream, consumer, (speaker, self.share), replicas).await?
+                let (whose, replicas) = ((*consumer, &speaker[..]), self.wires.replicas);
+                let (pool, parts) = (&self.wires.pool, self.parts());
+                let since = if is_recorded_here(speaker) {
+                    let now = Utc::now();
+                    let within = (now - READ_AGAIN_MAX, now);
+                    Some(store::unapplied_since(pool, whose, &parts, within).await?)
+                } else {
+                    None
+                };
+                open_consumer(jetstream, consumer, (speaker, self.share), since, replicas).await?
             }
             None => given_consumer(jetstream, speaker),
         };

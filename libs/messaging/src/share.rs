@@ -1,6 +1,7 @@
 use domain::{PARTS, Part};
 
 use crate::leases::Unit;
+use crate::organisation::{Organisation, Route};
 
 /// Into so many units is divided what a service says. More would move less at once and cost a pull
 /// each, with its heartbeat.
@@ -50,6 +51,15 @@ impl Share {
     }
 }
 
+/// Whether the outbox of a speaker is this database's: what banks, the population register and the central
+/// bank say is recorded with them.
+pub(crate) fn is_recorded_here(speaker: &str) -> bool {
+    match Route::of(speaker) {
+        Some(route) => route.sender == Organisation::State,
+        None => ![events::POPULATION, events::CENTRAL_BANK].contains(&speaker),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +77,16 @@ mod tests {
             Share::Of(1).parts().map(Part::number).collect::<Vec<_>>(),
             [4, 5, 6, 7]
         );
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_not_recorded_here() {
+        for speaker in ["bank.970436.in.results", "population", "centralbank"] {
+            assert!(!is_recorded_here(speaker), "{speaker}");
+        }
+        for speaker in ["payments", "eligibility", "bank.970436.out"] {
+            assert!(is_recorded_here(speaker), "{speaker}");
+        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ mod outbox;
 pub(crate) use evidence::{Kept, Refused, each_kept, insert_refused, receive};
 pub use evidence::{RefusedRow, refused};
 pub use files::{BankFile, insert_file};
-pub(crate) use inbox::{Place, cursors, lock_cursors, move_cursors, open_cursors, park};
+pub(crate) use inbox::{
+    Place, cursors, lock_cursors, move_cursors, open_cursors, park, unapplied_since,
+};
 pub use inbox::{caught_up, parked};
 pub use keys::{KeyRow, organisation_key, organisation_keys};
 pub(crate) use keys::{insert_key_confirmation, insert_key_end, insert_organisation_key};

@@ -1,12 +1,16 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::{AckPolicy, IntoConsumerConfig, PullConsumer, pull};
+use async_nats::jetstream::consumer::{
+    AckPolicy, DeliverPolicy, IntoConsumerConfig, PullConsumer, pull,
+};
 use async_nats::jetstream::stream::{
     Compression, Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType,
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::Part;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::Error;
 use crate::organisation::{Organisation, Route};
@@ -14,6 +18,11 @@ use crate::share::Share;
 
 /// After which a message that nobody acknowledged is delivered again.
 const ACK_WAIT: Duration = Duration::from_secs(30);
+
+/// After which a consumer is forgotten that nobody pulls from, where its place is known elsewhere.
+const FORGOTTEN: Duration = Duration::from_mins(1);
+/// By how much the server's clock may differ from ours.
+const CLOCKS: TimeDelta = TimeDelta::minutes(1);
 
 /// One of several servers that was killed does not get a compressed stream back: as it starts it shortens
 /// its last block, which fails where that is compressed, and goes on without a copy (2.15.1). A stream that
@@ -53,8 +62,8 @@ fn filter_subjects(speaker: &str, share: Share) -> Vec<String> {
     }
 }
 
-/// The durable consumer of a service on a speaker's stream: one for each share, so that what is of
-/// another share never comes to an instance that does not hear it.
+/// The consumer of a service on a speaker's stream: one for each share, so that what is of another share
+/// never comes to an instance that does not hear it.
 fn durable_name(consumer: &str, speaker: &str, share: Share) -> String {
     let whole = format!("{consumer}--{}", speaker.replace('.', "-"));
     match share {
@@ -81,16 +90,42 @@ fn durable_config(name: &str, speaker: &str, share: Share) -> pull::Config {
     }
 }
 
-/// A service's own consumer, made where it is missing.
+/// A service's own consumer: a durable one, made where it is missing; or where it is known since when
+/// nothing is applied, a new one that hears from there on.
+///
+/// A durable consumer writes its place to disk ten times a second, which costs the server more than what is
+/// said. Where the outbox is ours the cursors know the place, and the server needs to remember nothing: if
+/// it forgets the consumer, the next one begins behind the cursors again.
 pub(crate) async fn open_consumer(
     jetstream: &Context,
     consumer: &str,
     (speaker, share): (&str, Share),
+    since: Option<DateTime<Utc>>,
     replicas: usize,
 ) -> Result<PullConsumer, Error> {
     ensure_stream(jetstream, speaker, replicas).await?;
     let name = durable_name(consumer, speaker, share);
-    ensure_durable(jetstream, &name, (speaker, share)).await
+    let Some(since) = since else {
+        return ensure_durable(jetstream, &name, (speaker, share)).await;
+    };
+    let nats = |it: &dyn std::fmt::Display| Error::Nats(it.to_string());
+    let begin = (since - CLOCKS).to_rfc3339();
+    let start_time = async_nats::datetime::parse_rfc3339(&begin).map_err(|it| nats(&it))?;
+    let config = pull::Config {
+        durable_name: None,
+        name: Some(format!("{name}-{}", Uuid::now_v7().simple())),
+        deliver_policy: DeliverPolicy::ByStartTime { start_time },
+        inactive_threshold: FORGOTTEN,
+        memory_storage: true,
+        num_replicas: 1,
+        ..durable_config(&name, speaker, share)
+    };
+    let stream = jetstream.get_stream(stream_name(speaker)).await;
+    let created = stream
+        .map_err(|it| nats(&it))?
+        .create_consumer(config)
+        .await;
+    created.map_err(|it| nats(&it))
 }
 
 /// Creates what a speaker speaks to: its stream, and the consumer of the bank that it tells.

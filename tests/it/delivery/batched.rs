@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{Duration, Instant, SPEAKER, Talk, bail, ensure, part, sleep};
 
-const PARTS: i16 = 4;
+const PARTS: i16 = 8;
 /// More than a batch takes.
 const LARGE: usize = 5 << 14;
 
@@ -61,10 +61,10 @@ async fn what_is_said_at_once_comes_in_one_batch_and_is_not_doubled_after_a_rest
 -> anyhow::Result<()> {
     let talk = Talk::new().await?;
     for number in 0..PARTS {
-        talk.say(part(number), &["one", "two"]).await?;
+        talk.say(part(number), &["one", "two", "three"]).await?;
     }
     let relay = talk.relay();
-    talk.until_published(2).await?;
+    talk.until_published(3).await?;
     let messages = talk.messages().await?;
     let batches: BTreeSet<Option<String>> = messages.into_iter().map(|it| it.batch).collect();
     ensure!(
@@ -77,16 +77,31 @@ async fn what_is_said_at_once_comes_in_one_batch_and_is_not_doubled_after_a_rest
     relay.abort();
     for number in 0..PARTS {
         talk.set_published(part(number), 0).await?;
-        talk.say(part(number), &["three"]).await?;
+        talk.say(part(number), &["four"]).await?;
     }
     talk.relay();
-    talk.until_published(3).await?;
-    ensure!(talk.stored().await? == 12, "{}", talk.stored().await?);
+    talk.until_published(4).await?;
+    ensure!(talk.stored().await? == 32, "{}", talk.stored().await?);
     talk.listen();
     for number in 0..PARTS {
-        talk.until_heard(part(number), &["one", "two", "three"])
+        talk.until_heard(part(number), &["one", "two", "three", "four"])
             .await?;
     }
+    talk.end().await
+}
+
+/// The files of a batch take longer than a few messages alone.
+#[tokio::test]
+async fn few_events_go_one_by_one() -> anyhow::Result<()> {
+    let talk = Talk::new().await?;
+    for number in 0..PARTS {
+        talk.say(part(number), &["one", "two"]).await?;
+    }
+    talk.relay();
+    talk.until_published(2).await?;
+    let messages = talk.messages().await?;
+    ensure!(messages.len() == 16, "{}", messages.len());
+    ensure!(messages.iter().all(|it| it.batch.is_none()), "in a batch");
     talk.end().await
 }
 
@@ -96,7 +111,7 @@ async fn a_large_event_goes_alone_and_in_its_turn() -> anyhow::Result<()> {
     let talk = Talk::new().await?;
     let large = "large".repeat(LARGE / 5);
     for number in 0..PARTS {
-        let bodies = [&large[..], "two", "three", &large, "five"];
+        let bodies = ["one", "two", &large[..], "four", "five"];
         talk.say(part(number), &bodies).await?;
     }
     talk.relay();

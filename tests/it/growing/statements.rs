@@ -119,6 +119,7 @@ const ON_COORDINATOR: [Excused; 9] = [
     (
         "libs/messaging/src/store/inbox.rs",
         &[
+            "unapplied_since",
             "cursors",
             "lock_cursors",
             "move_cursors",

@@ -232,14 +232,7 @@ impl<H: Handler> Ear<'_, H> {
         } else {
             // What was heard is evidence before it has effects.
             claimed(self.move_on(&mut tx, &continued, now).await)?;
-            for (part, it) in continued.iter().filter(|(_, it)| !it.fresh.is_empty()) {
-                let applied = self.handler.apply(&mut tx, *part, &it.fresh, now);
-                if batches.len() > 1 {
-                    applied.instrument(self.span_of(*part, &it.fresh)).await?;
-                } else {
-                    applied.await?;
-                }
-            }
+            self.apply(&mut tx, &continued, now).await?;
             tx.commit().await?;
             self.handler.applied();
             meter::applied(consumer, speaker, fresh);
@@ -258,6 +251,30 @@ impl<H: Handler> Ear<'_, H> {
             }
         }
         Ok(Outcome::Settled)
+    }
+
+    /// What is fresh, of one partition or of several.
+    async fn apply(
+        &self,
+        tx: &mut PgConnection,
+        continued: &[(Part, Continued<'_>)],
+        now: DateTime<Utc>,
+    ) -> Result<(), H::Error> {
+        let fresh = continued.iter().filter(|(_, it)| !it.fresh.is_empty());
+        let fresh: Vec<(Part, &[Delivered])> =
+            fresh.map(|(part, it)| (*part, &it.fresh[..])).collect();
+        match (&fresh[..], continued.len()) {
+            ([(part, batch)], 1) => self.handler.apply(tx, *part, batch, now).await,
+            // They are of one trace, and one step of it.
+            ([(part, batch), ..], _) => {
+                let span = self.span_of(*part, batch);
+                self.handler
+                    .apply_joined(tx, &fresh, now)
+                    .instrument(span)
+                    .await
+            }
+            ([], _) => Ok(()),
+        }
     }
 
     /// What of each batch follows, locked until the transaction ends; `None` where a partition is

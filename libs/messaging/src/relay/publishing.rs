@@ -1,5 +1,5 @@
-//! From the outbox to JetStream. What is said to a stream goes there in atomic batches, each of which
-//! is on disk with one write: alone, every message would wait for one of its own.
+//! From the outbox to JetStream. Where much is said to a stream it goes there in atomic batches, each of
+//! which is on disk with one write: alone, every message would wait for one of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,6 +29,9 @@ const ACKS_MAX: Duration = Duration::from_secs(3);
 /// until it is complete, and writes it once more then: for many small events that is less than a write to
 /// disk for each, for large ones it is more.
 const BATCH_BYTES: usize = 1 << 16;
+/// Messages of which a batch is made: its files take as long as a dozen writes to disk, however few it has,
+/// and of a batch nothing is heard before its end. What is said once to each partition is fewer.
+const BATCH_MIN: usize = 20;
 
 /// An event made ready for its stream.
 struct Ready {
@@ -172,7 +175,7 @@ impl Relay {
     }
 }
 
-/// Cuts what is said into what goes to one stream together, in order.
+/// Cuts what is said into what goes to one stream together, in order; few go one by one.
 fn batches(ready: Vec<Ready>, is_alone: impl Fn(&String) -> bool) -> Vec<Vec<Ready>> {
     let mut batches: Vec<Vec<Ready>> = Vec::new();
     let (mut stream, mut bytes) = (String::new(), 0);
@@ -191,7 +194,19 @@ fn batches(ready: Vec<Ready>, is_alone: impl Fn(&String) -> bool) -> Vec<Vec<Rea
             }
         }
     }
-    batches
+    let sent = batches.into_iter().flat_map(|batch| {
+        let at_once = if batch.len() < BATCH_MIN {
+            1
+        } else {
+            batch.len()
+        };
+        let mut left = batch.into_iter();
+        std::iter::from_fn(move || {
+            let some: Vec<Ready> = left.by_ref().take(at_once).collect();
+            Some(some).filter(|it| !it.is_empty())
+        })
+    });
+    sent.collect()
 }
 
 impl Ready {

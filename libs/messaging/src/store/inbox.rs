@@ -45,6 +45,32 @@ pub(crate) async fn open_cursors(
     Ok(epoch.is_none() || opened.rows_affected() == all)
 }
 
+/// When the first of what was said and is not applied was recorded, but not before `after`; now, where all
+/// is applied.
+pub(crate) async fn unapplied_since(
+    pool: &PgPool,
+    (consumer, speaker): (&str, &str),
+    parts: &[i16],
+    (after, now): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<DateTime<Utc>, Error> {
+    let since = sqlx::query_scalar!(
+        r#"
+        SELECT min(o.recorded_at) AS since
+        FROM messaging.cursors c CROSS JOIN LATERAL (
+            SELECT n.recorded_at FROM messaging.outbox n
+            WHERE (n.speaker, n.part, n.seq) = (c.speaker, c.part, c.seq + 1) OFFSET 0
+        ) o
+        WHERE c.consumer = $1 AND c.speaker = $2 AND c.part = ANY ($3)
+        "#,
+        consumer,
+        speaker,
+        parts,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(since.map_or(now, |it| it.clamp(after, now)))
+}
+
 /// How far partitions are.
 pub(crate) async fn cursors(
     pool: &PgPool,
