@@ -26,15 +26,34 @@ impl Handler for OnPayments {
     async fn apply(
         &self,
         tx: &mut PgConnection,
-        _part: Part,
+        part: Part,
         batch: &[Delivered],
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        for event in batch {
-            let envelope = Envelope::parse(&event.body)?;
-            if envelope.is::<RunOpened>() {
-                on_run_opened(tx, (&self.laws, &self.work), &envelope.read()?, now).await?;
+        self.apply_joined(tx, &[(part, batch)], now).await
+    }
+
+    async fn apply_joined(
+        &self,
+        tx: &mut PgConnection,
+        joined: &[(Part, &[Delivered])],
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        // One run a partition at a time: the next is decided by what the one before has said.
+        let mut rounds: Vec<Vec<RunOpened>> = Vec::new();
+        for (_, batch) in joined {
+            let mut round = 0;
+            for event in *batch {
+                let envelope = Envelope::parse(&event.body)?;
+                if envelope.is::<RunOpened>() {
+                    rounds.resize_with(rounds.len().max(round + 1), Vec::new);
+                    rounds[round].push(envelope.read()?);
+                    round += 1;
+                }
             }
+        }
+        for opened in &rounds {
+            on_runs_opened(tx, (&self.laws, &self.work), opened, now).await?;
         }
         Ok(())
     }
@@ -136,15 +155,19 @@ fn happened(told: &LifeEventTold) -> Result<Word, Refusal> {
     })
 }
 
-/// An opened run freezes its partition: whoever is enrolled now is determined by the law of now,
+/// An opened run freezes its partitions: whoever is enrolled now is determined by the law of now,
 /// nobody and nothing later.
-async fn on_run_opened(
+async fn on_runs_opened(
     tx: &mut PgConnection,
     (laws, work): (&Laws, &Work),
-    opened: &RunOpened,
+    opened: &[RunOpened],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let law_no = laws.in_force(tx).await?.law_no;
-    let freeze = Freeze::of(opened, law_no, messaging::current_trace(), now);
-    work::begin(tx, freeze, (laws, work), now).await
+    let trace = messaging::current_trace();
+    let freezes = opened
+        .iter()
+        .map(|it| Freeze::of(it, law_no, trace.clone(), now));
+    let freezes: Vec<Freeze> = freezes.collect();
+    work::begin(tx, &freezes, (laws, work), now).await
 }

@@ -1,7 +1,7 @@
 //! News of people: where they live, and what was obligated and is not owed after all, or is owed
 //! again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::{Part, PersonNo, Programme};
@@ -32,7 +32,7 @@ pub(crate) async fn people(
     }
     let mut moved = residence::settle(tx, people, now).await?;
     for (part, persons) in parts {
-        store::lock_news(tx, part).await?;
+        store::lock_news(tx, BTreeSet::from([part])).await?;
         // Partition by partition, in the order in which all take their sequences.
         messaging::append(tx, moved.remove(&part).unwrap_or_default(), now).await?;
         people_of_part(tx, law, part, &persons, now).await?;

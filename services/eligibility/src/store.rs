@@ -33,6 +33,7 @@ pub(crate) use sealed::{replace_sealed, sealed_after};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Money, Part, Period, PersonNo, Programme, Province, RunNo};
 use events::RunOpened;
+use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgPool};
 
 use crate::Error;
@@ -85,28 +86,40 @@ impl Freeze {
     }
 }
 
-pub(crate) async fn insert_freeze(tx: &mut PgConnection, freeze: &Freeze) -> Result<(), Error> {
+pub(crate) async fn insert_freezes(tx: &mut PgConnection, freezes: &[Freeze]) -> Result<(), Error> {
+    let numbers = |of: fn(&Freeze) -> i64| freezes.iter().map(|it| of(it)).collect::<Vec<i64>>();
+    let parts: Vec<i16> = freezes.iter().map(|it| it.part.number()).collect();
+    let programmes: Vec<i16> = freezes.iter().map(|it| it.programme.number()).collect();
+    let periods: Vec<NaiveDate> = freezes.iter().map(|it| it.period.first_day()).collect();
+    let business_dates: Vec<NaiveDate> = freezes.iter().map(|it| it.business_date).collect();
+    let frozen_at: Vec<DateTime<Utc>> = freezes.iter().map(|it| it.frozen_at).collect();
+    let traces: Vec<Option<&str>> = freezes.iter().map(|it| it.trace.as_deref()).collect();
+    let chunks: Vec<i32> = freezes.iter().map(|it| it.chunks).collect();
+    let totals: Vec<Decimal> = freezes.iter().map(|it| it.total.decimal()).collect();
+    let done: Vec<bool> = freezes.iter().map(|it| it.done).collect();
     sqlx::query!(
         r#"
         INSERT INTO eligibility.freezes
             (run_no, part, programme, period, business_date, frozen_at, trace, law_no,
             last_person, chunks, lines, total, not_owed, done)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::date[], $5::date[],
+            $6::timestamptz[], $7::text[], $8::bigint[], $9::bigint[], $10::int[], $11::bigint[],
+            $12::numeric[], $13::bigint[], $14::boolean[])
         "#,
-        freeze.run_no.0,
-        freeze.part.number(),
-        freeze.programme.number(),
-        freeze.period.first_day(),
-        freeze.business_date,
-        freeze.frozen_at,
-        freeze.trace.as_deref(),
-        freeze.law_no,
-        freeze.last_person.0,
-        freeze.chunks,
-        freeze.lines,
-        freeze.total as Money,
-        freeze.not_owed,
-        freeze.done,
+        &numbers(|it| it.run_no.0),
+        &parts,
+        &programmes,
+        &periods,
+        &business_dates,
+        &frozen_at,
+        &traces as &[Option<&str>],
+        &numbers(|it| it.law_no),
+        &numbers(|it| it.last_person.0),
+        &chunks,
+        &numbers(|it| it.lines),
+        &totals,
+        &numbers(|it| it.not_owed),
+        &done,
     )
     .execute(tx)
     .await?;

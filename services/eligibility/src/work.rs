@@ -5,7 +5,9 @@ use std::time::Duration;
 use boot::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{CHUNK_LINES_MAX, ChunkNo, LineNo, Money, PersonNo};
-use events::{EntitlementLine, EntitlementsDetermined, Event, PartDetermined, RateCited};
+use events::{
+    EntitlementLine, EntitlementsDetermined, Event, PartDetermined, RateCited, WithdrawnLine,
+};
 use rules::{Bench, Law};
 use serde_json::value::RawValue;
 use sqlx::{Connection, PgConnection};
@@ -59,8 +61,13 @@ impl Work {
 struct Next<'a> {
     persons: &'a [i64],
     is_last: bool,
-    /// The partition's freeze is in the database already.
-    is_frozen: bool,
+}
+
+/// What came of the next people of a partition, to be told.
+struct Determined {
+    freeze: Freeze,
+    said: Vec<Event>,
+    withdrawn: Vec<WithdrawnLine>,
 }
 
 /// Determines frozen partitions, a few thousand people a transaction, until the process stops.
@@ -98,11 +105,13 @@ async fn step(ctx: &Context, laws: &Laws, now: DateTime<Utc>) -> Result<bool, Er
     let next = Next {
         persons: &persons,
         is_last: i64::try_from(persons.len()).is_ok_and(|it| it < BATCH),
-        is_frozen: true,
     };
-    let determined = determine_people(&mut tx, freeze.clone(), next, laws, now)
-        .instrument(span)
-        .await;
+    let determined = async {
+        let determined = determine_people(&mut tx, freeze.clone(), next, laws, now).await?;
+        store::update_freeze(&mut tx, &determined.freeze).await?;
+        tell(&mut tx, vec![determined], laws, now).await
+    };
+    let determined = determined.instrument(span).await;
     match determined {
         Ok(()) => tx.commit().await?,
         Err(error @ Error::Messaging(_)) => return Err(error),
@@ -130,34 +139,60 @@ fn span_of(freeze: &Freeze) -> Span {
     )
 }
 
-/// Freezes a partition and, where it is small, determines it in the same transaction: a step of its own
-/// would only be waited for. A large one is left to the workers, and so is what the law does not decide:
-/// they put it off.
+/// Freezes partitions and determines those that are small in the same transaction: a step of its own
+/// would only be waited for. A large one is left to the workers, and so are all where the law does not
+/// decide one: they put that off.
 pub(crate) async fn begin(
     tx: &mut PgConnection,
-    freeze: Freeze,
+    freezes: &[Freeze],
     (laws, work): (&Laws, &Work),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let persons = next_people(tx, &freeze, FEW).await?;
-    if i64::try_from(persons.len()).is_ok_and(|it| it < FEW) {
+    let mut inner = tx.begin().await?;
+    match determine_small(&mut inner, freezes, laws, now).await {
+        Ok(is_all) => {
+            inner.commit().await?;
+            if !is_all {
+                work.leave();
+            }
+        }
+        Err(error @ (Error::Database(_) | Error::Messaging(_))) => return Err(error),
+        Err(_) => {
+            inner.rollback().await?;
+            store::insert_freezes(tx, freezes).await?;
+            work.leave();
+        }
+    }
+    Ok(())
+}
+
+/// False where large partitions are left.
+async fn determine_small(
+    tx: &mut PgConnection,
+    freezes: &[Freeze],
+    laws: &Laws,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let (mut frozen, mut determined) = (Vec::with_capacity(freezes.len()), Vec::new());
+    for freeze in freezes {
+        let persons = next_people(tx, freeze, FEW).await?;
+        if i64::try_from(persons.len()).is_ok_and(|it| it >= FEW) {
+            frozen.push(freeze.clone());
+            continue;
+        }
         let next = Next {
             persons: &persons,
             is_last: true,
-            is_frozen: false,
         };
-        let span = span_of(&freeze);
-        let mut inner = tx.begin().await?;
-        let determined = determine_people(&mut inner, freeze.clone(), next, laws, now);
-        match determined.instrument(span).await {
-            Ok(()) => return Ok(inner.commit().await?),
-            Err(error @ (Error::Database(_) | Error::Messaging(_))) => return Err(error),
-            Err(_) => inner.rollback().await?,
-        }
+        let of_part = determine_people(tx, freeze.clone(), next, laws, now);
+        let of_part = of_part.instrument(span_of(freeze)).await?;
+        frozen.push(of_part.freeze.clone());
+        determined.push(of_part);
     }
-    store::insert_freeze(tx, &freeze).await?;
-    work.leave();
-    Ok(())
+    store::insert_freezes(tx, &frozen).await?;
+    let is_all = determined.len() == freezes.len();
+    tell(tx, determined, laws, now).await?;
+    Ok(is_all)
 }
 
 async fn next_people(
@@ -176,12 +211,11 @@ async fn determine_people(
     next: Next<'_>,
     laws: &Laws,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let in_force = laws.numbered(tx, freeze.law_no).await?;
-    let law = &in_force.law;
-    let (decided, withdrawn) = decided(tx, &freeze, laws, law, next.persons).await?;
+) -> Result<Determined, Error> {
+    let law = laws.numbered(tx, freeze.law_no).await?.law;
+    let (decided, withdrawn) = decided(tx, &freeze, laws, &law, next.persons).await?;
     store::insert_determinations(tx, &freeze, &decided).await?;
-    let mut said = entitlements(&mut freeze, decided, law, now)?;
+    let mut said = entitlements(&mut freeze, decided, &law, now)?;
     freeze.done = next.is_last;
     if let Some(last) = next.persons.last() {
         freeze.last_person = PersonNo(*last);
@@ -197,19 +231,38 @@ async fn determine_people(
         };
         said.push(Event::of(&determined, now));
     }
-    if next.is_frozen {
-        store::update_freeze(tx, &freeze).await?;
-    } else {
-        store::insert_freeze(tx, &freeze).await?;
-    }
-    if freeze.done || !withdrawn.is_empty() {
-        // Before the sequence: who hears news takes them in this order.
-        store::lock_news(tx, freeze.part).await?;
+    Ok(Determined {
+        freeze,
+        said,
+        withdrawn,
+    })
+}
+
+/// Tells what was determined, of all partitions together: news are locked before sequences, and each in
+/// the order of partitions, as by everybody.
+async fn tell(
+    tx: &mut PgConnection,
+    determined: Vec<Determined>,
+    laws: &Laws,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let with_news = determined
+        .iter()
+        .filter(|it| it.freeze.done || !it.withdrawn.is_empty());
+    store::lock_news(tx, with_news.map(|it| it.freeze.part).collect()).await?;
+    let (mut said, mut behind) = (Vec::new(), Vec::with_capacity(determined.len()));
+    for it in determined {
+        said.extend(it.said);
+        behind.push((it.freeze, it.withdrawn));
     }
     messaging::append(tx, said, now).await?;
-    reconsider::say(tx, freeze.part, &withdrawn, now).await?;
-    if freeze.done {
-        catch_up(tx, &freeze, &in_force, now).await?;
+    for (freeze, withdrawn) in behind {
+        reconsider::say(tx, freeze.part, &withdrawn, now).await?;
+        // Of whom nothing was determined nothing is to be decided again.
+        if freeze.done && freeze.lines + freeze.not_owed > 0 {
+            let law = laws.numbered(tx, freeze.law_no).await?;
+            catch_up(tx, &freeze, &law, now).await?;
+        }
     }
     Ok(())
 }
@@ -221,7 +274,7 @@ async fn decided(
     laws: &Laws,
     law: &Law,
     persons: &[i64],
-) -> Result<(Vec<Decided>, Vec<events::WithdrawnLine>), Error> {
+) -> Result<(Vec<Decided>, Vec<WithdrawnLine>), Error> {
     let (Some(first), Some(last)) = (persons.first(), persons.last()) else {
         return Ok((Vec::new(), Vec::new()));
     };

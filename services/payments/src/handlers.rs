@@ -48,21 +48,42 @@ impl Handler for OnAccounts {
         batch: &[Delivered],
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        let mut journals = Vec::new();
-        for event in batch {
-            let envelope = Envelope::parse(&event.body)?;
-            if envelope.is::<PayeesResolved>() {
-                let resolved = envelope.read()?;
-                journals.extend(preparation::on_payees_resolved(tx, resolved, now).await?);
-            } else if envelope.is::<PartResolved>() {
-                preparation::on_part_resolved(tx, &envelope.read()?, now).await?;
-            } else if envelope.is::<PayeesWithdrawn>() {
-                let message = envelope.read()?;
-                journals.extend(withdrawals::on_payees_withdrawn(tx, &message, now).await?);
+        self.apply_joined(tx, &[(part, batch)], now).await
+    }
+
+    async fn apply_joined(
+        &self,
+        tx: &mut PgConnection,
+        joined: &[(Part, &[Delivered])],
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let (mut ends, mut posted) = (Vec::new(), Vec::new());
+        for (part, batch) in joined {
+            let (mut journals, mut ended) = (Vec::new(), Vec::new());
+            for event in *batch {
+                let envelope = Envelope::parse(&event.body)?;
+                if envelope.is::<PartResolved>() {
+                    ended.push(envelope.read()?);
+                    continue;
+                }
+                // What follows an end in its partition comes after it.
+                preparation::on_parts_resolved(tx, &ended, now).await?;
+                ended.clear();
+                if envelope.is::<PayeesResolved>() {
+                    let resolved = envelope.read()?;
+                    journals.extend(preparation::on_payees_resolved(tx, resolved, now).await?);
+                } else if envelope.is::<PayeesWithdrawn>() {
+                    let message = envelope.read()?;
+                    journals.extend(withdrawals::on_payees_withdrawn(tx, &message, now).await?);
+                }
             }
+            ends.extend(ended);
+            posted.push((*part, journals));
         }
-        if !journals.is_empty() {
-            ledger::post(tx, part, &journals, now).await?;
+        preparation::on_parts_resolved(tx, &ends, now).await?;
+        // Last: who holds a partition's books waits for nobody.
+        for (part, journals) in posted.iter().filter(|(_, it)| !it.is_empty()) {
+            ledger::post(tx, *part, journals, now).await?;
         }
         Ok(())
     }

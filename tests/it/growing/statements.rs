@@ -12,7 +12,7 @@ type Excused = (&'static str, &'static [&'static str], &'static str);
 const HOT: [(&str, &[&str]); 24] = [
     (
         "services/eligibility/src/store.rs",
-        &["insert_freeze", "take_freeze", "put_off", "update_freeze"],
+        &["insert_freezes", "take_freeze", "put_off", "update_freeze"],
     ),
     ("services/eligibility/src/store/determinations.rs", &[]),
     ("services/eligibility/src/store/people.rs", &[]),
@@ -86,8 +86,8 @@ const ON_COORDINATOR: [Excused; 9] = [
     ),
     (
         "services/payments/src/store/preparation.rs",
-        &["finish_preparation", "run_root"],
-        "the last partition sums the run up",
+        &["announce", "finish_preparation", "run_root"],
+        "partitions end together, and the last one sums the run up",
     ),
     (
         "services/payments/src/store/release.rs",

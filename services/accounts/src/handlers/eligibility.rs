@@ -27,14 +27,24 @@ impl Handler for OnEligibility {
         batch: &[Delivered],
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
+        self.apply_joined(tx, &[(part, batch)], now).await
+    }
+
+    async fn apply_joined(
+        &self,
+        tx: &mut PgConnection,
+        joined: &[(Part, &[Delivered])],
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         store::set_scope(tx, Scope::Nation).await?;
         let mut said = Vec::new();
-        for event in batch {
+        for event in joined.iter().flat_map(|(_, batch)| *batch) {
             let envelope = Envelope::parse(&event.body)?;
             if envelope.is::<PersonsRegistered>() {
                 store::upsert_persons(tx, &envelope.read()?).await?;
             } else if envelope.is::<EntitlementsDetermined>() {
-                let resolved = on_entitlements_determined(tx, part, envelope.read()?, now).await?;
+                let resolved =
+                    on_entitlements_determined(tx, event.part, envelope.read()?, now).await?;
                 said.push(Event::of(&resolved, now));
             } else if envelope.is::<PartDetermined>() {
                 said.push(Event::of(&on_part_determined(&envelope.read()?), now));

@@ -23,11 +23,11 @@ impl Handler for OnPayments {
         batch: &[Delivered],
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        store::set_scope(tx, Scope::Nation).await?;
         let mut said = Vec::new();
         for event in batch {
             let envelope = Envelope::parse(&event.body)?;
             if envelope.is::<ReissuesOpened>() {
+                store::set_scope(tx, Scope::Nation).await?;
                 said.extend(on_reissues_opened(tx, part, envelope.read()?, now).await?);
             }
         }

@@ -284,11 +284,18 @@ pub(crate) async fn people_with_news(
 }
 
 /// Who hears news of a partition and who ends its determination take turns, so that no news falls
-/// between them.
-pub(crate) async fn lock_news(tx: &mut PgConnection, part: Part) -> Result<(), Error> {
+/// between them. Several are locked in their order.
+pub(crate) async fn lock_news(tx: &mut PgConnection, parts: BTreeSet<Part>) -> Result<(), Error> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let parts: Vec<i64> = parts.iter().map(|it| i64::from(it.number())).collect();
     sqlx::query!(
-        "SELECT pg_advisory_xact_lock(hashtextextended('ansinh news', $1))",
-        i64::from(part.number()),
+        r#"
+        SELECT pg_advisory_xact_lock(hashtextextended('ansinh news', p.part))
+        FROM unnest($1::bigint[]) AS p (part)
+        "#,
+        &parts,
     )
     .execute(tx)
     .await?;

@@ -188,44 +188,59 @@ async fn obliged(tx: &mut PgConnection, resolved: &PayeesResolved) -> Result<Has
     Ok(obliged)
 }
 
-/// The partition is complete: what arrived must be what was announced, to the đồng.
-pub(super) async fn on_part_resolved(
+/// Partitions are complete: what arrived of each must be what was announced, to the đồng.
+pub(super) async fn on_parts_resolved(
     tx: &mut PgConnection,
-    announced: &PartResolved,
+    announced: &[PartResolved],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let (run_no, part) = (announced.run_no, announced.part);
-    let arrived = store::announce(tx, announced).await?;
-    if (
-        arrived.lines + arrived.held_lines,
-        Money::sum([arrived.total, arrived.held_total, arrived.deducted_total]),
-    ) != (announced.lines, announced.total)
-    {
-        let detail = format!(
-            "announced {} lines of {} đồng, arrived {} of {}, {} held of {}, deducted {}",
-            announced.lines,
-            announced.total,
-            arrived.lines,
-            arrived.total,
-            arrived.held_lines,
-            arrived.held_total,
-            arrived.deducted_total
-        );
-        return Err(Error::ControlTotals {
-            run: run_no,
-            part,
-            detail,
-        });
+    let mut runs: BTreeMap<RunNo, Vec<&PartResolved>> = BTreeMap::new();
+    for it in announced {
+        runs.entry(it.run_no).or_default().push(it);
     }
-    if arrived.chunks > 0 {
-        let (roots, largest) = chunk_roots(tx, run_no, part).await?;
-        store::set_roots(tx, run_no, part, &roots).await?;
-        store::set_largest(tx, run_no, part, largest).await?;
+    for (run_no, announced) in runs {
+        let parts: Vec<i16> = announced.iter().map(|it| it.part.number()).collect();
+        let arrived = store::announce(tx, run_no, &announced).await?;
+        for it in announced {
+            let arrived = arrived.get(&it.part).ok_or(sqlx::Error::RowNotFound)?;
+            compare(it, arrived)?;
+            if arrived.chunks > 0 {
+                let (roots, largest) = chunk_roots(tx, run_no, it.part).await?;
+                store::set_roots(tx, run_no, it.part, &roots).await?;
+                store::set_largest(tx, run_no, it.part, largest).await?;
+            }
+        }
+        if let Some((before, parts)) = store::settle_comparison(tx, run_no, &parts).await? {
+            for part in parts {
+                store::insert_differences(tx, (run_no, before), part).await?;
+            }
+        }
+        store::finish_preparation(tx, run_no, &parts, now).await?;
     }
-    if let Some(before) = store::settle_comparison(tx, run_no, part).await? {
-        store::insert_differences(tx, (run_no, before), part).await?;
+    Ok(())
+}
+
+fn compare(announced: &PartResolved, arrived: &Prepared) -> Result<(), Error> {
+    let lines = arrived.lines + arrived.held_lines;
+    let total = Money::sum([arrived.total, arrived.held_total, arrived.deducted_total]);
+    if (lines, total) == (announced.lines, announced.total) {
+        return Ok(());
     }
-    store::finish_preparation(tx, run_no, part, now).await
+    let detail = format!(
+        "announced {} lines of {} đồng, arrived {} of {}, {} held of {}, deducted {}",
+        announced.lines,
+        announced.total,
+        arrived.lines,
+        arrived.total,
+        arrived.held_lines,
+        arrived.held_total,
+        arrived.deducted_total
+    );
+    Err(Error::ControlTotals {
+        run: announced.run_no,
+        part: announced.part,
+        detail,
+    })
 }
 
 /// Reads the lines back in order and hashes them: the root is of what the tables hold, without

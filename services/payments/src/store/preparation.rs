@@ -1,5 +1,7 @@
 //! Payees become lines.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     Channel, ChunkNo, Institution, Money, Part, Period, PersonNo, Programme, RunNo, stretches,
@@ -308,28 +310,52 @@ pub(crate) async fn add_prepared(
     Ok(())
 }
 
-/// Notes what was announced and gives back what has arrived.
+/// Notes what was announced of partitions and gives back what has arrived of each.
 pub(crate) async fn announce(
     tx: &mut PgConnection,
-    announced: &PartResolved,
-) -> Result<Prepared, Error> {
-    Ok(sqlx::query_as!(
-        Prepared,
+    run_no: RunNo,
+    announced: &[&PartResolved],
+) -> Result<HashMap<Part, Prepared>, Error> {
+    let parts: Vec<i16> = announced.iter().map(|it| it.part.number()).collect();
+    let lines: Vec<i64> = announced.iter().map(|it| it.lines).collect();
+    let totals: Vec<Decimal> = announced.iter().map(|it| it.total.decimal()).collect();
+    let not_owed: Vec<i64> = announced.iter().map(|it| it.not_owed).collect();
+    let rows = sqlx::query!(
         r#"
-        UPDATE payments.run_parts SET expected_lines = $3, expected_total = $4, not_owed = $5
-        WHERE run_no = $1 AND part = $2
-        RETURNING lines, total AS "total: Money", deducted_total AS "deducted_total: Money", held_lines, held_total AS "held_total: Money",
-            arrears_lines, arrears_total AS "arrears_total: Money",
-            local_total AS "local_total: Money", chunks
+        UPDATE payments.run_parts p
+        SET expected_lines = a.lines, expected_total = a.total, not_owed = a.not_owed
+        FROM unnest($2::smallint[], $3::bigint[], $4::numeric[], $5::bigint[])
+            AS a (part, lines, total, not_owed)
+        WHERE p.run_no = $1 AND p.part = a.part
+        RETURNING p.part AS "part: Part", p.lines, p.total AS "total: Money",
+            p.deducted_total AS "deducted_total: Money", p.held_lines,
+            p.held_total AS "held_total: Money", p.arrears_lines,
+            p.arrears_total AS "arrears_total: Money", p.local_total AS "local_total: Money",
+            p.chunks
         "#,
-        announced.run_no.0,
-        announced.part.number(),
-        announced.lines,
-        announced.total as Money,
-        announced.not_owed,
+        run_no.0,
+        &parts,
+        &lines,
+        &totals,
+        &not_owed,
     )
-    .fetch_one(tx)
-    .await?)
+    .fetch_all(tx)
+    .await?;
+    let arrived = rows.into_iter().map(|it| {
+        let prepared = Prepared {
+            lines: it.lines,
+            total: it.total,
+            deducted_total: it.deducted_total,
+            held_lines: it.held_lines,
+            held_total: it.held_total,
+            arrears_lines: it.arrears_lines,
+            arrears_total: it.arrears_total,
+            local_total: it.local_total,
+            chunks: it.chunks,
+        };
+        (it.part, prepared)
+    });
+    Ok(arrived.collect())
 }
 
 pub(crate) async fn set_roots(
@@ -356,23 +382,23 @@ pub(crate) async fn set_roots(
     Ok(())
 }
 
-/// The partition is prepared; with the last one the run awaits approval.
+/// Partitions are prepared; with the last one the run awaits approval.
 pub(crate) async fn finish_preparation(
     tx: &mut PgConnection,
     run_no: RunNo,
-    part: Part,
+    parts: &[i16],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    // Two partitions that finish together take turns here, so that the second sees the first.
+    // Those that finish together take turns here, so that the second sees the first.
     sqlx::query!(
         r#"
         WITH prepared AS (
-            UPDATE payments.run_parts SET prepared = true WHERE run_no = $1 AND part = $2
+            UPDATE payments.run_parts SET prepared = true WHERE run_no = $1 AND part = ANY($2)
         )
         SELECT run_no FROM payments.runs WHERE run_no = $1 FOR NO KEY UPDATE
         "#,
         run_no.0,
-        part.number(),
+        parts,
     )
     .fetch_one(&mut *tx)
     .await?;

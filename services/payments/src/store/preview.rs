@@ -14,13 +14,13 @@ use crate::funding;
 use crate::preview::{Bucket, Difference, Guard, Guarded, Limit, Measures};
 use crate::run::State;
 
-/// The programme's run of the latest period before this one; settled with the first partition. `None`
-/// as well where neither has a line in the partition.
+/// The programme's run of the latest period before this one, settled with the first partition; and in
+/// which of these partitions one of the two has lines.
 pub(crate) async fn settle_comparison(
     tx: &mut PgConnection,
     run_no: RunNo,
-    part: Part,
-) -> Result<Option<RunNo>, Error> {
+    parts: &[i16],
+) -> Result<Option<(RunNo, Vec<Part>)>, Error> {
     // Only who settles it locks the run: the other partitions do not wait for one another.
     let settled = sqlx::query_scalar!(
         r#"SELECT compared_with AS "before: RunNo" FROM payments.runs WHERE run_no = $1"#,
@@ -35,18 +35,18 @@ pub(crate) async fn settle_comparison(
     let Some(before) = before else {
         return Ok(None);
     };
-    let has_lines = sqlx::query_scalar!(
+    let with_lines = sqlx::query_scalar!(
         r#"
-        SELECT EXISTS (SELECT FROM payments.run_parts
-            WHERE run_no IN ($1, $2) AND part = $3 AND chunks > 0) AS "has_lines!"
+        SELECT DISTINCT part AS "part: Part" FROM payments.run_parts
+        WHERE run_no IN ($1, $2) AND part = ANY($3) AND chunks > 0 ORDER BY 1
         "#,
         run_no.0,
         before.0,
-        part.number(),
+        parts,
     )
-    .fetch_one(tx)
+    .fetch_all(tx)
     .await?;
-    Ok(has_lines.then_some(before))
+    Ok(Some((before, with_lines)))
 }
 
 async fn compare_with_latest(tx: &mut PgConnection, run_no: RunNo) -> Result<Option<RunNo>, Error> {
