@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Executor, PgPool};
+use sqlx::{Connection, Executor, PgPool};
 use uuid::Uuid;
 
 use crate::BootError;
@@ -32,9 +32,13 @@ const PLANNED_ONCE: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan
 /// is none.
 ///
 /// A bare `ROLLBACK` outside of a transaction writes a warning into the server's log, which would
-/// be one for each acquisition. This writes one only when there was something to end. In a
+/// be one for each borrower. This writes one only when there was something to end. In a
 /// transaction that has failed already the `BEGIN` fails too, and the pool drops the connection.
 const END_LEFTOVER: &str = "BEGIN; ROLLBACK";
+
+/// A connection that nobody has used for so long is tried before it is lent: the server may be another
+/// by now. Whose server went away within it gets an error, as who was at work then does.
+const UNTRIED_MAX: Duration = Duration::from_secs(1);
 
 /// The oldest server that has all we use, as `server_version_num` writes it.
 const VERSION_MIN: i32 = 150_000;
@@ -43,8 +47,8 @@ const VERSION_MIN: i32 = 150_000;
 ///
 /// sqlx 0.9.0 loses acknowledged writes without the guard in here: a cancelled `begin()` leaves an
 /// open transaction in the pool, and what the next borrower writes is rolled back with it
-/// (transact-rs/sqlx issues 4385 and 4393). The guard takes the place of sqlx's own ping: one round
-/// trip for each acquisition, as before. `PgPool::try_acquire` goes past it: do not use it.
+/// (transact-rs/sqlx issues 4385 and 4393). It is ended when the connection is given back, so that
+/// nobody waits for it.
 ///
 /// # Errors
 ///
@@ -78,9 +82,17 @@ async fn pool(options: PgConnectOptions, connections: u32) -> Result<PgPool, Boo
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
-        .before_acquire(|connection, _| {
+        .after_release(|connection, _| {
             Box::pin(async move {
                 connection.execute(END_LEFTOVER).await?;
+                Ok(true)
+            })
+        })
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > UNTRIED_MAX {
+                    connection.ping().await?;
+                }
                 Ok(true)
             })
         })
