@@ -158,7 +158,10 @@ impl Payout {
                     principal: None,
                 };
                 let key = format!("approve-{run_no}-{}", checker.officer);
-                self.ask("payments", "approve-run", &key, &body).await?;
+                let answer = self.ask("payments", "approve-run", &key, &body).await?;
+                if answer["approvals"] == answer["approvals_required"] {
+                    break;
+                }
             }
         }
         Ok(())

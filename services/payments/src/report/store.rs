@@ -33,6 +33,8 @@ use crate::store::Ends;
 
 /// `None` where there is no such run.
 pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSummary>, Error> {
+    // All on the connection in hand: many who each hold one and want a second would wait for ever.
+    let mut connection = pool.acquire().await?;
     let row = sqlx::query_as!(
         RunColumns,
         r#"
@@ -82,12 +84,10 @@ pub async fn run_summary(pool: &PgPool, run_no: RunNo) -> Result<Option<RunSumma
         run_no.0,
         format!("{run_no}-"),
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let mut connection = pool.acquire().await?;
     let ends = crate::store::run_ends(&mut connection, run_no).await?;
-    // On the connection in hand: many who each hold one and want a second would wait for ever.
     let held = held_by_reason(&mut connection, run_no).await?;
     let unfunded = unfunded::unfunded(&mut connection, run_no).await?;
     let programme = crate::store::programme_of(row.programme);

@@ -17,8 +17,8 @@ use super::per_second;
 use super::store::{self, OwnDatabase};
 use crate::target::Target;
 
-/// Each posts to, or copies, a partition of its own.
-const CONNECTIONS: i16 = 2;
+/// As many as payments has workers that post. Each posts to, or copies, a partition of its own.
+const CONNECTIONS: i16 = 3;
 /// The two take turns, so that a machine that slows down slows both.
 const ROUNDS: i32 = 4;
 /// Journals in one transaction, as payments posts them.
@@ -30,7 +30,7 @@ const STEPS: [JournalKind; 3] = [
     JournalKind::Results,
 ];
 /// In both: what `AT_ONCE` chunks of each connection book in each round.
-const TRANSFERS_MIN: u64 = 120_000;
+const TRANSFERS_MIN: u64 = 180_000;
 const TRANSFERS_MAX: u64 = 1_000_000;
 
 #[derive(Debug, Serialize)]
