@@ -1,9 +1,12 @@
 //! Decree 335/2026: issued in August, in force in October, owed from July.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use chrono::NaiveDate;
 use domain::{Money, Programme, Province, RunNo};
 use ledger::{Account, AccountKind};
+use tokio::time::sleep;
 
 use crate::world::{World, credited, institution};
 
@@ -24,16 +27,20 @@ const LINKS: &str = "citizen_number,institution,account_number,holder_name\n\
     004090000004,970436,0011004000004,HOANG VAN SON\n";
 const PROGRAMMES: [Programme; 2] = [Programme::SocialPension, Programme::SocialAssistance];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_decree_known_late_is_paid_for_each_month_since_it_is_owed() -> anyhow::Result<()> {
-    let mut world = World::with_hand_played_banks(|it| it.payments.result_sla_ms = 600_000).await?;
+async fn with_people() -> anyhow::Result<World> {
+    let world = World::with_hand_played_banks(|it| it.payments.result_sla_ms = 600_000).await?;
     // The first of the four is a woman: the sex digit says so.
     let people = PEOPLE.join("\n").replace("004048000001", "004148000001");
     let registered = world.register(format!("{HEADER}{people}\n")).await?;
     assert_eq!(registered.sums.accepted.rows, 4, "{registered:?}");
     let links = LINKS.replace("004048000001", "004148000001");
     assert_eq!(world.link(links).await?.sums.accepted.rows, 4);
+    Ok(world)
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decree_known_late_is_paid_for_each_month_since_it_is_owed() -> anyhow::Result<()> {
+    let mut world = with_people().await?;
     for month in ["2026-07", "2026-08", "2026-09", "2026-10"] {
         pay_month(&mut world, month, "01").await?;
     }
@@ -70,6 +77,38 @@ async fn a_decree_known_late_is_paid_for_each_month_since_it_is_owed() -> anyhow
     let late = "SELECT count(*) FROM payments.lines l JOIN payments.runs r USING (run_no)
         WHERE l.period <> r.period AND r.period = '2026-12-01'";
     assert_eq!(world.number(late).await?, 0);
+    world.close().await
+}
+
+/// As before Tết: two months open at the same moment, and the second knows what the first has said.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_months_that_open_together_one_pays_what_is_late() -> anyhow::Result<()> {
+    let mut world = with_people().await?;
+    for month in ["2026-07", "2026-08", "2026-09", "2026-10"] {
+        pay_month(&mut world, month, "01").await?;
+    }
+    // Eligibility is at something else until both have come.
+    let mut busy = world.pool.begin().await?;
+    sqlx::query("SELECT FROM messaging.cursors WHERE consumer = 'eligibility' FOR UPDATE")
+        .execute(&mut *busy)
+        .await?;
+    let [pension, assistance] = PROGRAMMES;
+    (world.period, world.business_date) = ("2026-11".parse()?, "2026-11-02".parse()?);
+    world.open(assistance).await?;
+    sleep(Duration::from_millis(500)).await;
+    let november = world.open(pension).await?;
+    (world.period, world.business_date) = ("2026-12".parse()?, "2026-12-01".parse()?);
+    let december = world.open(pension).await?;
+    sleep(Duration::from_millis(500)).await;
+    busy.rollback().await?;
+
+    for run_no in [november, december] {
+        world.until_state(run_no, "awaiting_approval").await?;
+    }
+    assert_eq!(world.summary(november).await?.arrears_lines, 6);
+    assert_eq!(world.summary(december).await?.arrears_lines, 0);
+    let twice = "SELECT count(*) FROM payments.exceptions";
+    assert_eq!(world.number(twice).await?, 0);
     world.close().await
 }
 

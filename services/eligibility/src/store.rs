@@ -87,7 +87,7 @@ impl Freeze {
 }
 
 pub(crate) async fn insert_freezes(tx: &mut PgConnection, freezes: &[Freeze]) -> Result<(), Error> {
-    let numbers = |of: fn(&Freeze) -> i64| freezes.iter().map(|it| of(it)).collect::<Vec<i64>>();
+    let numbers = |of: fn(&Freeze) -> i64| freezes.iter().map(of).collect::<Vec<i64>>();
     let parts: Vec<i16> = freezes.iter().map(|it| it.part.number()).collect();
     let programmes: Vec<i16> = freezes.iter().map(|it| it.programme.number()).collect();
     let periods: Vec<NaiveDate> = freezes.iter().map(|it| it.period.first_day()).collect();
